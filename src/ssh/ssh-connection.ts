@@ -1,0 +1,61 @@
+/**
+ * What the layers above may ask of SSH, whichever transport gives it: byte streams to a subsystem,
+ * commands, what was negotiated, and one way to end it all.
+ */
+import type { Duplex, Readable, Writable } from 'node:stream';
+
+/** An authenticated connection to a server whose host key was verified. */
+export interface SshConnection {
+  readonly host: string;
+  readonly port: number;
+  readonly username: string;
+  readonly negotiated: Negotiated;
+  readonly remoteServerKey: ServerKey;
+  /**
+   * Opens a channel and starts a subsystem on it. Rejects with `SshError` (`CHANNEL_REFUSED`) where the
+   * server will not, with `ConnectionLostError` where the connection ends, or with the signal's reason.
+   */
+  openSubsystem(name: string, options?: ChannelOptions): Promise<Duplex>;
+  /** Opens a channel and starts a command on it; errors as {@link openSubsystem}. */
+  startCommand(command: string, options?: ChannelOptions): Promise<RemoteCommand>;
+  /** Resolves when the connection is over, with the reason, or with `undefined` after {@link close}. Never rejects. */
+  readonly closed: Promise<Error | undefined>;
+  /** Says goodbye, and destroys the socket after at most two seconds. Idempotent, never rejects. */
+  close(): Promise<void>;
+  /** Ends everything at once; the first reason wins. */
+  destroy(reason: Error): void;
+}
+
+export interface ChannelOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A command that runs on the server. */
+export interface RemoteCommand {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Resolves when the command has ended and its output is complete; rejects when the connection is lost first. */
+  readonly exit: Promise<{ exitCode: number | null; signal: string | null }>;
+  /** Ends the channel: the server is told to stop the command. */
+  kill(): void;
+}
+
+/** The algorithms in use, `[client to server, server to client]` where they may differ. */
+export interface Negotiated {
+  readonly ciphers: readonly [string, string];
+  readonly macs: readonly [string, string];
+  readonly compression: readonly [string, string];
+  readonly kex: string;
+  readonly hostKeyAlgorithm: string;
+}
+
+/** The host key that the server proved to hold. */
+export interface ServerKey {
+  /** For instance `ssh-ed25519`. */
+  readonly type: string;
+  /** The public key as in RFC 4253, section 6.6. */
+  readonly bytes: Uint8Array;
+  /** `SHA256:…`, as `ssh-keygen -l` prints it. */
+  readonly fingerprint: string;
+}
