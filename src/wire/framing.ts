@@ -1,0 +1,71 @@
+/**
+ * Chunks of a byte stream → frames: a length, a type, and a body (section 3 of the draft). The body stays in
+ * the pieces in which it came, so that file content is never copied to be joined.
+ */
+import { Buffer } from 'node:buffer';
+import { ProtocolError } from '../errors.js';
+
+/** The largest packet that OpenSSH takes or sends, without the four bytes of its length. */
+export const MAX_PACKET_LENGTH = 256 * 1024;
+
+export interface Frame {
+  readonly type: number;
+  readonly body: readonly Buffer[];
+}
+
+const HEADER_LENGTH = 5;
+
+export class FrameDecoder {
+  readonly #header = Buffer.alloc(HEADER_LENGTH);
+  #headerLength = 0;
+  #body: Buffer[] = [];
+  /** Bytes of the body that are still to come. */
+  #missing = 0;
+
+  /** True in the middle of a frame: an end of the stream here has cut it off. */
+  get isPartial(): boolean {
+    return this.#headerLength > 0;
+  }
+
+  /**
+   * The frames that are complete with this chunk. Their bodies share memory with it.
+   *
+   * @throws ProtocolError on a length of 0 or beyond {@link MAX_PACKET_LENGTH}, before anything is allocated.
+   */
+  *decode(chunk: Buffer): Generator<Frame, void, undefined> {
+    let position = 0;
+    while (position < chunk.length) {
+      if (this.#headerLength < HEADER_LENGTH) {
+        position += this.#takeHeader(chunk, position);
+        if (this.#headerLength < HEADER_LENGTH) return;
+      }
+      const end = Math.min(chunk.length, position + this.#missing);
+      if (end > position) this.#body.push(chunk.subarray(position, end));
+      this.#missing -= end - position;
+      position = end;
+      if (this.#missing > 0) return;
+      const frame = { type: this.#header.readUInt8(4), body: this.#body };
+      this.#body = [];
+      this.#headerLength = 0;
+      yield frame;
+    }
+  }
+
+  #takeHeader(chunk: Buffer, position: number): number {
+    const taken = chunk.copy(
+      this.#header,
+      this.#headerLength,
+      position,
+      position + HEADER_LENGTH - this.#headerLength,
+    );
+    this.#headerLength += taken;
+    if (this.#headerLength >= 4) {
+      const length = this.#header.readUInt32BE(0);
+      if (length < 1 || length > MAX_PACKET_LENGTH) {
+        throw new ProtocolError(`A packet of ${length} bytes: 1 to ${MAX_PACKET_LENGTH} are allowed`);
+      }
+      this.#missing = length - 1;
+    }
+    return taken;
+  }
+}
