@@ -87,23 +87,23 @@ export function writeAttributes(writer: ByteWriter, attributes: AttributeValues)
 /** The type bits of a POSIX mode. */
 const S_IFMT = 0o170000;
 
-const TYPES = {
-  2401: { name: 'fifo', letter: 'p' },
-  4802: { name: 'character-device', letter: 'c' },
-  9604: { name: 'directory', letter: 'd' },
-  14406: { name: 'block-device', letter: 'b' },
-  16807: { name: 'file', letter: '-' },
-  21609: { name: 'symlink', letter: 'l' },
-  26411: { name: 'socket', letter: 's' },
-} as const satisfies Readonly<Record<number, { name: string; letter: string }>>;
+/** As rows, not as keys: a formatter may rewrite a number that is a key, and an octal one wrongly. */
+const TYPES = [
+  { bits: 0o010000, name: 'fifo', letter: 'p' },
+  { bits: 0o020000, name: 'character-device', letter: 'c' },
+  { bits: 0o040000, name: 'directory', letter: 'd' },
+  { bits: 0o060000, name: 'block-device', letter: 'b' },
+  { bits: 0o100000, name: 'file', letter: '-' },
+  { bits: 0o120000, name: 'symlink', letter: 'l' },
+  { bits: 0o140000, name: 'socket', letter: 's' },
+] as const;
 
 /** What kind of thing a path names; `unknown` where the server does not tell. */
-export type FileType = (typeof TYPES)[keyof typeof TYPES]['name'] | 'unknown';
+export type FileType = (typeof TYPES)[number]['name'] | 'unknown';
 
 /** The S_IFMT bits of a file type. */
 export function typeBits(type: FileType): number {
-  const entry = Object.entries(TYPES).find(([, { name }]) => name === type);
-  return entry === undefined ? 0 : Number(entry[0]);
+  return TYPES.find(({ name }) => name === type)?.bits ?? 0;
 }
 
 /**
@@ -167,10 +167,10 @@ export class FileAttributes {
    */
   get type(): FileType {
     const bits = (this.mode ?? 0) & S_IFMT;
-    if (bits !== 0) return TYPES[bits as keyof typeof TYPES]?.name ?? 'unknown';
+    if (bits !== 0) return TYPES.find((row) => row.bits === bits)?.name ?? 'unknown';
     const looksLikeMode = /^[-dlpcbs][-rwxsStT]{9}/.test(this.longname);
     if (!looksLikeMode) return 'unknown';
-    return Object.values(TYPES).find(({ letter }) => letter === this.longname[0])?.name ?? 'unknown';
+    return TYPES.find(({ letter }) => letter === this.longname[0])?.name ?? 'unknown';
   }
 
   isDirectory(): boolean {
@@ -187,7 +187,7 @@ export class FileAttributes {
 
   /** A line like that of `ls -l`. */
   toString(): string {
-    const letter = Object.values(TYPES).find(({ name }) => name === this.type)?.letter ?? '?';
+    const letter = TYPES.find(({ name }) => name === this.type)?.letter ?? '?';
     const permissions = this.mode === undefined ? '?????????' : permissionLetters(this.mode);
     const owner = `${String(this.uid ?? 0).padEnd(8)} ${String(this.gid ?? 0).padEnd(8)}`;
     const size = String(this.size ?? 0).padStart(8);

@@ -37,7 +37,7 @@ export const bytes: Field<Uint8Array> = {
   write: (writer, value) => writer.string(value),
 };
 
-/** OpenSSH's sftp-server and the draft (section 3) limit a handle to 256 bytes. */
+/** OpenSSH's sftp-server and the draft (section 7) limit a handle to 256 bytes. */
 const MAX_HANDLE_LENGTH = 256;
 
 export const handle: Field<Uint8Array> = {
