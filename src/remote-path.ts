@@ -1,0 +1,92 @@
+/**
+ * Remote paths. They are bytes on the wire, separated by `/` whatever the systems on either side; strings
+ * are taken as UTF-8. Nothing here asks a server or a disk.
+ */
+import { Buffer } from 'node:buffer';
+import { printable } from './printable.js';
+
+/**
+ * A path on the server. A string stands for its UTF-8 bytes; names that are not UTF-8 are given as bytes
+ * (see {@link FileAttributes.filenameBytes}).
+ */
+export type RemotePath = string | Uint8Array;
+
+/** More than any server takes (Linux: 4,096), and far from the limit of a packet. */
+const MAX_PATH_LENGTH = 64 * 1024;
+const SLASH = 0x2f;
+
+/**
+ * The bytes of a path that may be sent.
+ *
+ * @throws TypeError where the value is no path: not a string or bytes, empty, with a NUL or a lone surrogate.
+ * @throws RangeError where it is longer than 64 KiB.
+ */
+export function encodePath(path: RemotePath, name = 'path'): Buffer {
+  if (typeof path !== 'string' && !(path instanceof Uint8Array)) {
+    throw new TypeError(`${name} must be a string or a Uint8Array, not ${describe(path)}`);
+  }
+  if (path.length === 0) throw new TypeError(`${name} is empty: use '.' for the current directory`);
+  if (path.length > MAX_PATH_LENGTH) {
+    throw new RangeError(`${name} is ${path.length} long: at most ${MAX_PATH_LENGTH} bytes are allowed`);
+  }
+  if (typeof path === 'string' && !path.isWellFormed()) {
+    throw new TypeError(`${name} ${quote(path)} has a lone surrogate, which UTF-8 cannot carry; pass bytes`);
+  }
+  const bytes = Buffer.from(path);
+  if (bytes.includes(0)) throw new TypeError(`${name} ${quote(path)} contains a NUL character`);
+  return bytes;
+}
+
+/** A path as text for people: what is not UTF-8 shows as U+FFFD. */
+export function decodePath(path: Uint8Array): string {
+  return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('utf8');
+}
+
+/** A path in quotes for a message, with nothing in it that a terminal would act on. */
+export function quote(path: RemotePath): string {
+  return `'${printable(typeof path === 'string' ? path : decodePath(path), 300)}'`;
+}
+
+/** `directory/name`; an absolute name stays as it is. */
+export function joinPath(directory: Uint8Array, name: Uint8Array): Buffer {
+  if (isAbsolute(name)) return Buffer.from(name);
+  if (directory.length === 0 || isDot(directory)) return Buffer.from(name);
+  const separator = directory[directory.length - 1] === SLASH ? [] : [Buffer.from([SLASH])];
+  return Buffer.concat([directory, ...separator, name]);
+}
+
+/** Also `/C:/…` and `C:/…` or `C:\…`, as servers on Windows write them. */
+export function isAbsolute(path: Uint8Array): boolean {
+  if (path[0] === SLASH) return true;
+  return /^[A-Za-z]:[\\/]/.test(Buffer.from(path.subarray(0, 3)).toString('latin1'));
+}
+
+/** The last component, without trailing slashes; `/` for the root. */
+export function baseName(path: Uint8Array): Buffer {
+  const trimmed = withoutTrailingSlashes(path);
+  const at = trimmed.lastIndexOf(SLASH);
+  return trimmed.length === 1 ? trimmed : trimmed.subarray(at + 1);
+}
+
+/** All but the last component; `.` where there is only one. */
+export function directoryName(path: Uint8Array): Buffer {
+  const trimmed = withoutTrailingSlashes(path);
+  const at = trimmed.lastIndexOf(SLASH);
+  if (at < 0) return Buffer.from('.');
+  return at === 0 ? trimmed.subarray(0, 1) : withoutTrailingSlashes(trimmed.subarray(0, at));
+}
+
+function withoutTrailingSlashes(path: Uint8Array): Buffer {
+  let end = path.length;
+  while (end > 1 && path[end - 1] === SLASH) end -= 1;
+  return Buffer.from(path.subarray(0, end));
+}
+
+function isDot(path: Uint8Array): boolean {
+  return path.length === 1 && path[0] === 0x2e;
+}
+
+function describe(value: unknown): string {
+  if (value === null) return 'null';
+  return typeof value === 'object' ? value.constructor.name : typeof value;
+}

@@ -1,0 +1,86 @@
+/**
+ * INIT and VERSION (section 4 of the draft). What comes before VERSION is often no SFTP at all but the
+ * greeting of a login shell, and the error then says so.
+ */
+import { ConnectionLostError, ProtocolError } from '../errors.js';
+import { printable } from '../printable.js';
+import { decodeHandshake, encodeHandshake } from '../wire/codec.js';
+import type { Frame } from '../wire/framing.js';
+import { SFTP_VERSION } from '../wire/packets.js';
+import type { PacketStream } from './packet-stream.js';
+
+interface HandshakeOptions {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Resolves with the server's extensions, or rejects with the reason for which the stream ended. */
+export function performHandshake(
+  packets: PacketStream,
+  { timeoutMs, signal }: HandshakeOptions,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const { promise, resolve, reject } = deferred<ReadonlyMap<string, Uint8Array>>();
+  packets.attach({
+    onFrame: (frame) => {
+      resolve(readVersion(frame));
+      // Whoever opened the session attaches itself next; until then nothing may come.
+      packets.attach({
+        onFrame: () => {
+          throw new ProtocolError('The server sent a packet that was not asked for');
+        },
+        onProgress: () => {},
+        onEnd: () => {},
+      });
+    },
+    onProgress: () => {},
+    onEnd: (reason) => reject(explain(reason, packets.firstBytes)),
+  });
+  packets.send((writer) => encodeHandshake(writer, 'init', { version: SFTP_VERSION, extensions: new Map() }));
+  const onAbort = () => packets.end(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const timer = setTimeout(() => {
+    const message = `The server did not answer the start of SFTP within ${timeoutMs / 1000} s`;
+    packets.end(new ConnectionLostError(message, { code: 'ETIMEDOUT' }));
+  }, timeoutMs);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  });
+}
+
+function readVersion(frame: Frame): ReadonlyMap<string, Uint8Array> {
+  const { version, extensions } = decodeHandshake(frame, 'version');
+  if (version !== SFTP_VERSION) {
+    throw new ProtocolError(`The server speaks SFTP version ${version}; version ${SFTP_VERSION} is needed`);
+  }
+  return extensions;
+}
+
+function explain(reason: Error, firstBytes: Buffer): Error {
+  const isOurs = reason instanceof ProtocolError || reason instanceof ConnectionLostError;
+  if (!isOurs || !looksLikeText(firstBytes)) return reason;
+  return new ProtocolError(
+    `The server sent text instead of SFTP: "${printable(firstBytes.toString('utf8'), 200)}". A start-up file ` +
+      'of the login shell on the server prints it, or this account may not use SFTP; `ssh HOST true` must ' +
+      'print nothing',
+    { cause: reason },
+  );
+}
+
+/** The length of a packet is never four printable characters; a greeting mostly starts with them. */
+function looksLikeText(bytes: Buffer): boolean {
+  const start = bytes.subarray(0, 4).toString('latin1');
+  return (
+    start.length === 4 && [...start].every((character) => /[\s -~]/.test(character) || character === '\x1b')
+  );
+}
+
+function deferred<T>() {
+  let resolve: (value: T) => void = () => {};
+  let reject: (reason: unknown) => void = () => {};
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

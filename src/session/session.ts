@@ -1,0 +1,298 @@
+/**
+ * One SFTP session: request ids, the calls in flight, and one closing path. Whatever ends the session, the
+ * first reason wins, and every pending call gets it.
+ */
+import { Buffer } from 'node:buffer';
+import type { Duplex } from 'node:stream';
+import { ConnectionLostError, ProtocolError, TimeoutError, UnsupportedError } from '../errors.js';
+import { decodeReply, encodeRequest } from '../wire/codec.js';
+import { type ExtensionFields, encodeExtensionFields, extensions } from '../wire/extensions.js';
+import type { Frame } from '../wire/framing.js';
+import {
+  type Reply,
+  type ReplyFields,
+  type ReplyName,
+  type RequestFields,
+  type RequestName,
+  requests,
+} from '../wire/packets.js';
+import { SSH_FX } from '../wire/status.js';
+import { performHandshake } from './handshake.js';
+import { PacketStream } from './packet-stream.js';
+import { type RequestContext, statusError } from './status-error.js';
+
+export interface SessionOptions {
+  /** How long one call waits for its reply, in milliseconds; `null`: as long as the session lives. */
+  readonly timeoutMs?: number | null | undefined;
+  /** The session ends when calls are pending and no byte has moved for so long, in milliseconds. */
+  readonly noProgressTimeoutMs?: number | undefined;
+  /** How long the server may take to answer INIT, in milliseconds. */
+  readonly handshakeTimeoutMs?: number | undefined;
+  /** Ends the handshake. */
+  readonly signal?: AbortSignal | undefined;
+  /** The id of the first request; a test of the wrap at 2³² sets it. */
+  readonly firstRequestId?: number | undefined;
+}
+
+export interface RequestOptions {
+  /** Rejects the call with the signal's reason; the late reply is swallowed. */
+  readonly signal?: AbortSignal | undefined;
+  /** The path for error messages. */
+  readonly path?: string | undefined;
+  /** The operation for error messages, where it is not the request's own name. */
+  readonly operation?: string | undefined;
+}
+
+/** A reply that is no failure; `eof` in its place where READ or READDIR have reached the end. */
+export type Answer<R extends ReplyName> = ({ readonly eof: false } & ReplyFields<R>) | { readonly eof: true };
+
+type AnsweredBy<Table extends Readonly<Record<string, { readonly reply: ReplyName }>>, R> = {
+  [N in keyof Table]: Table[N]['reply'] extends R ? N : never;
+}[keyof Table];
+/** The requests whose success is a reply of that kind. */
+export type RequestAnsweredBy<R extends ReplyName> = AnsweredBy<typeof requests, R>;
+export type ExtensionAnsweredBy<R extends ReplyName> = AnsweredBy<typeof extensions, R>;
+
+/** A call in flight. */
+interface Pending {
+  readonly name: RequestName;
+  readonly context: RequestContext;
+  /** Takes a reply that is no failure; what it throws is the peer's fault and ends the session. */
+  accept(reply: Reply): void;
+  reject(reason: unknown): void;
+  /** The caller has gone: the reply will be swallowed. */
+  abandoned: boolean;
+}
+
+const NO_PROGRESS_TIMEOUT_MS = 60_000;
+const HANDSHAKE_TIMEOUT_MS = 20_000;
+const IDS = 2 ** 32;
+
+export class Session {
+  readonly #packets: PacketStream;
+  readonly #inFlight = new Map<number, Pending>();
+  readonly #noProgressTimeoutMs: number;
+  #nextId: number;
+  #watchdog: NodeJS.Timeout | undefined;
+  #resolveClosed: (reason: Error) => void = () => {};
+
+  /** The extensions that the server announced, by name. */
+  readonly extensions: ReadonlyMap<string, Uint8Array>;
+  /** How long one call waits for its reply, in milliseconds, or `null`. */
+  timeoutMs: number | null;
+  /** Resolves with the reason when the session is over; never rejects. */
+  readonly closed: Promise<Error>;
+
+  private constructor(
+    packets: PacketStream,
+    extensions: ReadonlyMap<string, Uint8Array>,
+    options: SessionOptions,
+  ) {
+    this.#packets = packets;
+    this.extensions = extensions;
+    this.#nextId = options.firstRequestId ?? 0;
+    this.#noProgressTimeoutMs = options.noProgressTimeoutMs ?? NO_PROGRESS_TIMEOUT_MS;
+    this.timeoutMs = options.timeoutMs ?? null;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    packets.attach({
+      onFrame: (frame) => this.#settle(frame),
+      onProgress: () => this.#watchdog?.refresh(),
+      onEnd: (reason) => this.#end(reason),
+    });
+    if (packets.endReason !== undefined) this.#end(packets.endReason);
+  }
+
+  /**
+   * Speaks the handshake over a stream that leads to an SFTP server.
+   *
+   * @throws ProtocolError where the peer is no SFTP server of version 3; text that it sent instead is quoted.
+   * @throws ConnectionLostError where the stream ends first, or no answer comes in time.
+   */
+  static async open(stream: Duplex, options: SessionOptions = {}): Promise<Session> {
+    options.signal?.throwIfAborted();
+    const packets = new PacketStream(stream);
+    const extensions = await performHandshake(packets, {
+      timeoutMs: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+      signal: options.signal,
+    });
+    return new Session(packets, extensions, options);
+  }
+
+  /** Why the session is over, or `undefined` while it lives. */
+  get endReason(): Error | undefined {
+    return this.#packets.endReason;
+  }
+
+  /** Calls that wait for a reply, those whose caller has gone included. */
+  get pendingCount(): number {
+    return this.#inFlight.size;
+  }
+
+  /**
+   * Sends a request and resolves with what `accept` makes of the reply. `accept` runs as soon as the reply is
+   * there; what it throws ends the session.
+   *
+   * @throws SftpStatusError where the server answers a failure.
+   * @throws TimeoutError where the reply takes longer than `timeoutMs`.
+   * @throws Error the reason that ended the session, or that of the signal.
+   */
+  request<R extends ReplyName, N extends RequestAnsweredBy<R>, T>(
+    name: N,
+    fields: RequestFields<N>,
+    accept: (answer: Answer<R>) => T,
+    options: RequestOptions = {},
+  ): Promise<T> {
+    return this.#exchange(name, fields, requests[name].reply as R, accept, options);
+  }
+
+  /**
+   * Sends an extended request, as {@link request}.
+   *
+   * @throws UnsupportedError where the server did not announce the extension.
+   */
+  extendedRequest<R extends ReplyName, N extends ExtensionAnsweredBy<R>, T>(
+    name: N,
+    fields: ExtensionFields<N>,
+    accept: (answer: Answer<R>) => T,
+    options: RequestOptions = {},
+  ): Promise<T> {
+    const { name: extension, reply } = extensions[name];
+    if (!this.extensions.has(extension)) return Promise.reject(unsupported(extension));
+    const data = encodeExtensionFields(name, fields);
+    return this.#exchange('extended', { name: extension, data }, reply as R, accept, {
+      operation: extension,
+      ...options,
+    });
+  }
+
+  #exchange<N extends RequestName, R extends ReplyName, T>(
+    name: N,
+    fields: RequestFields<N>,
+    reply: R,
+    accept: (answer: Answer<R>) => T,
+    { signal, path, operation = name }: RequestOptions,
+  ): Promise<T> {
+    if (this.endReason !== undefined) return Promise.reject(this.endReason);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise<T>((resolve, reject) => {
+      const context = { operation, path };
+      const pending: Pending = {
+        name,
+        context,
+        abandoned: false,
+        accept: (received) => {
+          const value = accept(answerOf(reply, received, operation));
+          disarm();
+          resolve(value);
+        },
+        reject: (reason) => {
+          disarm();
+          reject(reason);
+        },
+      };
+      const disarm = this.#arm(context, signal, (reason) => {
+        pending.abandoned = true;
+        pending.reject(reason);
+      });
+      const id = this.#register(pending);
+      this.#packets.send((writer) => {
+        if (pending.abandoned) this.#inFlight.delete(id);
+        else encodeRequest(writer, id, name, fields);
+      });
+    });
+  }
+
+  /** Ends the session: every pending call rejects with `reason`, the stream is destroyed. The first reason wins. */
+  destroy(reason: Error): void {
+    this.#packets.end(reason);
+  }
+
+  #register(pending: Pending): number {
+    if (this.#inFlight.size === 0) this.#watch();
+    while (this.#inFlight.has(this.#nextId)) this.#nextId = (this.#nextId + 1) % IDS;
+    const id = this.#nextId;
+    this.#nextId = (id + 1) % IDS;
+    this.#inFlight.set(id, pending);
+    return id;
+  }
+
+  /** The ways in which a call ends without a reply; the result calls them off. */
+  #arm(context: RequestContext, signal: AbortSignal | undefined, abandon: (reason: unknown) => void) {
+    const timeoutMs = this.timeoutMs;
+    const timer =
+      timeoutMs === null ? undefined : setTimeout(() => abandon(timeoutError(context, timeoutMs)), timeoutMs);
+    const onAbort = () => abandon(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    return () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+  }
+
+  #settle(frame: Frame): void {
+    const reply = decodeReply(frame);
+    const pending = this.#inFlight.get(reply.id);
+    if (pending === undefined) {
+      throw new ProtocolError(`The server answered request ${reply.id}, which is not open`);
+    }
+    if (pending.abandoned) this.#closeLateHandle(reply);
+    else if (reply.kind === 'status' && isFailure(pending.name, reply.status)) {
+      pending.reject(statusError(reply, pending.context));
+    } else pending.accept(reply);
+    this.#inFlight.delete(reply.id);
+  }
+
+  /** Nobody waits for this handle any more: it must not stay open on the server. */
+  #closeLateHandle(reply: Reply): void {
+    if (reply.kind !== 'handle') return;
+    this.request('close', { handle: Buffer.from(reply.handle) }, () => undefined).catch(() => {});
+  }
+
+  #watch(): void {
+    if (this.#watchdog !== undefined) {
+      this.#watchdog.refresh();
+      return;
+    }
+    this.#watchdog = setTimeout(() => {
+      this.#watchdog = undefined;
+      if (this.#inFlight.size === 0) return;
+      const seconds = this.#noProgressTimeoutMs / 1000;
+      const message = `The server has not answered for ${seconds} s, and the connection was given up`;
+      this.destroy(new ConnectionLostError(message, { code: 'ETIMEDOUT' }));
+    }, this.#noProgressTimeoutMs).unref();
+  }
+
+  #end(reason: Error): void {
+    clearTimeout(this.#watchdog);
+    for (const pending of this.#inFlight.values()) if (!pending.abandoned) pending.reject(reason);
+    this.#inFlight.clear();
+    this.#resolveClosed(reason);
+  }
+}
+
+/** A reply of the kind that the table names; anything else breaks the protocol. */
+function answerOf<R extends ReplyName>(expected: R, reply: Reply, operation: string): Answer<R> {
+  if (reply.kind === 'status' && reply.status === SSH_FX.EOF) return { eof: true };
+  if (reply.kind !== expected) {
+    throw new ProtocolError(`${operation} was answered with ${reply.kind.toUpperCase()}`);
+  }
+  return { ...(reply as ReplyFields<R>), eof: false };
+}
+
+function unsupported(extension: string): UnsupportedError {
+  return new UnsupportedError(`The server does not support ${extension}`, { extension });
+}
+
+const READERS: ReadonlySet<RequestName> = new Set(['read', 'readdir']);
+
+/** EOF is an answer to those who read, and a failure to the others. */
+function isFailure(name: RequestName, status: number): boolean {
+  return status === SSH_FX.EOF ? !READERS.has(name) : status !== SSH_FX.OK;
+}
+
+function timeoutError({ operation, path }: RequestContext, timeoutMs: number): TimeoutError {
+  const where = path === undefined ? '' : ` '${path}'`;
+  return new TimeoutError(`${operation}${where}: no answer from the server within ${timeoutMs} ms`);
+}

@@ -1,0 +1,365 @@
+/**
+ * Every SFTP request as a typed operation, one to one: nothing is added, nothing is asked twice. The friendly
+ * face stands on these, and whoever dislikes its conveniences may use them as they are.
+ */
+import { Buffer } from 'node:buffer';
+import { ProtocolError } from '../errors.js';
+import { decodePath, encodePath, type RemotePath } from '../remote-path.js';
+import { type AttributeValues, FileAttributes } from '../wire/attributes.js';
+import {
+  decodeExtensionData,
+  type ExtensionData,
+  type ExtensionFields,
+  type ExtensionName,
+  type ExtensionWithData,
+  extensions,
+} from '../wire/extensions.js';
+import { type RequestFields, SSH_FXF } from '../wire/packets.js';
+import { DEFAULT_LIMITS, type Limits, limitsFrom } from './limits.js';
+import type { Answer, ExtensionAnsweredBy, RequestAnsweredBy, Session } from './session.js';
+
+/** An open file or directory on the server. */
+export interface RemoteHandle {
+  readonly bytes: Uint8Array;
+  /** The path under which it was opened, for messages. */
+  readonly path: string;
+}
+
+/** Options of one operation. */
+export interface OperationOptions {
+  /** Rejects the call with the signal's reason; the session stays usable. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The flags of `open` (section 6.3 of the draft), to be combined with `|`. */
+export const OPEN_FLAGS = SSH_FXF;
+
+/**
+ * The operations of SFTP version 3 and of OpenSSH's extensions over one session. All of them may reject with
+ * `SftpStatusError` (the server answered a failure), `ConnectionLostError`, `ProtocolError`, `TimeoutError`
+ * or the signal's reason; paths that cannot be sent are a `TypeError` or `RangeError`.
+ *
+ * @example
+ * const client = sftp.sftpClient;
+ * const handle = await client.open('notes.txt', OPEN_FLAGS.READ);
+ * const content = await client.read(handle, 0, 32_768);   // pieces, or null at the end of the file
+ * await client.close(handle);
+ */
+export class SftpClient {
+  readonly #session: Session;
+  #limits: Limits = DEFAULT_LIMITS;
+
+  constructor(session: Session) {
+    this.#session = session;
+    if (this.supports('limits')) {
+      this.fetchLimits().then(
+        (told) => {
+          this.#limits = limitsFrom(told);
+        },
+        // A server that announces limits and will not tell them keeps the assumed ones.
+        () => {},
+      );
+    }
+  }
+
+  /** What the server takes in one request; the assumed figures until it has told its own. */
+  get limits(): Limits {
+    return this.#limits;
+  }
+
+  /** The names of the extensions that the server announced. */
+  get extensions(): readonly string[] {
+    return [...this.#session.extensions.keys()];
+  }
+
+  /** Whether the server announced an extension of the table. */
+  supports(extension: ExtensionName): boolean {
+    return this.#session.extensions.has(extensions[extension].name);
+  }
+
+  /** Opens a file; `flags` are those of {@link OPEN_FLAGS}. Attributes count only for a file that is created. */
+  open(
+    path: RemotePath,
+    flags: number,
+    options: OperationOptions & { readonly attributes?: AttributeValues } = {},
+  ): Promise<RemoteHandle> {
+    const { attributes = {}, signal } = options;
+    return this.#open('open', { path: encodePath(path), flags, attributes }, textOf(path), { signal });
+  }
+
+  /** Closes a file or directory. For a file that was written, only its success means that all is well. */
+  close(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
+    return this.#command('close', { handle: handle.bytes }, handle.path, options);
+  }
+
+  /**
+   * Reads up to `length` bytes at `offset`: the pieces in which they came, fewer bytes than asked for where
+   * the server likes, or `null` at the end of the file.
+   */
+  read(
+    handle: RemoteHandle,
+    offset: number,
+    length: number,
+    options: OperationOptions = {},
+  ): Promise<readonly Buffer[] | null> {
+    return this.#session.request(
+      'read',
+      { handle: handle.bytes, offset, length },
+      (answer: Answer<'data'>) => (answer.eof ? null : checkedContent(answer.data, length)),
+      { ...options, path: handle.path },
+    );
+  }
+
+  /** Writes at `offset`. The pieces must stay as they are until the promise settles. */
+  write(
+    handle: RemoteHandle,
+    offset: number,
+    data: readonly Buffer[],
+    options: OperationOptions = {},
+  ): Promise<void> {
+    return this.#command('write', { handle: handle.bytes, offset, data }, handle.path, options);
+  }
+
+  /** Attributes of what a path names, links followed. */
+  stat(path: RemotePath, options: OperationOptions = {}): Promise<FileAttributes> {
+    return this.#attributes('stat', { path: encodePath(path) }, textOf(path), options);
+  }
+
+  /** Attributes of what a path names, a link itself included. */
+  lstat(path: RemotePath, options: OperationOptions = {}): Promise<FileAttributes> {
+    return this.#attributes('lstat', { path: encodePath(path) }, textOf(path), options);
+  }
+
+  fstat(handle: RemoteHandle, options: OperationOptions = {}): Promise<FileAttributes> {
+    return this.#attributes('fstat', { handle: handle.bytes }, handle.path, options);
+  }
+
+  /** Changes the attributes that are given: `size` truncates, `mode` is chmod, and so on. */
+  setstat(path: RemotePath, attributes: AttributeValues, options: OperationOptions = {}): Promise<void> {
+    return this.#command('setstat', { path: encodePath(path), attributes }, textOf(path), options);
+  }
+
+  fsetstat(handle: RemoteHandle, attributes: AttributeValues, options: OperationOptions = {}): Promise<void> {
+    return this.#command('fsetstat', { handle: handle.bytes, attributes }, handle.path, options);
+  }
+
+  opendir(path: RemotePath, options: OperationOptions = {}): Promise<RemoteHandle> {
+    return this.#open('opendir', { path: encodePath(path) }, textOf(path), options);
+  }
+
+  /** The next entries of a directory, `.` and `..` among them, or `null` after the last. */
+  readdir(handle: RemoteHandle, options: OperationOptions = {}): Promise<readonly FileAttributes[] | null> {
+    return this.#session.request(
+      'readdir',
+      { handle: handle.bytes },
+      (answer: Answer<'name'>) =>
+        answer.eof ? null : answer.names.map((entry) => new FileAttributes(entry.attributes, entry)),
+      { ...options, path: handle.path },
+    );
+  }
+
+  /** Removes a file or link. */
+  remove(path: RemotePath, options: OperationOptions = {}): Promise<void> {
+    return this.#command('remove', { path: encodePath(path) }, textOf(path), options);
+  }
+
+  mkdir(path: RemotePath, attributes: AttributeValues = {}, options: OperationOptions = {}): Promise<void> {
+    return this.#command('mkdir', { path: encodePath(path), attributes }, textOf(path), options);
+  }
+
+  rmdir(path: RemotePath, options: OperationOptions = {}): Promise<void> {
+    return this.#command('rmdir', { path: encodePath(path) }, textOf(path), options);
+  }
+
+  /** The server's absolute form of a path. */
+  realpath(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
+    return this.#name('realpath', { path: encodePath(path) }, textOf(path), options);
+  }
+
+  /** Renames; by the draft this fails where `newPath` exists. */
+  rename(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+    const fields = { oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') };
+    return this.#command('rename', fields, `${textOf(oldPath)}' to '${textOf(newPath)}`, options);
+  }
+
+  /** The text of a symbolic link. */
+  readlink(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
+    return this.#name('readlink', { path: encodePath(path) }, textOf(path), options);
+  }
+
+  /** Makes `linkPath` a link to `targetPath`, in the order of arguments that OpenSSH and most others expect. */
+  symlink(targetPath: RemotePath, linkPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+    const fields = {
+      targetPath: encodePath(targetPath, 'targetPath'),
+      linkPath: encodePath(linkPath, 'linkPath'),
+    };
+    return this.#command('symlink', fields, textOf(linkPath), options);
+  }
+
+  /** `limits@openssh.com`, as the server tells them. */
+  fetchLimits(options: OperationOptions = {}): Promise<ExtensionData<'limits'>> {
+    return this.#data('limits', {}, undefined, options);
+  }
+
+  /** `posix-rename@openssh.com`: replaces what `newPath` names. */
+  posixRename(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+    const fields = { oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') };
+    return this.#extended('posixRename', fields, `${textOf(oldPath)}' to '${textOf(newPath)}`, options);
+  }
+
+  /** `hardlink@openssh.com`. */
+  hardlink(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+    const fields = { oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') };
+    return this.#extended('hardlink', fields, textOf(newPath), options);
+  }
+
+  /** `fsync@openssh.com`: the content is on the server's disk. */
+  fsync(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
+    return this.#extended('fsync', { handle: handle.bytes }, handle.path, options);
+  }
+
+  /** `statvfs@openssh.com`: the file system that holds a path. */
+  statvfs(path: RemotePath, options: OperationOptions = {}): Promise<ExtensionData<'statvfs'>> {
+    return this.#data('statvfs', { path: encodePath(path) }, textOf(path), options);
+  }
+
+  /** `fstatvfs@openssh.com`. */
+  fstatvfs(handle: RemoteHandle, options: OperationOptions = {}): Promise<ExtensionData<'fstatvfs'>> {
+    return this.#data('fstatvfs', { handle: handle.bytes }, handle.path, options);
+  }
+
+  /** `lsetstat@openssh.com`: as {@link setstat}, of a link itself. */
+  lsetstat(path: RemotePath, attributes: AttributeValues, options: OperationOptions = {}): Promise<void> {
+    return this.#extended('lsetstat', { path: encodePath(path), attributes }, textOf(path), options);
+  }
+
+  /** `expand-path@openssh.com`: the absolute form of a path that may start with `~`. */
+  expandPath(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
+    return this.#session.extendedRequest('expandPath', { path: encodePath(path) }, onlyName, {
+      ...options,
+      path: textOf(path),
+    });
+  }
+
+  /** `copy-data`: copies on the server, without the bytes travelling; `length` 0 means up to the end. */
+  copyData(
+    source: { readonly handle: RemoteHandle; readonly offset: number; readonly length: number },
+    destination: { readonly handle: RemoteHandle; readonly offset: number },
+    options: OperationOptions = {},
+  ): Promise<void> {
+    const fields = {
+      readHandle: source.handle.bytes,
+      readOffset: source.offset,
+      length: source.length,
+      writeHandle: destination.handle.bytes,
+      writeOffset: destination.offset,
+    };
+    return this.#extended('copyData', fields, source.handle.path, options);
+  }
+
+  /** `home-directory`: where a user is at home; `''` for the one who is logged in. */
+  homeDirectory(username: string, options: OperationOptions = {}): Promise<Buffer> {
+    return this.#session.extendedRequest('homeDirectory', { username }, onlyName, {
+      ...options,
+      path: username,
+    });
+  }
+
+  /** `users-groups-by-id@openssh.com`: names for numbers, `''` where the server knows none. */
+  usersGroupsById(
+    uids: readonly number[],
+    gids: readonly number[],
+    options: OperationOptions = {},
+  ): Promise<ExtensionData<'usersGroupsById'>> {
+    return this.#data('usersGroupsById', { uids, gids }, undefined, options);
+  }
+
+  #command<N extends RequestAnsweredBy<'status'>>(
+    name: N,
+    fields: RequestFields<N>,
+    path: string,
+    options: OperationOptions,
+  ): Promise<void> {
+    return this.#session.request(name, fields, () => undefined, { ...options, path });
+  }
+
+  #open<N extends RequestAnsweredBy<'handle'>>(
+    name: N,
+    fields: RequestFields<N>,
+    path: string,
+    options: OperationOptions,
+  ): Promise<RemoteHandle> {
+    // The handle is copied: it would keep the whole chunk in memory in which it came.
+    const accept = (answer: Answer<'handle'>) => ({ bytes: Buffer.from(present(answer).handle), path });
+    return this.#session.request(name, fields, accept, { ...options, path });
+  }
+
+  #attributes<N extends RequestAnsweredBy<'attrs'>>(
+    name: N,
+    fields: RequestFields<N>,
+    path: string,
+    options: OperationOptions,
+  ): Promise<FileAttributes> {
+    const accept = (answer: Answer<'attrs'>) => new FileAttributes(present(answer).attributes);
+    return this.#session.request(name, fields, accept, { ...options, path });
+  }
+
+  #name<N extends 'realpath' | 'readlink'>(
+    name: N,
+    fields: RequestFields<N>,
+    path: string,
+    options: OperationOptions,
+  ): Promise<Buffer> {
+    return this.#session.request(name, fields, onlyName, { ...options, path });
+  }
+
+  #extended<N extends ExtensionAnsweredBy<'status'>>(
+    name: N,
+    fields: ExtensionFields<N>,
+    path: string,
+    options: OperationOptions,
+  ): Promise<void> {
+    return this.#session.extendedRequest(name, fields, () => undefined, { ...options, path });
+  }
+
+  #data<N extends ExtensionWithData>(
+    name: N,
+    fields: ExtensionFields<N>,
+    path: string | undefined,
+    options: OperationOptions,
+  ): Promise<ExtensionData<N>> {
+    const accept = (answer: Answer<'extendedReply'>) =>
+      decodeExtensionData(name, Buffer.from(present(answer).data));
+    return this.#session.extendedRequest(name, fields, accept, { ...options, path });
+  }
+}
+
+/** An end of file is no answer to those who do not read; the session has made it a failure already. */
+function present<A extends { readonly eof: boolean }>(answer: A): Extract<A, { readonly eof: false }> {
+  if (answer.eof) throw new ProtocolError('The server answered with an end of file');
+  return answer as Extract<A, { readonly eof: false }>;
+}
+
+function checkedContent(data: readonly Buffer[], asked: number): readonly Buffer[] {
+  const length = data.reduce((sum, piece) => sum + piece.length, 0);
+  if (length > asked)
+    throw new ProtocolError(`The server sent ${length} bytes where ${asked} were asked for`);
+  return data;
+}
+
+/** REALPATH and READLINK are answered with exactly one name, which is a path. */
+function onlyName(answer: Answer<'name'>): Buffer {
+  const { names } = present(answer);
+  const [first] = names;
+  if (first === undefined || names.length !== 1) {
+    throw new ProtocolError(`The server sent ${names.length} names where one was asked for`);
+  }
+  if (first.filename.length === 0 || first.filename.includes(0)) {
+    throw new ProtocolError('The server sent a path that is empty or contains a NUL');
+  }
+  return Buffer.from(first.filename);
+}
+
+function textOf(path: RemotePath): string {
+  return typeof path === 'string' ? path : decodePath(path);
+}
