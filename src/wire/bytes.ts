@@ -120,13 +120,26 @@ export class ByteWriter {
     }
   }
 
-  /** Writes a packet whose length stands before it, as `body` leaves it. */
+  /**
+   * Writes a packet whose length stands before it, as `body` leaves it. Where `body` throws, nothing of the
+   * packet stays behind: half of one would break the stream for every packet after it.
+   */
   frame(body: () => void): void {
+    const before = { block: this.#block, sealed: this.#sealed, end: this.#end, length: this.#length };
+    const chunkCount = this.#chunks.length;
     const at = this.#reserve(4);
     const block = this.#block;
-    const before = this.#length;
-    body();
-    block.writeUInt32BE(this.#length - before, at);
+    try {
+      body();
+      block.writeUInt32BE(this.#length - before.length - 4, at);
+    } catch (error) {
+      this.#chunks.length = chunkCount;
+      this.#block = before.block;
+      this.#sealed = before.sealed;
+      this.#end = before.end;
+      this.#length = before.length;
+      throw error;
+    }
   }
 
   /** Everything written so far; the writer starts afresh. */
