@@ -62,6 +62,8 @@ export class FrameDecoder {
     if (this.#headerLength >= 4) {
       const length = this.#header.readUInt32BE(0);
       if (length < 1 || length > MAX_PACKET_LENGTH) {
+        // The next byte finds the same length here: a stream that has lost its frames stays refused.
+        this.#headerLength = 4;
         throw new ProtocolError(`A packet of ${length} bytes: 1 to ${MAX_PACKET_LENGTH} are allowed`);
       }
       this.#missing = length - 1;
