@@ -1,19 +1,26 @@
 /**
  * Text that came from a peer or a file name, made safe to show: control characters, escape sequences,
- * direction marks and lone surrogates appear as `\x1b`, `\u202e`; what is longer than `maxLength`
- * characters is cut and says so.
+ * direction marks and lone surrogates appear as `\x1b`, `\u202e`. What is shown has at most `maxLength`
+ * characters, escapes included; if that cuts the text, a short remark says so (960 and the remark stay
+ * below 1 KiB).
  *
  * @example
  * printable('\x1b[2Jgone'); // '\\x1b[2Jgone'
  */
-export function printable(text: string, maxLength = 1024): string {
-  const cut = text.length > maxLength;
-  const shown = (cut ? text.slice(0, maxLength) : text).replace(unsafe, escapeCharacter);
-  return cut ? `${shown}… (${text.length - maxLength} more characters)` : shown;
+export function printable(text: string, maxLength = 960): string {
+  let shown = '';
+  let done = 0;
+  for (const character of text) {
+    const piece = unsafe.test(character) ? escapeCharacter(character) : character;
+    if (shown.length + piece.length > maxLength) return `${shown}… (${text.length - done} more characters)`;
+    shown += piece;
+    done += character.length;
+  }
+  return shown;
 }
 
 /** Control characters C0 and C1, direction and invisible format marks, separators, lone surrogates. */
-const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 function escapeCharacter(character: string): string {
   const short: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
