@@ -1,8 +1,16 @@
+/** The keys of servers that are trusted or revoked, from known_hosts files (sshd(8)) and from the program. */
+import { readFileSync } from 'node:fs';
+import { HostKeysError } from '../errors.js';
+import { expandHome } from './home-path.js';
+import { type HostMatcher, hostName, parseHostPattern } from './host-pattern.js';
+import { isHostKeyType, keyType } from './key-blob.js';
+
 /** How a server's key stands to what is known. */
 export type HostKeyStatus = 'trusted' | 'unknown' | 'changed' | 'revoked' | 'other-type';
 
 /** One line of a known_hosts file, or one key given by the program. */
 export interface KnownHostEntry {
+  /** `cert-authority` lines are never taken for a plain key. */
   readonly marker: 'revoked' | 'cert-authority' | undefined;
   /** For instance `ssh-ed25519`. */
   readonly type: string;
@@ -20,24 +28,156 @@ export interface HostKeyVerdict {
   readonly entry: KnownHostEntry | undefined;
 }
 
-/** Host keys that are trusted. */
+interface Known extends KnownHostEntry {
+  readonly matches: HostMatcher;
+}
+
+const MARKERS = new Map([
+  ['@revoked', 'revoked'],
+  ['@cert-authority', 'cert-authority'],
+] as const);
+
+/**
+ * The host keys to verify servers with.
+ *
+ * Reads the whole known_hosts format: several names per line, hashed names, wildcards, negation,
+ * `[host]:port`, `@revoked` (wins over everything), `@cert-authority`. Lines that it cannot read or whose
+ * key type it does not know are skipped, as OpenSSH does.
+ *
+ * @example
+ * const keys = new HostKeys().load('~/.ssh/known_hosts');
+ * keys.add('[files.example.com]:2222', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…');
+ */
 export class HostKeys {
-  load(_path: string): this {
-    throw new Error('not yet');
-  }
-  add(_pattern: string, _key: string | Uint8Array): this {
-    throw new Error('not yet');
-  }
+  readonly #known: Known[] = [];
+
+  /** How many keys there are. */
   get size(): number {
-    return 0;
+    return this.#known.length;
   }
-  lookup(_host: string, _port = 22): readonly KnownHostEntry[] {
-    return [];
+
+  /**
+   * Adds the keys of a known_hosts file; `~` is expanded. Throws a `HostKeysError`
+   * (`KNOWN_HOSTS_UNUSABLE`) if the file cannot be read or has no usable line.
+   */
+  load(path: string): this {
+    const file = expandHome(path);
+    let text: string;
+    try {
+      text = readFileSync(file, 'latin1');
+    } catch (cause) {
+      const reason = (cause as NodeJS.ErrnoException).code ?? 'error';
+      throw new HostKeysError('KNOWN_HOSTS_UNUSABLE', `cannot read the known_hosts file ${file}: ${reason}`, {
+        cause,
+        file,
+      });
+    }
+    if (this.parse(text, file) === 0) {
+      throw new HostKeysError('KNOWN_HOSTS_UNUSABLE', `the known_hosts file ${file} holds no usable key`, {
+        file,
+      });
+    }
+    return this;
   }
-  check(_host: string, _port: number, _key: Uint8Array): HostKeyVerdict {
-    return { status: 'unknown', entry: undefined };
+
+  /** Adds the keys of a known_hosts text, and gives their number. `file` is for messages only. */
+  parse(text: string, file?: string): number {
+    const before = this.#known.length;
+    let line = 0;
+    for (const content of text.split('\n')) {
+      line++;
+      const known = parseLine(content, file, line);
+      if (known !== undefined) {
+        this.#known.push(known);
+      }
+    }
+    return this.#known.length - before;
   }
-  keyTypes(_host: string, _port = 22): readonly string[] {
-    return [];
+
+  /**
+   * Trusts a key for the hosts of a known_hosts pattern, for instance `example.com,10.0.0.*` or
+   * `[example.com]:2222`. The key is `type base64`, as in a `.pub` file, or the key's bytes.
+   */
+  add(pattern: string, key: string | Uint8Array): this {
+    const bytes = typeof key === 'string' ? parseKeyText(key) : Buffer.from(key);
+    const type = bytes && keyType(bytes);
+    const matches = /^[^\s#@][^\s]*$/.test(pattern) ? parseHostPattern(pattern) : undefined;
+    if (bytes === undefined || type === undefined || !isHostKeyType(type)) {
+      throw new TypeError(
+        'not a host key: give "type base64" as in a .pub file, or the bytes of a public key',
+      );
+    }
+    if (matches === undefined) {
+      throw new TypeError(`not a known_hosts pattern: ${JSON.stringify(pattern)}`);
+    }
+    this.#known.push({ marker: undefined, type, key: bytes, file: undefined, line: undefined, matches });
+    return this;
   }
+
+  /** Every entry for a host, revoked ones and authorities too, in the order in which they were loaded. */
+  lookup(host: string, port = 22): readonly KnownHostEntry[] {
+    const name = hostName(host, port);
+    return this.#known.filter((known) => known.matches(name));
+  }
+
+  /**
+   * Judges a key that a server showed. `trusted`: it is there; `revoked`: marked so, whatever else is
+   * there; `changed`: another key of this type is known; `other-type`: only keys of other types are known.
+   */
+  check(host: string, port: number, key: Uint8Array): HostKeyVerdict {
+    const entries = this.lookup(host, port);
+    const type = keyType(key);
+    const same = (entry: KnownHostEntry): boolean => entry.key.equals(key);
+    const revoked = entries.find((entry) => entry.marker === 'revoked' && same(entry));
+    if (revoked !== undefined) {
+      return { status: 'revoked', entry: revoked };
+    }
+    const plain = entries.filter((entry) => entry.marker === undefined);
+    const trusted = plain.find(same);
+    if (trusted !== undefined) {
+      return { status: 'trusted', entry: trusted };
+    }
+    const changed = plain.find((entry) => entry.type === type);
+    if (changed !== undefined) {
+      return { status: 'changed', entry: changed };
+    }
+    return { status: plain.length > 0 ? 'other-type' : 'unknown', entry: plain[0] };
+  }
+
+  /** The types of the plain keys known for a host, to ask the server for these first. */
+  keyTypes(host: string, port = 22): readonly string[] {
+    const plain = this.lookup(host, port).filter((entry) => entry.marker === undefined);
+    return [...new Set(plain.map((entry) => entry.type))];
+  }
+}
+
+function parseLine(content: string, file: string | undefined, line: number): Known | undefined {
+  const fields = content.trim().split(/[ \t]+/, 4);
+  const [first] = fields;
+  if (first === undefined || first === '' || first.startsWith('#')) {
+    return undefined;
+  }
+  const marker = MARKERS.get(first as '@revoked');
+  if (first.startsWith('@')) {
+    if (marker === undefined) {
+      return undefined;
+    }
+    fields.shift();
+  }
+  const [pattern, type, base64] = fields;
+  if (pattern === undefined || type === undefined || base64 === undefined || !isHostKeyType(type)) {
+    return undefined;
+  }
+  const key = Buffer.from(base64, 'base64');
+  const matches = parseHostPattern(pattern);
+  if (matches === undefined || keyType(key) !== type) {
+    return undefined;
+  }
+  return { marker, type, key, file, line, matches };
+}
+
+function parseKeyText(text: string): Buffer | undefined {
+  const [type, base64] = text.trim().split(/\s+/);
+  const key = Buffer.from(base64 ?? '', 'base64');
+  return keyType(key) === type ? key : undefined;
 }

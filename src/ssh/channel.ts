@@ -1,0 +1,330 @@
+/**
+ * A channel as a Duplex that keeps its promises, around ssh2's, which does not: the server's window is
+ * enforced, what we buffer is bounded by the SSH window and by TCP, every write is called back, and `close`
+ * always comes. Bytes are passed on as they arrive, without a second buffer in between.
+ */
+
+import type { Socket } from 'node:net';
+import { Duplex, Readable } from 'node:stream';
+import { ConnectionLostError, SshError } from '../errors.js';
+import { printable } from '../printable.js';
+import { PacketQueue } from './packet-queue.js';
+import { INITIAL_WINDOW, type RawChannel } from './ssh2-internals.js';
+
+/** What the server may send before we have read it. ssh2's 2 MiB would cap a channel at 2 MiB per round trip. */
+const RECEIVE_WINDOW = 8 * 1024 * 1024;
+/** Announced anew in steps of this. */
+const WINDOW_STEP = 512 * 1024;
+/** Below it a channel is useless, and 0 would have ssh2 loop for ever. */
+const MINIMUM_PACKET_SIZE = 256;
+/** RFC 4253, section 6.1: what every implementation takes. More has no use, and ssh2 allocates it at once. */
+const MAXIMUM_PACKET_SIZE = 32 * 1024;
+/** Taken before the writer has to wait. */
+const MAXIMUM_QUEUED = 1024 * 1024;
+/** Handed to TCP and not yet accepted by it. */
+const MAXIMUM_UNSENT = 1024 * 1024;
+const WRITABLE_HIGH_WATER_MARK = 512 * 1024;
+const KEPT_STDERR = 4 * 1024;
+/** An end of data should be followed by the channel's close, with the exit status. */
+const CLOSE_AFTER_EOF_MS = 1_000;
+
+type WriteCallback = (error?: Error | null) => void;
+
+/** How a channel ended, as far as the server told. */
+export interface ChannelExit {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+}
+
+export interface ChannelSettings {
+  /** For messages: what runs on it, for instance `the subsystem sftp`. */
+  readonly label: string;
+  readonly socket: Socket;
+  /** Tells the server that it may send more. */
+  readonly announce: (bytes: number) => void;
+  /**
+   * `error`: that the server ends the channel before we do is an error, with what it wrote on stderr.
+   * `stream`: stderr is a stream of its own and the server may end whenever it likes.
+   */
+  readonly stderr: 'error' | 'stream';
+}
+
+export class Channel extends Duplex {
+  /** What the server writes on stderr; empty if it goes into the error. */
+  readonly stderr: Readable;
+  /** Resolves when the server has closed the channel, rejects when the connection is lost first. */
+  readonly exit: Promise<ChannelExit>;
+  readonly #raw: RawChannel;
+  readonly #settings: ChannelSettings;
+  readonly #queue: PacketQueue;
+  /** What the server may still send. */
+  #window = INITIAL_WINDOW;
+  #readerFull = false;
+  #stderrFull = false;
+  #stderrText = Buffer.alloc(0);
+  #pumpScheduled = false;
+  #pumpWaits = false;
+  #heldCallback: WriteCallback | undefined;
+  #exit: ChannelExit = { exitCode: null, signal: null };
+  #resolveExit: (exit: ChannelExit) => void = () => {};
+  #rejectExit: (error: Error) => void = () => {};
+  #closedByServer = false;
+  #eofTimer: NodeJS.Timeout | undefined;
+
+  constructor(raw: RawChannel, settings: ChannelSettings) {
+    super({ readableHighWaterMark: RECEIVE_WINDOW, writableHighWaterMark: WRITABLE_HIGH_WATER_MARK });
+    this.#raw = raw;
+    this.#settings = settings;
+    // An error has told its story in every callback; without a listener it would end the process too.
+    this.on('error', () => {});
+    this.exit = new Promise((resolve, reject) => {
+      this.#resolveExit = resolve;
+      this.#rejectExit = reject;
+    });
+    this.exit.catch(() => {});
+    raw.outgoing.packetSize = Math.min(raw.outgoing.packetSize, MAXIMUM_PACKET_SIZE);
+    this.#queue = new PacketQueue(Math.max(raw.outgoing.packetSize, 1));
+    this.stderr = new Readable({ highWaterMark: RECEIVE_WINDOW, read: () => this.#resumeStderr() });
+    this.stderr.on('error', () => {});
+    this.#takeOver();
+    if (raw.outgoing.packetSize < MINIMUM_PACKET_SIZE) {
+      this.destroy(
+        new SshError(
+          'CHANNEL_REFUSED',
+          `the server takes packets of at most ${raw.outgoing.packetSize} bytes for ${settings.label}: that is too little to work with`,
+        ),
+      );
+    }
+  }
+
+  override _read(): void {
+    this.#readerFull = false;
+    this.#announce();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: WriteCallback): void {
+    this.#queue.push(chunk);
+    this.#afterWrite(callback);
+  }
+
+  override _writev(chunks: readonly { chunk: Buffer }[], callback: WriteCallback): void {
+    for (const { chunk } of chunks) {
+      this.#queue.push(chunk);
+    }
+    this.#afterWrite(callback);
+  }
+
+  override _final(callback: WriteCallback): void {
+    this.#heldCallback = (error) => {
+      if (error == null && !this.#closedByServer && !this.#settings.socket.destroyed) {
+        this.#raw.end();
+      }
+      callback(error);
+    };
+    this.#pump();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    clearTimeout(this.#eofTimer);
+    this.#queue.clear();
+    const reason =
+      error ?? new ConnectionLostError(`${this.#settings.label} was closed`, { code: 'CHANNEL_CLOSED' });
+    this.#release(reason);
+    if (this.#closedByServer) {
+      this.#resolveExit(this.#exit);
+    } else {
+      this.#rejectExit(reason);
+      if (!this.#settings.socket.destroyed) {
+        this.#raw.close();
+      }
+    }
+    if (error !== null || !this.#closedByServer) {
+      this.stderr.destroy(error ?? undefined);
+    }
+    callback(error);
+  }
+
+  /** Asks the server to end what runs here. */
+  kill(): void {
+    if (!this.#closedByServer && !this.#settings.socket.destroyed) {
+      this.#raw.signal('TERM');
+      this.#raw.close();
+    }
+  }
+
+  /**
+   * ssh2 hands over data by `push`. Taking it there, rather than from a `data` event, spares a second buffer
+   * and lets our own reader's pace decide on the window, which ssh2 does not enforce.
+   */
+  #takeOver(): void {
+    const raw = this.#raw;
+    const endRaw = raw.push.bind(raw, null);
+    const endStderr = raw.stderr.push.bind(raw.stderr, null);
+    raw.incoming.window = Number.POSITIVE_INFINITY;
+    raw.push = (chunk: Buffer | null) => (chunk === null ? this.#onEof(endRaw) : this.#onData(chunk));
+    raw.stderr.push = (chunk: Buffer | null) => (chunk === null ? endStderr() : this.#onStderr(chunk));
+    raw.resume();
+    raw.stderr.resume();
+    raw.on('error', (error: Error) => this.destroy(error));
+    raw.on('exit', (exitCode: number | null, signal?: string) => {
+      this.#exit = { exitCode, signal: typeof signal === 'string' ? printable(signal, 32) : null };
+    });
+    raw.on('close', () => this.#onClose());
+    this.#announce();
+  }
+
+  #onData(chunk: Buffer): boolean {
+    if (this.#count(chunk.length)) {
+      this.#readerFull = !this.push(chunk);
+      this.#announce();
+    }
+    return true;
+  }
+
+  #onStderr(chunk: Buffer): boolean {
+    if (!this.#count(chunk.length)) {
+      return true;
+    }
+    if (this.#settings.stderr === 'stream') {
+      this.#stderrFull = !this.stderr.push(chunk);
+    } else if (this.#stderrText.length < KEPT_STDERR) {
+      this.#stderrText = Buffer.concat([this.#stderrText, chunk]).subarray(0, KEPT_STDERR);
+    }
+    this.#announce();
+    return true;
+  }
+
+  /** Counts against the window; a server that sends as much again beyond it is cut off. */
+  #count(bytes: number): boolean {
+    if (this.destroyed || this.readableEnded) {
+      return false;
+    }
+    this.#window -= bytes;
+    if (this.#window >= -RECEIVE_WINDOW) {
+      return true;
+    }
+    const text = `the server sent far more than it was allowed to on ${this.#settings.label}; the channel was closed`;
+    this.destroy(new SshError('WINDOW_EXCEEDED', text));
+    return false;
+  }
+
+  #announce(): void {
+    const bytes = RECEIVE_WINDOW - this.#window;
+    if (bytes < WINDOW_STEP || this.#readerFull || this.#stderrFull || this.destroyed) {
+      return;
+    }
+    if (!this.#settings.socket.destroyed && this.#raw.outgoing.state !== 'closed') {
+      this.#window += bytes;
+      this.#settings.announce(bytes);
+    }
+  }
+
+  #resumeStderr(): void {
+    this.#stderrFull = false;
+    this.#announce();
+  }
+
+  /** Takes all that comes in one tick and sends it at its end, so that small writes share a packet. */
+  #afterWrite(callback: WriteCallback): void {
+    if (this.#closedByServer) {
+      this.#queue.clear();
+      callback(this.#endedError());
+      return;
+    }
+    if (!this.#pumpScheduled) {
+      this.#pumpScheduled = true;
+      process.nextTick(() => {
+        this.#pumpScheduled = false;
+        this.#pump();
+      });
+    }
+    if (this.#queue.bytes < MAXIMUM_QUEUED) {
+      callback();
+    } else {
+      this.#heldCallback = callback;
+    }
+  }
+
+  #pump(): void {
+    const { socket } = this.#settings;
+    if (this.#pumpWaits || this.destroyed || this.#closedByServer || socket.destroyed) {
+      return;
+    }
+    socket.cork();
+    while (!this.#pumpWaits && this.#queue.bytes > 0) {
+      this.#sendPiece(socket);
+    }
+    socket.uncork();
+    if (!this.#pumpWaits) {
+      this.#release();
+    }
+  }
+
+  #sendPiece(socket: Socket): void {
+    if (socket.writableLength > MAXIMUM_UNSENT) {
+      this.#pumpWaits = true;
+      socket.once('drain', this.#resume);
+      return;
+    }
+    const piece = this.#queue.take();
+    if (piece === undefined) {
+      return;
+    }
+    if (piece.length <= this.#raw.outgoing.window) {
+      this.#raw.write(piece);
+    } else {
+      this.#pumpWaits = true;
+      this.#raw.write(piece, this.#resume);
+    }
+  }
+
+  readonly #resume = (): void => {
+    this.#pumpWaits = false;
+    this.#pump();
+  };
+
+  #release(error?: Error): void {
+    const callback = this.#heldCallback;
+    this.#heldCallback = undefined;
+    callback?.(error);
+  }
+
+  /** The exit status and the reason on stderr come after the end of data: wait for them, but not for ever. */
+  #onEof(endRaw: () => boolean): boolean {
+    if (this.#settings.stderr === 'stream' || this.writableEnded) {
+      this.push(null);
+    } else {
+      this.#eofTimer = setTimeout(() => this.push(null), CLOSE_AFTER_EOF_MS);
+    }
+    return endRaw();
+  }
+
+  #onClose(): void {
+    clearTimeout(this.#eofTimer);
+    this.#closedByServer = true;
+    this.#settings.socket.off('drain', this.#resume);
+    if (this.destroyed) {
+      return;
+    }
+    this.#resolveExit(this.#exit);
+    this.#queue.clear();
+    const failed = this.#settings.stderr === 'error' && !this.writableEnded;
+    const finish = (): void => void this.destroy(failed ? this.#endedError() : undefined);
+    this.#release(this.#endedError());
+    this.stderr.push(null);
+    if (failed && this.readableLength === 0) {
+      finish();
+    } else {
+      this.once('end', finish);
+      this.push(null);
+    }
+  }
+
+  #endedError(): SshError {
+    const { exitCode, signal } = this.#exit;
+    const how = exitCode === null ? (signal ?? 'without a status') : `with status ${exitCode}`;
+    const words = printable(this.#stderrText.toString('utf8').trim());
+    const said = words === '' ? '' : `; the server says: ${words}`;
+    return new SshError('CHANNEL_CLOSED', `the server ended ${this.#settings.label} (${how})${said}`);
+  }
+}
