@@ -86,8 +86,8 @@ function packetsOf<T extends Table>(table: T) {
   return fc.oneof(...packets);
 }
 
-export const anyRequest = packetsOf(requests);
-export const anyReply = packetsOf(replies);
+const anyRequest = packetsOf(requests);
+const anyReply = packetsOf(replies);
 const anyHandshake = packetsOf(handshakePackets);
 
 function written(write: (writer: ByteWriter) => void): Buffer {
