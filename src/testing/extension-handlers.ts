@@ -1,0 +1,133 @@
+/** OpenSSH's extensions (OpenSSH's PROTOCOL, section 4) on the server's side, as a table. */
+import {
+  decodeExtensionFields,
+  type ExtensionData,
+  type ExtensionFields,
+  type ExtensionName,
+  type ExtensionWithData,
+  encodeExtensionData,
+  extensions,
+} from '../wire/extensions.js';
+import { MAX_PACKET_LENGTH } from '../wire/framing.js';
+import { SSH_FX } from '../wire/status.js';
+import { type Answer, nameAnswer, OK, statusAnswer } from './answers.js';
+import type { BackendFile } from './backend.js';
+import { systemError } from './backend.js';
+import { OWNER } from './memory-nodes.js';
+import { absolute, MAX_READ_LENGTH, type SessionState } from './session-state.js';
+
+type Handler<N extends ExtensionName> = (
+  fields: ExtensionFields<N>,
+  state: SessionState,
+) => Answer | Promise<Answer>;
+
+const handlers: { readonly [N in ExtensionName]: Handler<N> } = {
+  limits: (_, { maxHandles }) =>
+    extendedAnswer('limits', {
+      maxPacketLength: BigInt(MAX_PACKET_LENGTH),
+      maxReadLength: BigInt(MAX_READ_LENGTH),
+      maxWriteLength: BigInt(MAX_READ_LENGTH),
+      maxOpenHandles: BigInt(maxHandles),
+    }),
+  posixRename: ({ oldPath, newPath }, { backend, home }) => {
+    backend.replace(absolute(home, oldPath), absolute(home, newPath));
+    return OK;
+  },
+  hardlink: ({ oldPath, newPath }, { backend, home }) => {
+    backend.link(absolute(home, oldPath), absolute(home, newPath));
+    return OK;
+  },
+  fsync: async ({ handle }, { handles }) => {
+    await handles.file(handle).sync();
+    return OK;
+  },
+  statvfs: ({ path }, { backend, home }) => extendedAnswer('statvfs', backend.statvfs(absolute(home, path))),
+  fstatvfs: ({ handle }, { handles }) => extendedAnswer('fstatvfs', handles.file(handle).statvfs()),
+  lsetstat: ({ path, attributes }, { backend, home }) => {
+    backend.lsetstat(absolute(home, path), attributes);
+    return OK;
+  },
+  expandPath: ({ path }, { backend, home, username }) =>
+    nameAnswer(backend.realpath(absolute(home, expandTilde(path, home, username)))),
+  copyData: async ({ readHandle, readOffset, length, writeHandle, writeOffset }, { handles }) => {
+    const from = handles.file(readHandle);
+    const to = handles.file(writeHandle);
+    if (from === to) throw systemError('EINVAL', 'Source and destination are one handle');
+    await copyData(from, readOffset, length === 0 ? Number.POSITIVE_INFINITY : length, to, writeOffset);
+    return OK;
+  },
+  homeDirectory: ({ username }, { home, username: self }) => {
+    if (username !== '' && username !== self) throw systemError('ENOENT', 'No such user');
+    return nameAnswer(Buffer.from(home));
+  },
+  usersGroupsById: ({ uids, gids }, { username }) =>
+    extendedAnswer('usersGroupsById', {
+      users: uids.map((uid) => nameOf(uid, OWNER.uid, username)),
+      groups: gids.map((gid) => nameOf(gid, OWNER.gid, username)),
+    }),
+};
+
+const kinds: ReadonlyMap<string, ExtensionName> = new Map(
+  (Object.keys(extensions) as ExtensionName[]).map((kind) => [extensions[kind].name, kind]),
+);
+
+/** What the server offers unless it is told otherwise. */
+export const allExtensions: readonly string[] = [...kinds.keys()];
+
+/** The versions that OpenSSH tells; all others are 1. */
+const versions: Readonly<Record<string, string>> = {
+  'statvfs@openssh.com': '2',
+  'fstatvfs@openssh.com': '2',
+};
+
+/** The pairs for VERSION. */
+export function extensionPairs(offered: readonly string[]): ReadonlyMap<string, Uint8Array> {
+  return new Map(offered.map((name) => [name, Buffer.from(versions[name] ?? '1')]));
+}
+
+export function answerExtension(name: string, data: Buffer, state: SessionState): Answer | Promise<Answer> {
+  const kind = kinds.get(name);
+  if (kind === undefined || !state.extensions.includes(name)) {
+    return statusAnswer(SSH_FX.OP_UNSUPPORTED, 'The extension is not supported', 'ENOTSUP');
+  }
+  const handler = handlers[kind] as (fields: unknown, state: SessionState) => Answer | Promise<Answer>;
+  return handler(decodeExtensionFields(kind, data), state);
+}
+
+function extendedAnswer<N extends ExtensionWithData>(name: N, values: ExtensionData<N>): Answer {
+  return { kind: 'extendedReply', data: encodeExtensionData(name, values) };
+}
+
+async function copyData(
+  from: BackendFile,
+  readOffset: number,
+  length: number,
+  to: BackendFile,
+  writeOffset: number,
+): Promise<void> {
+  let done = 0;
+  while (done < length) {
+    const data = from.read(readOffset + done, Math.min(MAX_READ_LENGTH, length - done));
+    if (data.length === 0) return;
+    to.write(writeOffset + done, [data]);
+    done += data.length;
+    // Others get their turn, and the end of the connection is noticed: its handles are closed then.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** `~` and `~user`; only the user who is logged in has a home here. */
+function expandTilde(path: Uint8Array, home: string, username: string): Buffer {
+  const text = Buffer.from(path).toString('latin1');
+  const match = /^~([^/]*)(?:\/|$)/.exec(text);
+  if (match === null) return Buffer.from(path);
+  const user = Buffer.from(match[1] ?? '', 'latin1').toString('utf8');
+  if (user !== '' && user !== username) throw systemError('ENOENT', 'No such user');
+  return Buffer.concat([Buffer.from(`${home}/`), Buffer.from(path).subarray(match[0].length)]);
+}
+
+/** Empty for the unknown, as OpenSSH answers. */
+function nameOf(id: number, ownId: number, username: string): string {
+  if (id === 0) return 'root';
+  return id === ownId ? username : '';
+}
