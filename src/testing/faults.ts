@@ -43,7 +43,7 @@ export interface Faults {
   readonly failOn?: (request: SeenRequest) => ChosenFailure | undefined | Promise<ChosenFailure | undefined>;
   /** Cuts the connection when a session has had so many requests, or so many bytes of file content. */
   readonly disconnectAfter?: { readonly requests?: number; readonly bytes?: number };
-  /** More open handles than this fail with "Too many open files". */
+  /** More open handles than this fail with "Too many open files"; `limits@openssh.com` tells the figure. */
   readonly maxHandles?: number;
   /** READ gives at most so many bytes. */
   readonly maxReadLength?: number;
@@ -81,8 +81,11 @@ export interface FaultContext {
 
 type Wrapper<T> = (next: Responder, setting: T, context: FaultContext) => Responder;
 
-/** From the innermost to the outermost. `outOfOrder` is about the order of answers: the session does that. */
-const wrappers: { readonly [N in Exclude<keyof Faults, 'outOfOrder'>]-?: Wrapper<NonNullable<Faults[N]>> } = {
+/** What no wrapper can do: the session has the handles and the order of the answers. */
+type SessionFault = 'maxHandles' | 'outOfOrder';
+
+/** From the innermost to the outermost. */
+const wrappers: { readonly [N in Exclude<keyof Faults, SessionFault>]-?: Wrapper<NonNullable<Faults[N]>> } = {
   removeAfterClose: (next, _, context) => {
     const written = new Set<string>();
     return (request) => {
@@ -104,18 +107,6 @@ const wrappers: { readonly [N in Exclude<keyof Faults, 'outOfOrder'>]-?: Wrapper
       }
       return next(request);
     });
-  },
-  maxHandles: (next, maximum) => {
-    let open = 0;
-    return (request) => {
-      const opens = request.kind === 'open' || request.kind === 'opendir';
-      if (opens && open >= maximum) return failureAnswer(systemError('EMFILE'));
-      return then(next(request), (answer) => {
-        if (answer.kind === 'handle') open += 1;
-        if (request.kind === 'close' && isOk(answer)) open -= 1;
-        return answer;
-      });
-    };
   },
   maxReadLength: (next, maximum) => (request) =>
     next(request.kind === 'read' ? { ...request, length: Math.min(request.length, maximum) } : request),
@@ -162,7 +153,7 @@ const wrappers: { readonly [N in Exclude<keyof Faults, 'outOfOrder'>]-?: Wrapper
   noRealpath: (next) => (request) =>
     request.kind === 'realpath' ? failureAnswer(systemError('ENOTSUP')) : next(request),
   failOn: (next, choose, context) => (request) =>
-    then(choose(describe(request, context)), (failure) =>
+    then(ask(choose, describe(request, context)), (failure) =>
       failure === undefined ? next(request) : chosenAnswer(failure),
     ),
   laterStatusCodes: (next) => (request) =>
@@ -205,8 +196,21 @@ function then<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): 
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
-function isOk(answer: Answer): boolean {
-  return answer.kind === 'status' && answer.status === SSH_FX.OK;
+/** A hook that throws makes the request fail, with the error's message for the client to see. */
+function ask(
+  choose: NonNullable<Faults['failOn']>,
+  request: SeenRequest,
+): ChosenFailure | undefined | Promise<ChosenFailure | undefined> {
+  try {
+    const failure = choose(request);
+    return failure instanceof Promise ? failure.catch(hookFailure) : failure;
+  } catch (error) {
+    return hookFailure(error);
+  }
+}
+
+function hookFailure(error: unknown): ChosenFailure {
+  return { status: SSH_FX.FAILURE, message: `failOn: ${error instanceof Error ? error.message : 'failed'}` };
 }
 
 function mapNames(next: Responder, map: (entry: NameEntry) => NameEntry): Responder {
@@ -251,7 +255,7 @@ function withoutDrives(request: Request): Request {
 }
 
 /** The request as hooks see it. */
-export function describe(request: Request, context: Pick<FaultContext, 'pathOf'>): SeenRequest {
+function describe(request: Request, context: Pick<FaultContext, 'pathOf'>): SeenRequest {
   const fields: Readonly<Record<string, unknown>> = { ...request };
   const path = fields.path ?? fields.oldPath ?? fields.linkPath;
   const handle = fields.handle;

@@ -7,5 +7,5 @@ export type { Counters } from './counters.js';
 export type { ChosenFailure, Faults, SeenRequest } from './faults.js';
 export type { ServerHostKey } from './host-key.js';
 export type { InitialEntry, InitialFile, InitialFiles } from './initial-files.js';
-export type { ServerAlgorithms, ServerOptions, ServerSource } from './server.js';
-export { startServer, TestServer } from './server.js';
+export type { ServerAlgorithms, ServerOptions, ServerSource, TestServer } from './server.js';
+export { startServer } from './server.js';

@@ -54,7 +54,7 @@ function setAttributes(backend: MemoryBackend, path: Buffer, { mode, mtime }: In
   }
 }
 
-export function makeDirectories(backend: MemoryBackend, path: Buffer): void {
+function makeDirectories(backend: MemoryBackend, path: Buffer): void {
   for (let slash = path.indexOf('/', 1); slash !== -1; slash = path.indexOf('/', slash + 1)) {
     const directory = path.subarray(0, slash);
     if (directory.length > 0 && !exists(backend, directory)) backend.makeDirectory(directory, 0o755);

@@ -15,6 +15,7 @@ import {
   setNodeAttributes,
   touch,
 } from './memory-nodes.js';
+import { OpenMemoryFile, release } from './open-memory-file.js';
 import { joinParts, type Place, resolvePath } from './paths.js';
 
 const READ = 0o400;
@@ -45,11 +46,7 @@ export class MemoryBackend implements Backend {
     if (present !== undefined && options.write) requireAccess(present, WRITE);
     const file = present ?? this.#createFile(parts, (options.mode ?? 0o666) & ~UMASK);
     if (options.truncate && options.write) file.content.truncate(0);
-    file.references += 1;
-    return new OpenMemoryFile(file, options, {
-      statvfs: () => this.#figures(),
-      release: () => release(file),
-    });
+    return new OpenMemoryFile(file, options, () => this.#figures());
   }
 
   openDirectory(path: Uint8Array): BackendDirectory {
@@ -284,62 +281,4 @@ function isWithin(parts: readonly Buffer[], ancestor: readonly Buffer[]): boolea
 
 function requireAccess(node: MemoryNode, bit: number): void {
   if ((node.mode & bit) === 0) throw systemError('EACCES');
-}
-
-/** The content of a file lives until its last name and its last handle are gone. */
-function release(file: FileNode): void {
-  file.references -= 1;
-  if (file.references === 0) file.content.free();
-}
-
-class OpenMemoryFile implements BackendFile {
-  readonly #node: FileNode;
-  readonly #options: OpenOptions;
-  readonly #tree: { statvfs(): FileSystemFigures; release(): void };
-
-  constructor(node: FileNode, options: OpenOptions, tree: { statvfs(): FileSystemFigures; release(): void }) {
-    this.#node = node;
-    this.#options = options;
-    this.#tree = tree;
-  }
-
-  read(offset: number, length: number): Buffer {
-    if (!this.#options.read) throw systemError('EBADF', 'The file is not open for reading');
-    return this.#node.content.read(offset, length);
-  }
-
-  write(offset: number, pieces: readonly Buffer[]): void {
-    if (!this.#options.write) throw systemError('EBADF', 'The file is not open for writing');
-    let position = this.#options.append ? this.#node.content.size : offset;
-    for (const piece of pieces) {
-      this.#node.content.write(position, piece);
-      position += piece.length;
-    }
-    touch(this.#node);
-  }
-
-  stat(): AttributeValues {
-    return attributesOfNode(this.#node);
-  }
-
-  setstat(attributes: AttributeValues): void {
-    if (attributes.size !== undefined) {
-      if (!this.#options.write) throw systemError('EINVAL', 'The file is not open for writing');
-      this.#node.content.truncate(attributes.size);
-      touch(this.#node);
-    }
-    setNodeAttributes(this.#node, attributes);
-  }
-
-  sync(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  statvfs(): FileSystemFigures {
-    return this.#tree.statvfs();
-  }
-
-  close(): void {
-    this.#tree.release();
-  }
 }

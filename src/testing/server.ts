@@ -10,6 +10,8 @@ import { allExtensions } from './extension-handlers.js';
 import type { Faults } from './faults.js';
 import { loadHostKey, type ServerHostKey } from './host-key.js';
 import { createMemoryBackend, type InitialFiles } from './initial-files.js';
+import { listNames, readWholeFile } from './inspection.js';
+import { absolute } from './session-state.js';
 import { serveSsh } from './ssh-service.js';
 
 /** What the server shows: a local directory, which it changes, or a tree in memory. */
@@ -71,15 +73,12 @@ export async function startServer(source: ServerSource, options: ServerOptions =
     'root' in source
       ? openDirectoryBackend(source.root)
       : createMemoryBackend(source.files, options.capacity ?? DEFAULT_CAPACITY);
-  const server = new TestServer(token, backend, options);
-  await server.listen(token, options.port ?? 0);
+  const server = new TestServer(backend, options);
+  await server.listen(options.port ?? 0);
   return server;
 }
 
-/** Only `startServer` makes servers. */
-const token = Symbol('startServer');
-
-/** A running server; `await using` or `close()` ends it. */
+/** A running server, made by {@link startServer}; `await using` or `close()` ends it. */
 export class TestServer implements AsyncDisposable {
   readonly host = HOST;
   readonly hostKey: ServerHostKey;
@@ -89,6 +88,7 @@ export class TestServer implements AsyncDisposable {
   readonly counters: Counters = createCounters();
   /** The faults of sessions that begin from now on; set it to change them. */
   faults: Faults;
+  readonly #backend: Backend;
   readonly #passwords: Users;
   readonly #sockets = new Map<number, Socket>();
   readonly #listener: Server;
@@ -96,8 +96,8 @@ export class TestServer implements AsyncDisposable {
   #closed: Promise<void> | undefined;
 
   /** @internal */
-  constructor(key: symbol, backend: Backend, options: ServerOptions) {
-    if (key !== token) throw new TypeError('Call startServer() to get a server');
+  constructor(backend: Backend, options: ServerOptions) {
+    this.#backend = backend;
     const { users = defaultUsers, authorizedKeys, algorithms = {} } = options;
     const { privateKey, ...hostKey } = loadHostKey(options.hostKey);
     this.hostKey = hostKey;
@@ -143,6 +143,23 @@ export class TestServer implements AsyncDisposable {
   }
 
   /**
+   * The content of a file as it is on the server, without a connection.
+   *
+   * @throws Error with Node's code, for instance `ENOENT`.
+   *
+   * @example
+   * server.readFile('/in/order.txt').toString(); // 'one egg'
+   */
+  readFile(path: string | Uint8Array): Buffer {
+    return readWholeFile(this.#backend, absolute('/', Buffer.from(path)));
+  }
+
+  /** The names in a directory of the server, sorted, without a connection. */
+  listNames(path: string | Uint8Array = '/'): string[] {
+    return listNames(this.#backend, absolute('/', Buffer.from(path)));
+  }
+
+  /**
    * Stops listening and ends every connection at once. Settles always; calling it again does no harm.
    */
   close(): Promise<void> {
@@ -163,8 +180,7 @@ export class TestServer implements AsyncDisposable {
   }
 
   /** @internal */
-  listen(key: symbol, port: number): Promise<void> {
-    if (key !== token) throw new TypeError('The server listens already');
+  listen(port: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#listener.once('error', (cause: NodeJS.ErrnoException) => {
         const details = { host: HOST, port, cause };

@@ -66,8 +66,9 @@ class SftpService {
     this.#channel = channel;
     this.#options = options;
     const { backend, home, username, extensions } = options;
-    const handles = new HandleTable(MAX_HANDLES);
-    this.#state = { backend, home, username, extensions, handles, maxHandles: MAX_HANDLES };
+    const maxHandles = Math.min(MAX_HANDLES, options.faults.maxHandles ?? MAX_HANDLES);
+    const handles = new HandleTable(maxHandles);
+    this.#state = { backend, home, username, extensions, handles, maxHandles };
     this.#respond = applyFaults(createResponder(this.#state), options.faults, {
       disconnect: options.disconnect,
       pathOf: (handle) => handles.find(handle)?.path,

@@ -25,6 +25,8 @@ const MAX_SESSIONS = 10;
 const LOGIN_TIME_MS = 30_000;
 /** Less than this for a packet is an attack: ssh2 loops for ever on 0. */
 const MIN_PACKET_LENGTH = 256;
+/** What may wait to be sent: a client that asks and does not read must not fill the memory. */
+const MAX_UNSENT_LENGTH = 32 * 1024 * 1024;
 /** Twice the window that ssh2 gives and does not enforce. */
 const MAX_UNREAD_LENGTH = 4 * 1024 * 1024;
 
@@ -38,6 +40,9 @@ export function serveSsh(client: Connection, socket: Socket, options: SshService
   socket.once('close', () => {
     clearTimeout(grace);
     ended.abort();
+  });
+  socket.on('data', () => {
+    if (socket.writableLength > MAX_UNSENT_LENGTH) socket.destroy();
   });
   // ssh2 ends the connection by itself; the client's misdeeds are no errors of this process.
   client.on('error', () => socket.destroy());
