@@ -26,8 +26,9 @@ export function encodePath(path: RemotePath, name = 'path'): Buffer {
     throw new TypeError(`${name} must be a string or a Uint8Array, not ${describe(path)}`);
   }
   if (path.length === 0) throw new TypeError(`${name} is empty: use '.' for the current directory`);
-  if (path.length > MAX_PATH_LENGTH) {
-    throw new RangeError(`${name} is ${path.length} long: at most ${MAX_PATH_LENGTH} bytes are allowed`);
+  const length = Buffer.byteLength(path);
+  if (length > MAX_PATH_LENGTH) {
+    throw new RangeError(`${name} has ${length} bytes: at most ${MAX_PATH_LENGTH} are allowed`);
   }
   if (typeof path === 'string' && !path.isWellFormed()) {
     throw new TypeError(`${name} ${quote(path)} has a lone surrogate, which UTF-8 cannot carry; pass bytes`);
@@ -88,5 +89,6 @@ function isDot(path: Uint8Array): boolean {
 
 function describe(value: unknown): string {
   if (value === null) return 'null';
-  return typeof value === 'object' ? value.constructor.name : typeof value;
+  // An object without a prototype has no constructor either.
+  return typeof value === 'object' ? (value.constructor?.name ?? 'object') : typeof value;
 }
