@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
 import { ByteReader, type ByteWriter } from './bytes.js';
 import type { Layout } from './fields.js';
-import type { Frame } from './framing.js';
+import { type Frame, MAX_PACKET_LENGTH } from './framing.js';
 import { readLayout, writeLayout } from './layout.js';
 import {
   type HandshakeFields,
@@ -30,6 +30,7 @@ export function encodeHandshake(
   });
 }
 
+/** @throws RangeError where the packet would be longer than peers take; nothing of it is written then. */
 export function encodeRequest<N extends RequestName>(
   writer: ByteWriter,
   id: number,
@@ -55,9 +56,15 @@ function encode(
   values: Readonly<Record<string, unknown>>,
 ): void {
   writer.frame(() => {
+    const before = writer.length;
     writer.uint8(packet.type);
     writer.uint32(id);
     writeLayout(packet.fields, writer, values);
+    const length = writer.length - before;
+    if (length <= MAX_PACKET_LENGTH) return;
+    throw new RangeError(
+      `A packet of ${length} bytes cannot be sent: at most ${MAX_PACKET_LENGTH} are allowed`,
+    );
   });
 }
 
