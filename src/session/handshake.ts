@@ -67,12 +67,10 @@ function explain(reason: Error, firstBytes: Buffer): Error {
   );
 }
 
-/** The length of a packet is never four printable characters; a greeting mostly starts with them. */
+/** The length of a packet starts with a zero byte; a greeting starts with something for people to read. */
 function looksLikeText(bytes: Buffer): boolean {
-  const start = bytes.subarray(0, 4).toString('latin1');
-  return (
-    start.length === 4 && [...start].every((character) => /[\s -~]/.test(character) || character === '\x1b')
-  );
+  const text = bytes.toString('utf8');
+  return text.startsWith('\x1b') || /^(?:\s|[^\p{C}\ufffd])/u.test(text);
 }
 
 function deferred<T>() {

@@ -40,6 +40,8 @@ export class PacketStream {
     stream.on('end', () => this.end(this.#endOfStream()));
     stream.on('close', () => this.end(this.#endOfStream()));
     stream.on('error', (error) => this.end(asSessionError(error)));
+    // These tell nothing more to those who listen too late.
+    if (stream.destroyed || stream.readableEnded) this.end(this.#endOfStream());
   }
 
   get endReason(): Error | undefined {
@@ -51,9 +53,10 @@ export class PacketStream {
     return this.#firstBytes;
   }
 
-  /** Hands the stream over, as after the handshake. */
+  /** Hands the stream over, as after the handshake. Whoever comes too late is told that it is over. */
   attach(handlers: PacketHandlers): void {
     this.#handlers = handlers;
+    if (this.#endReason !== undefined) handlers.onEnd(this.#endReason);
   }
 
   /** Encodes a packet and sends it with all others of this turn, or later where the stream is full. */
@@ -116,8 +119,14 @@ export class PacketStream {
     this.#blocked = false;
     const waiting = this.#waiting;
     this.#waiting = [];
-    // What fills the stream again sends the rest back to the queue.
-    for (const encode of waiting) this.send(encode);
+    let next = 0;
+    for (const encode of waiting) {
+      if (this.#blocked) break;
+      this.send(encode);
+      next += 1;
+    }
+    // The stream is full again: the rest keeps its place.
+    this.#waiting = waiting.slice(next);
   }
 
   #endOfStream(): Error {

@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import { ConnectionLostError, ProtocolError, TimeoutError, UnsupportedError } from '../errors.js';
+import type { ByteWriter } from '../wire/bytes.js';
 import { decodeReply, encodeRequest } from '../wire/codec.js';
 import { type ExtensionFields, encodeExtensionFields, extensions } from '../wire/extensions.js';
 import type { Frame } from '../wire/framing.js';
@@ -19,7 +20,7 @@ import {
 import { SSH_FX } from '../wire/status.js';
 import { performHandshake } from './handshake.js';
 import { PacketStream } from './packet-stream.js';
-import { type RequestContext, statusError } from './status-error.js';
+import { describeRequest, type RequestContext, statusError } from './status-error.js';
 
 export interface SessionOptions {
   /** How long one call waits for its reply, in milliseconds; `null`: as long as the session lives. */
@@ -39,6 +40,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   /** The path for error messages. */
   readonly path?: string | undefined;
+  /** The second path, where there are two. */
+  readonly newPath?: string | undefined;
   /** The operation for error messages, where it is not the request's own name. */
   readonly operation?: string | undefined;
 }
@@ -62,6 +65,8 @@ interface Pending {
   reject(reason: unknown): void;
   /** The caller has gone: the reply will be swallowed. */
   abandoned: boolean;
+  /** False while the request waits for the stream; a reply is no reply then. */
+  sent: boolean;
 }
 
 const NO_PROGRESS_TIMEOUT_MS = 60_000;
@@ -101,7 +106,6 @@ export class Session {
       onProgress: () => this.#watchdog?.refresh(),
       onEnd: (reason) => this.#end(reason),
     });
-    if (packets.endReason !== undefined) this.#end(packets.endReason);
   }
 
   /**
@@ -117,6 +121,8 @@ export class Session {
       timeoutMs: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
       signal: options.signal,
     });
+    // What came in one piece with VERSION may have ended it already.
+    if (packets.endReason !== undefined) throw packets.endReason;
     return new Session(packets, extensions, options);
   }
 
@@ -172,16 +178,17 @@ export class Session {
     fields: RequestFields<N>,
     reply: R,
     accept: (answer: Answer<R>) => T,
-    { signal, path, operation = name }: RequestOptions,
+    { signal, path, newPath, operation = name }: RequestOptions,
   ): Promise<T> {
     if (this.endReason !== undefined) return Promise.reject(this.endReason);
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise<T>((resolve, reject) => {
-      const context = { operation, path };
-      const pending: Pending = {
+      const context = { operation, path, newPath };
+      const pending: Pending & { readonly name: N } = {
         name,
         context,
         abandoned: false,
+        sent: false,
         accept: (received) => {
           const value = accept(answerOf(reply, received, operation));
           disarm();
@@ -197,11 +204,24 @@ export class Session {
         pending.reject(reason);
       });
       const id = this.#register(pending);
-      this.#packets.send((writer) => {
-        if (pending.abandoned) this.#inFlight.delete(id);
-        else encodeRequest(writer, id, name, fields);
-      });
+      this.#packets.send((writer) => this.#encode(writer, id, pending, fields));
     });
+  }
+
+  /** Runs when the stream takes the request. What cannot be encoded is the caller's mistake and ends only this call. */
+  #encode<N extends RequestName>(
+    writer: ByteWriter,
+    id: number,
+    pending: Pending & { readonly name: N },
+    fields: RequestFields<N>,
+  ): void {
+    try {
+      if (!pending.abandoned) encodeRequest(writer, id, pending.name, fields);
+      pending.sent = !pending.abandoned;
+    } catch (error) {
+      pending.reject(error);
+    }
+    if (!pending.sent) this.#inFlight.delete(id);
   }
 
   /** Ends the session: every pending call rejects with `reason`, the stream is destroyed. The first reason wins. */
@@ -234,7 +254,7 @@ export class Session {
   #settle(frame: Frame): void {
     const reply = decodeReply(frame);
     const pending = this.#inFlight.get(reply.id);
-    if (pending === undefined) {
+    if (!pending?.sent) {
       throw new ProtocolError(`The server answered request ${reply.id}, which is not open`);
     }
     if (pending.abandoned) this.#closeLateHandle(reply);
@@ -292,7 +312,6 @@ function isFailure(name: RequestName, status: number): boolean {
   return status === SSH_FX.EOF ? !READERS.has(name) : status !== SSH_FX.OK;
 }
 
-function timeoutError({ operation, path }: RequestContext, timeoutMs: number): TimeoutError {
-  const where = path === undefined ? '' : ` '${path}'`;
-  return new TimeoutError(`${operation}${where}: no answer from the server within ${timeoutMs} ms`);
+function timeoutError(context: RequestContext, timeoutMs: number): TimeoutError {
+  return new TimeoutError(`${describeRequest(context)}: no answer from the server within ${timeoutMs} ms`);
 }

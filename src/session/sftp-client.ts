@@ -16,7 +16,7 @@ import {
 } from '../wire/extensions.js';
 import { type RequestFields, SSH_FXF } from '../wire/packets.js';
 import { DEFAULT_LIMITS, type Limits, limitsFrom } from './limits.js';
-import type { Answer, ExtensionAnsweredBy, RequestAnsweredBy, Session } from './session.js';
+import type { Answer, ExtensionAnsweredBy, RequestAnsweredBy, RequestOptions, Session } from './session.js';
 
 /** An open file or directory on the server. */
 export interface RemoteHandle {
@@ -37,7 +37,8 @@ export const OPEN_FLAGS = SSH_FXF;
 /**
  * The operations of SFTP version 3 and of OpenSSH's extensions over one session. All of them may reject with
  * `SftpStatusError` (the server answered a failure), `ConnectionLostError`, `ProtocolError`, `TimeoutError`
- * or the signal's reason; paths that cannot be sent are a `TypeError` or `RangeError`.
+ * or the signal's reason. Arguments that cannot be sent are a `TypeError` or `RangeError`, a rejection too:
+ * every operation is `async`, so that nothing is thrown at the call itself.
  *
  * @example
  * const client = sftp.sftpClient;
@@ -78,7 +79,7 @@ export class SftpClient {
   }
 
   /** Opens a file; `flags` are those of {@link OPEN_FLAGS}. Attributes count only for a file that is created. */
-  open(
+  async open(
     path: RemotePath,
     flags: number,
     options: OperationOptions & { readonly attributes?: AttributeValues } = {},
@@ -88,7 +89,7 @@ export class SftpClient {
   }
 
   /** Closes a file or directory. For a file that was written, only its success means that all is well. */
-  close(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
+  async close(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
     return this.#command('close', { handle: handle.bytes }, handle.path, options);
   }
 
@@ -96,7 +97,7 @@ export class SftpClient {
    * Reads up to `length` bytes at `offset`: the pieces in which they came, fewer bytes than asked for where
    * the server likes, or `null` at the end of the file.
    */
-  read(
+  async read(
     handle: RemoteHandle,
     offset: number,
     length: number,
@@ -111,7 +112,7 @@ export class SftpClient {
   }
 
   /** Writes at `offset`. The pieces must stay as they are until the promise settles. */
-  write(
+  async write(
     handle: RemoteHandle,
     offset: number,
     data: readonly Buffer[],
@@ -121,34 +122,45 @@ export class SftpClient {
   }
 
   /** Attributes of what a path names, links followed. */
-  stat(path: RemotePath, options: OperationOptions = {}): Promise<FileAttributes> {
+  async stat(path: RemotePath, options: OperationOptions = {}): Promise<FileAttributes> {
     return this.#attributes('stat', { path: encodePath(path) }, textOf(path), options);
   }
 
   /** Attributes of what a path names, a link itself included. */
-  lstat(path: RemotePath, options: OperationOptions = {}): Promise<FileAttributes> {
+  async lstat(path: RemotePath, options: OperationOptions = {}): Promise<FileAttributes> {
     return this.#attributes('lstat', { path: encodePath(path) }, textOf(path), options);
   }
 
-  fstat(handle: RemoteHandle, options: OperationOptions = {}): Promise<FileAttributes> {
+  async fstat(handle: RemoteHandle, options: OperationOptions = {}): Promise<FileAttributes> {
     return this.#attributes('fstat', { handle: handle.bytes }, handle.path, options);
   }
 
   /** Changes the attributes that are given: `size` truncates, `mode` is chmod, and so on. */
-  setstat(path: RemotePath, attributes: AttributeValues, options: OperationOptions = {}): Promise<void> {
+  async setstat(
+    path: RemotePath,
+    attributes: AttributeValues,
+    options: OperationOptions = {},
+  ): Promise<void> {
     return this.#command('setstat', { path: encodePath(path), attributes }, textOf(path), options);
   }
 
-  fsetstat(handle: RemoteHandle, attributes: AttributeValues, options: OperationOptions = {}): Promise<void> {
+  async fsetstat(
+    handle: RemoteHandle,
+    attributes: AttributeValues,
+    options: OperationOptions = {},
+  ): Promise<void> {
     return this.#command('fsetstat', { handle: handle.bytes, attributes }, handle.path, options);
   }
 
-  opendir(path: RemotePath, options: OperationOptions = {}): Promise<RemoteHandle> {
+  async opendir(path: RemotePath, options: OperationOptions = {}): Promise<RemoteHandle> {
     return this.#open('opendir', { path: encodePath(path) }, textOf(path), options);
   }
 
   /** The next entries of a directory, `.` and `..` among them, or `null` after the last. */
-  readdir(handle: RemoteHandle, options: OperationOptions = {}): Promise<readonly FileAttributes[] | null> {
+  async readdir(
+    handle: RemoteHandle,
+    options: OperationOptions = {},
+  ): Promise<readonly FileAttributes[] | null> {
     return this.#session.request(
       'readdir',
       { handle: handle.bytes },
@@ -159,82 +171,90 @@ export class SftpClient {
   }
 
   /** Removes a file or link. */
-  remove(path: RemotePath, options: OperationOptions = {}): Promise<void> {
+  async remove(path: RemotePath, options: OperationOptions = {}): Promise<void> {
     return this.#command('remove', { path: encodePath(path) }, textOf(path), options);
   }
 
-  mkdir(path: RemotePath, attributes: AttributeValues = {}, options: OperationOptions = {}): Promise<void> {
+  async mkdir(
+    path: RemotePath,
+    attributes: AttributeValues = {},
+    options: OperationOptions = {},
+  ): Promise<void> {
     return this.#command('mkdir', { path: encodePath(path), attributes }, textOf(path), options);
   }
 
-  rmdir(path: RemotePath, options: OperationOptions = {}): Promise<void> {
+  async rmdir(path: RemotePath, options: OperationOptions = {}): Promise<void> {
     return this.#command('rmdir', { path: encodePath(path) }, textOf(path), options);
   }
 
   /** The server's absolute form of a path. */
-  realpath(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
+  async realpath(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
     return this.#name('realpath', { path: encodePath(path) }, textOf(path), options);
   }
 
   /** Renames; by the draft this fails where `newPath` exists. */
-  rename(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+  async rename(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
     const fields = { oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') };
-    return this.#command('rename', fields, `${textOf(oldPath)}' to '${textOf(newPath)}`, options);
+    return this.#command('rename', fields, textOf(oldPath), { ...options, newPath: textOf(newPath) });
   }
 
   /** The text of a symbolic link. */
-  readlink(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
+  async readlink(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
     return this.#name('readlink', { path: encodePath(path) }, textOf(path), options);
   }
 
   /** Makes `linkPath` a link to `targetPath`, in the order of arguments that OpenSSH and most others expect. */
-  symlink(targetPath: RemotePath, linkPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+  async symlink(targetPath: RemotePath, linkPath: RemotePath, options: OperationOptions = {}): Promise<void> {
     const fields = {
       targetPath: encodePath(targetPath, 'targetPath'),
       linkPath: encodePath(linkPath, 'linkPath'),
     };
-    return this.#command('symlink', fields, textOf(linkPath), options);
+    return this.#command('symlink', fields, textOf(targetPath), { ...options, newPath: textOf(linkPath) });
   }
 
   /** `limits@openssh.com`, as the server tells them. */
-  fetchLimits(options: OperationOptions = {}): Promise<ExtensionData<'limits'>> {
+  async fetchLimits(options: OperationOptions = {}): Promise<ExtensionData<'limits'>> {
     return this.#data('limits', {}, undefined, options);
   }
 
   /** `posix-rename@openssh.com`: replaces what `newPath` names. */
-  posixRename(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+  async posixRename(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
     const fields = { oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') };
-    return this.#extended('posixRename', fields, `${textOf(oldPath)}' to '${textOf(newPath)}`, options);
+    return this.#extended('posixRename', fields, textOf(oldPath), { ...options, newPath: textOf(newPath) });
   }
 
   /** `hardlink@openssh.com`. */
-  hardlink(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+  async hardlink(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
     const fields = { oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') };
-    return this.#extended('hardlink', fields, textOf(newPath), options);
+    return this.#extended('hardlink', fields, textOf(oldPath), { ...options, newPath: textOf(newPath) });
   }
 
   /** `fsync@openssh.com`: the content is on the server's disk. */
-  fsync(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
+  async fsync(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
     return this.#extended('fsync', { handle: handle.bytes }, handle.path, options);
   }
 
   /** `statvfs@openssh.com`: the file system that holds a path. */
-  statvfs(path: RemotePath, options: OperationOptions = {}): Promise<ExtensionData<'statvfs'>> {
+  async statvfs(path: RemotePath, options: OperationOptions = {}): Promise<ExtensionData<'statvfs'>> {
     return this.#data('statvfs', { path: encodePath(path) }, textOf(path), options);
   }
 
   /** `fstatvfs@openssh.com`. */
-  fstatvfs(handle: RemoteHandle, options: OperationOptions = {}): Promise<ExtensionData<'fstatvfs'>> {
+  async fstatvfs(handle: RemoteHandle, options: OperationOptions = {}): Promise<ExtensionData<'fstatvfs'>> {
     return this.#data('fstatvfs', { handle: handle.bytes }, handle.path, options);
   }
 
   /** `lsetstat@openssh.com`: as {@link setstat}, of a link itself. */
-  lsetstat(path: RemotePath, attributes: AttributeValues, options: OperationOptions = {}): Promise<void> {
+  async lsetstat(
+    path: RemotePath,
+    attributes: AttributeValues,
+    options: OperationOptions = {},
+  ): Promise<void> {
     return this.#extended('lsetstat', { path: encodePath(path), attributes }, textOf(path), options);
   }
 
   /** `expand-path@openssh.com`: the absolute form of a path that may start with `~`. */
-  expandPath(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
+  async expandPath(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
     return this.#session.extendedRequest('expandPath', { path: encodePath(path) }, onlyName, {
       ...options,
       path: textOf(path),
@@ -242,7 +262,7 @@ export class SftpClient {
   }
 
   /** `copy-data`: copies on the server, without the bytes travelling; `length` 0 means up to the end. */
-  copyData(
+  async copyData(
     source: { readonly handle: RemoteHandle; readonly offset: number; readonly length: number },
     destination: { readonly handle: RemoteHandle; readonly offset: number },
     options: OperationOptions = {},
@@ -254,11 +274,14 @@ export class SftpClient {
       writeHandle: destination.handle.bytes,
       writeOffset: destination.offset,
     };
-    return this.#extended('copyData', fields, source.handle.path, options);
+    const newPath = destination.handle.path;
+    return this.#extended('copyData', fields, source.handle.path, { ...options, newPath });
   }
 
   /** `home-directory`: where a user is at home; `''` for the one who is logged in. */
-  homeDirectory(username: string, options: OperationOptions = {}): Promise<Buffer> {
+  async homeDirectory(username: string, options: OperationOptions = {}): Promise<Buffer> {
+    // The rules for what may be sent are those of a path, but that it may be empty.
+    if (username !== '') encodePath(username, 'username');
     return this.#session.extendedRequest('homeDirectory', { username }, onlyName, {
       ...options,
       path: username,
@@ -266,7 +289,7 @@ export class SftpClient {
   }
 
   /** `users-groups-by-id@openssh.com`: names for numbers, `''` where the server knows none. */
-  usersGroupsById(
+  async usersGroupsById(
     uids: readonly number[],
     gids: readonly number[],
     options: OperationOptions = {},
@@ -278,7 +301,7 @@ export class SftpClient {
     name: N,
     fields: RequestFields<N>,
     path: string,
-    options: OperationOptions,
+    options: RequestOptions,
   ): Promise<void> {
     return this.#session.request(name, fields, () => undefined, { ...options, path });
   }
@@ -317,7 +340,7 @@ export class SftpClient {
     name: N,
     fields: ExtensionFields<N>,
     path: string,
-    options: OperationOptions,
+    options: RequestOptions,
   ): Promise<void> {
     return this.#session.extendedRequest(name, fields, () => undefined, { ...options, path });
   }

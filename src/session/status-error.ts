@@ -7,22 +7,30 @@ export interface RequestContext {
   readonly operation: string;
   /** The path in question, as text. */
   readonly path?: string | undefined;
+  /** The second path of a request that has two. */
+  readonly newPath?: string | undefined;
+}
+
+/** The beginning of an error's message: what was asked, and about what. */
+export function describeRequest({ operation, path, newPath }: RequestContext): string {
+  const quoted = (text: string) => `'${printable(text, 300)}'`;
+  const subject = path === undefined ? '' : ` ${quoted(path)}`;
+  return `${operation}${subject}${newPath === undefined ? '' : ` to ${quoted(newPath)}`}`;
 }
 
 /** A STATUS that is not OK, as the error that the caller gets. */
 export function statusError(
   reply: { readonly status: number; readonly message: string },
-  { operation, path }: RequestContext,
+  context: RequestContext,
 ): SftpStatusError {
   const serverMessage = printable(reply.message);
   const { name, code, meaning } = describeStatus(reply.status, reply.message);
-  const where = path === undefined ? '' : ` '${printable(path, 300)}'`;
   const said = serverMessage === '' ? '' : `, the server says: ${serverMessage}`;
-  return new SftpStatusError(code, `${operation}${where}: ${meaning} (${name}${said})`, {
+  return new SftpStatusError(code, `${describeRequest(context)}: ${meaning} (${name}${said})`, {
     status: reply.status,
     statusName: name,
-    operation,
-    path,
+    operation: context.operation,
+    path: context.path,
     serverMessage,
   });
 }
