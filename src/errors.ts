@@ -109,12 +109,23 @@ export class SshError extends SftpError {
   override readonly name: string = 'SshError';
 }
 
+/** How far a transfer had come when it failed. */
+export interface TransferProgress {
+  readonly source: string;
+  readonly destination: string;
+  /** Bytes that have arrived, counted from the start without a hole. */
+  readonly bytesDone: number;
+}
+
 /** The connection ended while calls were pending, or was already over; every such call gets it. */
 export class ConnectionLostError extends SftpError {
   override readonly name: string = 'ConnectionLostError';
+  /** What was under way, where it was the copy of a file. */
+  readonly transfer: TransferProgress | undefined;
 
-  constructor(message: string, details: ErrorDetails & { code?: string } = {}) {
+  constructor(message: string, details: ErrorDetails & { code?: string; transfer?: TransferProgress } = {}) {
     super(details.code ?? 'CONNECTION_LOST', message, details);
+    this.transfer = details.transfer;
   }
 }
 
@@ -183,17 +194,13 @@ export class SftpStatusError extends SftpError {
 }
 
 /** A file did not arrive whole. What the final name held before, it still holds where the transfer is atomic. */
-export class TransferError extends SftpError {
+export class TransferError extends SftpError implements TransferProgress {
   override readonly name: string = 'TransferError';
   readonly source: string;
   readonly destination: string;
-  /** Bytes known to have arrived, counted from the start without a hole. */
   readonly bytesDone: number;
 
-  constructor(
-    message: string,
-    details: ErrorDetails & { code?: string; source: string; destination: string; bytesDone: number },
-  ) {
+  constructor(message: string, details: ErrorDetails & TransferProgress & { code?: string }) {
     super(details.code ?? 'TRANSFER_FAILED', message, details);
     this.source = details.source;
     this.destination = details.destination;

@@ -1,0 +1,172 @@
+/**
+ * The content of one open file into another: reads ahead as the window allows, writes in ascending order, and
+ * knows at every moment how far the target is complete without a hole.
+ */
+import type { Buffer } from 'node:buffer';
+import type { SourceFile, TargetFile } from './file-system.js';
+import { TaskGroup } from './task-group.js';
+import type { Window } from './window.js';
+
+export interface ContentOptions {
+  /** Bytes to ask for at once. */
+  readonly chunkLength: number;
+  /** Bytes in flight, shared by everything that runs over the same line. */
+  readonly window: Window;
+  readonly signal?: AbortSignal | undefined;
+  /** How many bytes the target holds by now; never fewer than the last time. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+  /**
+   * Called when everything is written; for a target whose requests are in order (see
+   * {@link TargetFile.isOrdered}) as soon as everything has been given to it.
+   */
+  readonly finish: () => Promise<void>;
+}
+
+interface Chunk {
+  readonly offset: number;
+  readonly length: number;
+  readonly content: Promise<readonly Buffer[]>;
+}
+
+/** Servers have been seen to fail when more than this is asked of one file at once. */
+const MAX_CHUNKS = 64;
+
+/** Copies to the source's end; the size that it tells only says how far to read ahead. */
+export class ContentCopy {
+  readonly #source: SourceFile;
+  readonly #target: TargetFile;
+  readonly #options: ContentOptions;
+  readonly #tasks: TaskGroup;
+  /** Asked of the source and not yet given to the target, in ascending order. */
+  readonly #chunks: Chunk[] = [];
+  /** Given to the target and not yet confirmed without a hole before it, in ascending order. */
+  readonly #writes: { readonly end: number; done: boolean }[] = [];
+  /** How many chunks may be asked for at once. */
+  #allowed: number;
+  #nextOffset = 0;
+  /** Where the source turned out to end. */
+  #end: number | undefined;
+  #writtenBytes = 0;
+  #contiguousBytes = 0;
+
+  constructor(source: SourceFile, target: TargetFile, options: ContentOptions) {
+    this.#source = source;
+    this.#target = target;
+    this.#options = options;
+    this.#tasks = new TaskGroup(options.signal);
+    // A source of unknown size is approached step by step: much would be asked behind its end.
+    this.#allowed = this.#size === undefined ? 1 : MAX_CHUNKS;
+  }
+
+  /** How far the target is complete, also after a failure. */
+  get contiguousBytes(): number {
+    return this.#contiguousBytes;
+  }
+
+  /**
+   * Resolves with the number of bytes up to the source's end. Rejects with the first failure, after everything
+   * that was under way has settled.
+   */
+  async run(): Promise<number> {
+    const { finish } = this.#options;
+    try {
+      while (await this.#readAhead()) await this.#writeNext();
+      if (this.#target.isOrdered) this.#tasks.add(finish());
+    } catch (error) {
+      this.#tasks.fail(error);
+      for (const chunk of this.#chunks) this.#tasks.add(this.#discard(chunk));
+    }
+    await this.#tasks.settle();
+    if (!this.#target.isOrdered) await finish();
+    return this.#end ?? this.#nextOffset;
+  }
+
+  /** A size of 0 says nothing: files of `/proc`, and those of some servers, have content all the same. */
+  get #size(): number | undefined {
+    return this.#source.info.size === 0 ? undefined : this.#source.info.size;
+  }
+
+  /** Asks the source for as much as is allowed; false when there is nothing left to wait for. */
+  async #readAhead(): Promise<boolean> {
+    while (this.#end === undefined && this.#chunks.length < this.#allowed) {
+      const length = this.#nextLength();
+      if (length === 0) break;
+      if (!this.#options.window.tryAcquire(length)) {
+        if (this.#chunks.length > 0) break;
+        await this.#options.window.acquire(length, this.#tasks.signal);
+      }
+      const content = this.#readFully(this.#nextOffset, length);
+      // Its failure is noticed when its turn has come.
+      content.catch(() => {});
+      this.#chunks.push({ offset: this.#nextOffset, length, content });
+      this.#nextOffset += length;
+    }
+    return this.#chunks.length > 0;
+  }
+
+  /** One byte more is asked for than there should be: it tells whether the source has grown. */
+  #nextLength(): number {
+    const size = this.#size;
+    if (size === undefined) return this.#options.chunkLength;
+    return Math.min(this.#options.chunkLength, Math.max(0, size + 1 - this.#nextOffset));
+  }
+
+  /** Short reads are legal: what is missing is asked for again, up to the end of the file. */
+  async #readFully(offset: number, length: number): Promise<readonly Buffer[]> {
+    const pieces: Buffer[] = [];
+    let count = 0;
+    while (count < length && offset + count !== this.#size) {
+      const more = await this.#source.read(offset + count, length - count, { signal: this.#tasks.signal });
+      if (more === null || more.length === 0) break;
+      pieces.push(...more);
+      count += byteLength(more);
+    }
+    return pieces;
+  }
+
+  async #writeNext(): Promise<void> {
+    const chunk = this.#chunks.shift();
+    if (chunk === undefined) return;
+    if (this.#end !== undefined) return this.#discard(chunk);
+    let pieces: readonly Buffer[];
+    try {
+      pieces = await chunk.content;
+    } catch (error) {
+      this.#options.window.release(chunk.length, { grow: false });
+      throw error;
+    }
+    const count = byteLength(pieces);
+    if (count < chunk.length) this.#end = chunk.offset + count;
+    else this.#allowed = Math.min(MAX_CHUNKS, this.#allowed * 2);
+    if (count === 0) this.#options.window.release(chunk.length);
+    else this.#tasks.add(this.#write(chunk, pieces, count));
+  }
+
+  async #write(chunk: Chunk, pieces: readonly Buffer[], count: number): Promise<void> {
+    const write = { end: chunk.offset + count, done: false };
+    this.#writes.push(write);
+    try {
+      await this.#target.write(chunk.offset, pieces, { signal: this.#tasks.signal });
+      this.#source.release?.(pieces);
+    } finally {
+      this.#options.window.release(chunk.length);
+    }
+    write.done = true;
+    for (let first = this.#writes[0]; first?.done; first = this.#writes[0]) {
+      this.#contiguousBytes = first.end;
+      this.#writes.shift();
+    }
+    this.#writtenBytes += count;
+    this.#options.onProgress?.(this.#writtenBytes);
+  }
+
+  /** What was asked for behind the end, or in vain. */
+  async #discard(chunk: Chunk): Promise<void> {
+    await chunk.content.catch(() => {});
+    this.#options.window.release(chunk.length, { grow: false });
+  }
+}
+
+function byteLength(pieces: readonly Buffer[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0);
+}

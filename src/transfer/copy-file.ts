@@ -1,0 +1,136 @@
+/** One file from one file system to another: whole, or not at all where the copy is atomic. */
+import type { Buffer } from 'node:buffer';
+import { ContentCopy } from './copy-content.js';
+import { explainFailure, sizeMismatch, sourceChanged, vanished } from './copy-failure.js';
+import { type FileChanges, type FileInfo, isMissing, type Place, type SourceFile } from './file-system.js';
+import { existingFile, temporaryPath } from './temporary-file.js';
+import type { Window } from './window.js';
+
+export interface CopyFileOptions<Confirmation extends Sized = Sized> {
+  readonly window: Window;
+  readonly signal?: AbortSignal | undefined;
+  /** Write under a temporary name in the same directory, and rename when all is there. */
+  readonly atomic: boolean;
+  /** Asks what has arrived under a path; its size must agree. Left out: the target's word is enough. */
+  readonly confirm?: ((path: Buffer) => Promise<Confirmation>) | undefined;
+  readonly preserveMtime?: boolean | undefined;
+  /** What the source is, where a listing has told it already. */
+  readonly known?: FileInfo | undefined;
+  /** Called at least once, the last time with `transferred === total`. */
+  readonly onProgress?: ((transferred: number, total: number) => void) | undefined;
+}
+
+/** A size that nobody tells is `undefined`, and no mismatch. */
+interface Sized {
+  readonly size: number | undefined;
+}
+
+export interface CopiedFile<Confirmation> {
+  readonly bytes: number;
+  readonly confirmation: Confirmation | undefined;
+}
+
+/**
+ * Copies one regular file.
+ *
+ * @throws TransferError where content could not be read or written, or where sizes do not agree. An atomic
+ *   copy then leaves the target as it was, and nothing beside it.
+ */
+export async function copyFile<Confirmation extends Sized>(
+  source: Place,
+  target: Place,
+  options: CopyFileOptions<Confirmation>,
+): Promise<CopiedFile<Confirmation>> {
+  const { signal, known, atomic } = options;
+  const file = await source.fileSystem.openSource(source.path, { signal, known });
+  try {
+    const copy = { source, target, file, options };
+    return atomic ? await copyAside(copy) : await copyTo(target.path, {}, copy);
+  } finally {
+    await file.close();
+  }
+}
+
+interface Copy<Confirmation extends Sized> {
+  readonly source: Place;
+  readonly target: Place;
+  readonly file: SourceFile;
+  readonly options: CopyFileOptions<Confirmation>;
+}
+
+async function copyAside<Confirmation extends Sized>(
+  copy: Copy<Confirmation>,
+): Promise<CopiedFile<Confirmation>> {
+  const { fileSystem, path } = copy.target;
+  const existing = await existingFile(copy.target, copy.options.signal);
+  const temporary = temporaryPath(copy.target);
+  try {
+    const copied = await copyTo(temporary, { mode: existing?.mode }, copy);
+    await fileSystem.replace(temporary, path);
+    return copied;
+  } catch (error) {
+    await fileSystem.removeFile(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+async function copyTo<Confirmation extends Sized>(
+  path: Buffer,
+  changes: FileChanges,
+  copy: Copy<Confirmation>,
+): Promise<CopiedFile<Confirmation>> {
+  const { source, target, file, options } = copy;
+  const { window, signal, confirm, preserveMtime = false } = options;
+  const exclusive = path !== target.path;
+  const targetFile = await target.fileSystem.openTarget(path, { signal, exclusive });
+  const { atime, mtime } = file.info;
+  const attributes = preserveMtime ? { ...changes, atime, mtime } : changes;
+  let closing: Promise<void> | undefined;
+  let confirming: Promise<Confirmation | undefined> = Promise.resolve(undefined);
+
+  const content = new ContentCopy(file, targetFile, {
+    chunkLength: Math.min(source.fileSystem.chunkLength.read, target.fileSystem.chunkLength.write),
+    window,
+    signal,
+    onProgress: (bytes) => options.onProgress?.(bytes, Math.max(bytes, file.info.size ?? 0)),
+    finish: async () => {
+      const changing = targetFile.setAttributes(attributes);
+      if (!targetFile.isOrdered) await changing;
+      closing = targetFile.close();
+      // It follows the CLOSE at once; should it overtake it, it is asked again below.
+      if (confirm !== undefined) confirming = confirm(path).catch(() => undefined);
+      await Promise.all([changing, closing]);
+    },
+  });
+  let bytes: number;
+  try {
+    bytes = await content.run();
+    options.onProgress?.(bytes, bytes);
+  } catch (error) {
+    await (closing ?? targetFile.close()).catch(() => {});
+    throw explainFailure(error, source, target, content.contiguousBytes, signal);
+  }
+  const { size } = file.info;
+  if (size !== undefined && size !== 0 && bytes !== size) throw sourceChanged(source, target, bytes, size);
+  if (confirm === undefined) return { bytes, confirmation: undefined };
+  return { bytes, confirmation: await confirmed(bytes, path, await confirming, copy) };
+}
+
+/** Asks once more where the early answer does not agree: it may stem from before the end. */
+async function confirmed<Confirmation extends Sized>(
+  bytes: number,
+  path: Buffer,
+  early: Confirmation | undefined,
+  { source, target, options }: Copy<Confirmation>,
+): Promise<Confirmation | undefined> {
+  const agrees = ({ size }: Confirmation) => size === undefined || size === bytes;
+  if (early !== undefined && agrees(early)) return early;
+  let late: Confirmation | undefined;
+  try {
+    late = await options.confirm?.(path);
+  } catch (error) {
+    throw isMissing(error) ? vanished(source, target, bytes, error) : error;
+  }
+  if (late !== undefined && !agrees(late)) throw sizeMismatch(source, target, bytes, late.size);
+  return late;
+}

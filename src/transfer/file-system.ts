@@ -1,0 +1,110 @@
+/**
+ * What a transfer asks of either side. Copying is between two of these, so that downloading, uploading and
+ * copying between servers are one piece of code. Paths are bytes in the form of their own side.
+ */
+import type { Buffer } from 'node:buffer';
+import type { FileType } from '../wire/attributes.js';
+
+export interface Cancellable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What is known about a file; a figure that nobody tells is `undefined`. */
+export interface FileInfo {
+  readonly type: FileType;
+  readonly size: number | undefined;
+  /** Permissions, without the type. */
+  readonly mode: number | undefined;
+  /** Seconds since 1970. */
+  readonly atime: number | undefined;
+  readonly mtime: number | undefined;
+}
+
+export interface DirectoryEntry {
+  readonly name: Buffer;
+  /** What the listing tells, of a link the link itself. */
+  readonly info: FileInfo;
+}
+
+/** What may be set on a file; what is left out stays as it is. */
+export interface FileChanges {
+  readonly mode?: number | undefined;
+  readonly atime?: number | undefined;
+  readonly mtime?: number | undefined;
+}
+
+/** A file that is open for reading. */
+export interface SourceFile {
+  readonly info: FileInfo;
+  /** Up to `length` bytes at `offset`, in pieces; fewer are legal, `null` is the end of the file. */
+  read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null>;
+  /** The pieces of a read are written and may be used again. */
+  release?(pieces: readonly Buffer[]): void;
+  close(): Promise<void>;
+}
+
+/** A file that is open for writing. */
+export interface TargetFile {
+  /**
+   * The requests of this file are carried out in the order in which they are made, so that `setAttributes`
+   * and `close` may follow the last `write` at once, without waiting for it.
+   */
+  readonly isOrdered: boolean;
+  /** Writes all of the pieces at `offset`; they stay as they are until the promise settles. */
+  write(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void>;
+  setAttributes(changes: FileChanges): Promise<void>;
+  /** Only its success means that the content has arrived. */
+  close(): Promise<void>;
+}
+
+export interface FileSystem {
+  /** The most bytes to read or to write in one call. */
+  readonly chunkLength: { readonly read: number; readonly write: number };
+  /** How many files may be open at once. */
+  readonly maxOpenFiles: number;
+
+  /** The path as people write it. */
+  textOf(path: Buffer): string;
+  join(directory: Buffer, name: Buffer): Buffer;
+  /** The directory of a path and the last component. */
+  split(path: Buffer): { readonly directory: Buffer; readonly name: Buffer };
+  /** Why a name from elsewhere must not be used here, or `undefined` where it may. */
+  objectionTo(name: Buffer): string | undefined;
+
+  /** Links followed. */
+  stat(path: Buffer, options: Cancellable): Promise<FileInfo>;
+  /** Of a link itself. */
+  lstat(path: Buffer, options: Cancellable): Promise<FileInfo>;
+  /** The entries of a directory in batches, without `.` and `..`, in no order. */
+  list(path: Buffer, options: Cancellable): AsyncIterable<readonly DirectoryEntry[]>;
+  /** Opens a regular file; rejects on anything else, without blocking. `known` saves asking for what it is. */
+  openSource(
+    path: Buffer,
+    options: Cancellable & { readonly known?: FileInfo | undefined },
+  ): Promise<SourceFile>;
+  /** Creates a file, or empties the one that is there; `exclusive` refuses one that is there. */
+  openTarget(path: Buffer, options: Cancellable & { readonly exclusive?: boolean }): Promise<TargetFile>;
+  /** Makes a directory where there is none; anything else in the way is an error that names it. */
+  ensureDirectory(path: Buffer, options: Cancellable): Promise<void>;
+  /** The path without links, to know a directory again. */
+  realPath(path: Buffer, options: Cancellable): Promise<Buffer>;
+  /** Renames, and replaces the file that is there. */
+  replace(from: Buffer, to: Buffer): Promise<void>;
+  removeFile(path: Buffer): Promise<void>;
+}
+
+/** A path on one of the two sides. */
+export interface Place {
+  readonly fileSystem: FileSystem;
+  readonly path: Buffer;
+}
+
+/** Whether an error of either side says that a path names nothing. */
+export function isMissing(error: unknown): boolean {
+  return hasCode(error, 'ENOENT');
+}
+
+export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && codes.includes(code);
+}

@@ -1,0 +1,239 @@
+/** A server as a {@link FileSystem}. */
+import { Buffer } from 'node:buffer';
+import { SftpStatusError } from '../errors.js';
+import { baseName, decodePath, directoryName, joinPath, quote } from '../remote-path.js';
+import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
+import type { FileAttributes } from '../wire/attributes.js';
+import { describeStatus, SSH_FX } from '../wire/status.js';
+import type {
+  Cancellable,
+  DirectoryEntry,
+  FileChanges,
+  FileInfo,
+  FileSystem,
+  SourceFile,
+  TargetFile,
+} from './file-system.js';
+import { hasCode } from './file-system.js';
+import { objectionTo } from './local.js';
+
+/** Without word from the server: what the most modest ones bear. */
+const MAX_OPEN_FILES = 64;
+/** Some handles are left for others. */
+const SPARE_HANDLES = 8;
+const MAX_FILES = 256;
+
+export class RemoteFileSystem implements FileSystem {
+  readonly #client: SftpClient;
+
+  constructor(client: SftpClient) {
+    this.#client = client;
+  }
+
+  get chunkLength(): { readonly read: number; readonly write: number } {
+    const { maxReadLength, maxWriteLength } = this.#client.limits;
+    return { read: maxReadLength, write: maxWriteLength };
+  }
+
+  get maxOpenFiles(): number {
+    const { maxOpenHandles } = this.#client.limits;
+    if (maxOpenHandles === undefined) return MAX_OPEN_FILES;
+    return Math.max(1, Math.min(MAX_FILES, maxOpenHandles - SPARE_HANDLES));
+  }
+
+  textOf(path: Buffer): string {
+    return decodePath(path);
+  }
+
+  join(directory: Buffer, name: Buffer): Buffer {
+    return joinPath(directory, name);
+  }
+
+  split(path: Buffer): { readonly directory: Buffer; readonly name: Buffer } {
+    return { directory: directoryName(path), name: baseName(path) };
+  }
+
+  objectionTo(name: Buffer): string | undefined {
+    return objectionTo(name, 'linux');
+  }
+
+  async stat(path: Buffer, options: Cancellable): Promise<FileInfo> {
+    return infoOf(await this.#client.stat(path, options));
+  }
+
+  async lstat(path: Buffer, options: Cancellable): Promise<FileInfo> {
+    return infoOf(await this.#client.lstat(path, options));
+  }
+
+  async *list(path: Buffer, options: Cancellable): AsyncGenerator<readonly DirectoryEntry[]> {
+    const handle = await this.#client.opendir(path, options);
+    try {
+      for (;;) {
+        const entries = await this.#client.readdir(handle, options);
+        if (entries === null) return;
+        yield entries
+          .filter(({ filename }) => filename !== '.' && filename !== '..')
+          .map((entry) => ({ name: Buffer.from(entry.filenameBytes), info: infoOf(entry) }));
+      }
+    } finally {
+      // The listing is complete or has failed already; what a close adds to that helps nobody.
+      await this.#client.close(handle).catch(() => {});
+    }
+  }
+
+  /** STAT goes before OPEN, in one round trip: there are servers that do not bear it the other way round. */
+  async openSource(
+    path: Buffer,
+    { signal, known }: Cancellable & { readonly known?: FileInfo | undefined },
+  ): Promise<SourceFile> {
+    const asking = known === undefined ? this.stat(path, { signal }) : Promise.resolve(known);
+    const opening = this.#client.open(path, OPEN_FLAGS.READ, { signal });
+    const [info, handle] = await Promise.allSettled([asking, opening]);
+    if (info.status === 'fulfilled' && !isReadable(info.value)) {
+      if (handle.status === 'fulfilled') await this.#client.close(handle.value).catch(() => {});
+      throw notARegularFile(path, info.value);
+    }
+    if (handle.status === 'rejected') throw handle.reason;
+    // There are servers that let a file be read and not be looked at.
+    return new RemoteSource(this.#client, handle.value, info.status === 'fulfilled' ? info.value : UNKNOWN);
+  }
+
+  async openTarget(
+    path: Buffer,
+    { signal, exclusive = false }: Cancellable & { readonly exclusive?: boolean },
+  ): Promise<TargetFile> {
+    const { WRITE, CREAT, TRUNC, EXCL } = OPEN_FLAGS;
+    const flags = WRITE | CREAT | (exclusive ? EXCL : TRUNC);
+    return new RemoteTarget(this.#client, await this.#client.open(path, flags, { signal }));
+  }
+
+  /** Servers say no more than "failure" of a directory that is there, so it is looked at. */
+  async ensureDirectory(path: Buffer, options: Cancellable): Promise<void> {
+    try {
+      await this.#client.mkdir(path, {}, options);
+    } catch (error) {
+      if (!(error instanceof SftpStatusError)) throw error;
+      const info = await this.stat(path, options).catch(() => UNKNOWN);
+      if (info.type === 'directory') return;
+      throw info.type === 'unknown' ? error : inTheWay(path, info, error);
+    }
+  }
+
+  realPath(path: Buffer, options: Cancellable): Promise<Buffer> {
+    return this.#client.realpath(path, options);
+  }
+
+  /**
+   * With `posix-rename@openssh.com` there is no moment without the file. Without it, the old file is removed
+   * first, as a plain rename must not replace it.
+   */
+  async replace(from: Buffer, to: Buffer): Promise<void> {
+    if (this.#client.supports('posixRename')) return this.#client.posixRename(from, to);
+    await this.#client.remove(to).catch((error) => {
+      if (!hasCode(error, 'ENOENT')) throw error;
+    });
+    await this.#client.rename(from, to);
+  }
+
+  async removeFile(path: Buffer): Promise<void> {
+    await this.#client.remove(path);
+  }
+}
+
+const UNKNOWN: FileInfo = {
+  type: 'unknown',
+  size: undefined,
+  mode: undefined,
+  atime: undefined,
+  mtime: undefined,
+};
+
+function infoOf(attributes: FileAttributes): FileInfo {
+  const { type, size, mode, atime, mtime } = attributes;
+  return { type, size, mode: mode === undefined ? undefined : mode & 0o7777, atime, mtime };
+}
+
+/** Servers that do not tell the type are believed to mean a file. */
+function isReadable({ type }: FileInfo): boolean {
+  return type === 'file' || type === 'unknown';
+}
+
+function notARegularFile(path: Buffer, { type }: FileInfo): SftpStatusError {
+  const isDirectory = type === 'directory';
+  const what = isDirectory
+    ? 'it is a directory; getD and getR copy directories'
+    : `it is not a regular file but a ${type}`;
+  return failure(isDirectory ? 'EISDIR' : 'EINVAL', 'open', path, what);
+}
+
+function inTheWay(path: Buffer, { type }: FileInfo, cause: unknown): SftpStatusError {
+  return failure('ENOTDIR', 'mkdir', path, `a ${type} is in the way of the directory`, cause);
+}
+
+/** A failure that we see ourselves, where the server would only have said that there is one. */
+function failure(
+  code: string,
+  operation: string,
+  path: Buffer,
+  what: string,
+  cause?: unknown,
+): SftpStatusError {
+  return new SftpStatusError(code, `${operation} ${quote(path)}: ${what}`, {
+    status: SSH_FX.FAILURE,
+    statusName: describeStatus(SSH_FX.FAILURE, '').name,
+    operation,
+    path: decodePath(path),
+    serverMessage: '',
+    cause,
+  });
+}
+
+class RemoteSource implements SourceFile {
+  readonly info: FileInfo;
+  readonly #client: SftpClient;
+  readonly #handle: RemoteHandle;
+
+  constructor(client: SftpClient, handle: RemoteHandle, info: FileInfo) {
+    this.#client = client;
+    this.#handle = handle;
+    this.info = info;
+  }
+
+  read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null> {
+    return this.#client.read(this.#handle, offset, length, options);
+  }
+
+  /** All has been read by now, and a server that fails to close has done no harm. */
+  async close(): Promise<void> {
+    await this.#client.close(this.#handle).catch(() => {});
+  }
+}
+
+class RemoteTarget implements TargetFile {
+  readonly isOrdered = true;
+  readonly #client: SftpClient;
+  readonly #handle: RemoteHandle;
+
+  constructor(client: SftpClient, handle: RemoteHandle) {
+    this.#client = client;
+    this.#handle = handle;
+  }
+
+  write(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void> {
+    return this.#client.write(this.#handle, offset, pieces, options);
+  }
+
+  /** At best effort: there are servers that refuse this, and the content is what counts. */
+  async setAttributes({ mode, atime, mtime }: FileChanges): Promise<void> {
+    if (mode === undefined && mtime === undefined) return;
+    const seconds = (time: number | undefined) => (time === undefined ? undefined : Math.floor(time));
+    const times = mtime === undefined ? {} : { atime: seconds(atime ?? mtime), mtime: seconds(mtime) };
+    await this.#client.fsetstat(this.#handle, { mode, ...times }).catch((error) => {
+      if (!(error instanceof SftpStatusError)) throw error;
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#client.close(this.#handle);
+  }
+}
