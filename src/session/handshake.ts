@@ -2,6 +2,7 @@
  * INIT and VERSION (section 4 of the draft). What comes before VERSION is often no SFTP at all but the
  * greeting of a login shell, and the error then says so.
  */
+import { onAbort } from '../abort.js';
 import { ConnectionLostError, ProtocolError } from '../errors.js';
 import { printable } from '../printable.js';
 import { decodeHandshake, encodeHandshake } from '../wire/codec.js';
@@ -36,15 +37,14 @@ export function performHandshake(
     onEnd: (reason) => reject(explain(reason, packets.firstBytes)),
   });
   packets.send((writer) => encodeHandshake(writer, 'init', { version: SFTP_VERSION, extensions: new Map() }));
-  const onAbort = () => packets.end(signal?.reason);
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const callOff = onAbort(signal, (reason) => packets.end(reason as Error));
   const timer = setTimeout(() => {
     const message = `The server did not answer the start of SFTP within ${timeoutMs / 1000} s`;
     packets.end(new ConnectionLostError(message, { code: 'ETIMEDOUT' }));
   }, timeoutMs);
   return promise.finally(() => {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
+    callOff();
   });
 }
 

@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
+import { onAbort } from '../abort.js';
 import { ConnectionLostError, ProtocolError, TimeoutError, UnsupportedError } from '../errors.js';
 import type { ByteWriter } from '../wire/bytes.js';
 import { decodeReply, encodeRequest } from '../wire/codec.js';
@@ -243,11 +244,10 @@ export class Session {
     const timeoutMs = this.timeoutMs;
     const timer =
       timeoutMs === null ? undefined : setTimeout(() => abandon(timeoutError(context, timeoutMs)), timeoutMs);
-    const onAbort = () => abandon(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const callOff = onAbort(signal, abandon);
     return () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      callOff();
     };
   }
 

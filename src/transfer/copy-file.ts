@@ -62,7 +62,7 @@ async function copyAside<Confirmation extends Sized>(
   copy: Copy<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
   const { fileSystem, path } = copy.target;
-  const existing = await existingFile(copy.target, copy.options.signal);
+  const existing = await existingFile(copy.source, copy.target, copy.options.signal);
   const temporary = temporaryPath(copy.target);
   try {
     const copied = await copyTo(temporary, { mode: existing?.mode }, copy);
@@ -85,6 +85,7 @@ async function copyTo<Confirmation extends Sized>(
   const targetFile = await target.fileSystem.openTarget(path, { signal, exclusive });
   const { atime, mtime } = file.info;
   const attributes = preserveMtime ? { ...changes, atime, mtime } : changes;
+  const report = progressReport(options.onProgress, file.info.size ?? 0);
   let closing: Promise<void> | undefined;
   let confirming: Promise<Confirmation | undefined> = Promise.resolve(undefined);
 
@@ -92,7 +93,7 @@ async function copyTo<Confirmation extends Sized>(
     chunkLength: Math.min(source.fileSystem.chunkLength.read, target.fileSystem.chunkLength.write),
     window,
     signal,
-    onProgress: (bytes) => options.onProgress?.(bytes, Math.max(bytes, file.info.size ?? 0)),
+    onProgress: report.advance,
     finish: async () => {
       const changing = targetFile.setAttributes(attributes);
       if (!targetFile.isOrdered) await changing;
@@ -105,7 +106,7 @@ async function copyTo<Confirmation extends Sized>(
   let bytes: number;
   try {
     bytes = await content.run();
-    options.onProgress?.(bytes, bytes);
+    report.complete(bytes);
   } catch (error) {
     await (closing ?? targetFile.close()).catch(() => {});
     throw explainFailure(error, source, target, content.contiguousBytes, signal);
@@ -114,6 +115,21 @@ async function copyTo<Confirmation extends Sized>(
   if (size !== undefined && size !== 0 && bytes !== size) throw sourceChanged(source, target, bytes, size);
   if (confirm === undefined) return { bytes, confirmation: undefined };
   return { bytes, confirmation: await confirmed(bytes, path, await confirming, copy) };
+}
+
+/** Reports every advance once, and the end also where nothing was to be copied. */
+function progressReport(onProgress: CopyFileOptions['onProgress'], size: number) {
+  let isComplete = false;
+  const report = (bytes: number, total: number) => {
+    isComplete = bytes === total;
+    onProgress?.(bytes, total);
+  };
+  return {
+    advance: (bytes: number) => report(bytes, Math.max(bytes, size)),
+    complete: (bytes: number) => {
+      if (!isComplete) report(bytes, bytes);
+    },
+  };
 }
 
 /** Asks once more where the early answer does not agree: it may stem from before the end. */

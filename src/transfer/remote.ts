@@ -135,6 +135,10 @@ export class RemoteFileSystem implements FileSystem {
     await this.#client.rename(from, to);
   }
 
+  notADirectory(path: Buffer): SftpStatusError {
+    return failure('ENOTDIR', 'opendir', path, 'it is not a directory; get copies a file');
+  }
+
   async removeFile(path: Buffer): Promise<void> {
     await this.#client.remove(path);
   }

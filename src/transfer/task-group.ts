@@ -1,3 +1,5 @@
+import { onAbort } from '../abort.js';
+
 /**
  * Work that goes on side by side and fails as one: the first failure aborts the rest, and nothing is left
  * running when the group has settled.
@@ -5,14 +7,12 @@
 export class TaskGroup {
   readonly #abort = new AbortController();
   readonly #running = new Set<Promise<void>>();
-  readonly #outer: AbortSignal | undefined;
-  readonly #onOuterAbort = () => this.fail(this.#outer?.reason);
+  readonly #callOff: () => void;
 
   /** @param signal aborts the group from outside */
   constructor(signal?: AbortSignal) {
-    this.#outer = signal;
-    if (signal?.aborted) this.#onOuterAbort();
-    signal?.addEventListener('abort', this.#onOuterAbort, { once: true });
+    if (signal?.aborted) this.fail(signal.reason);
+    this.#callOff = onAbort(signal, (reason) => this.fail(reason));
   }
 
   /** For everything that the tasks do: it is aborted with the first failure. */
@@ -33,7 +33,7 @@ export class TaskGroup {
   /** Resolves when all tasks, and those that they added, are done. Rejects with the first failure, also only then. */
   async settle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
-    this.#outer?.removeEventListener('abort', this.#onOuterAbort);
+    this.#callOff();
     this.#abort.signal.throwIfAborted();
   }
 }

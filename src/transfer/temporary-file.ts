@@ -22,6 +22,7 @@ export function temporaryPath({ fileSystem, path }: Place): Buffer {
  * @throws TransferError where something else is in the way: a directory (`EISDIR`), a device, a FIFO (`EEXIST`).
  */
 export async function existingFile(
+  source: Place,
   { fileSystem, path }: Place,
   signal: AbortSignal | undefined,
 ): Promise<FileInfo | undefined> {
@@ -40,7 +41,7 @@ export async function existingFile(
     : `it is not a regular file but a ${info.type}; write to it with a stream`;
   throw new TransferError(`Cannot write to ${quote(fileSystem.textOf(path))}: ${advice}`, {
     code: isDirectory ? 'EISDIR' : 'EEXIST',
-    source: '',
+    source: source.fileSystem.textOf(source.path),
     destination: fileSystem.textOf(path),
     bytesDone: 0,
   });

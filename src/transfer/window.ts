@@ -3,6 +3,8 @@
  * asking. It starts small and doubles with every full turn, as long as more brings more; how far it opens is
  * bounded.
  */
+import { onAbort } from '../abort.js';
+
 export interface WindowOptions {
   /** The most units that may be out at once. */
   readonly max: number;
@@ -49,16 +51,15 @@ export class Window {
       const entry = {
         amount,
         grant: () => {
-          signal?.removeEventListener('abort', onAbort);
+          callOff();
           resolve();
         },
       };
-      const onAbort = () => {
+      const callOff = onAbort(signal, (reason) => {
         this.#queue.splice(this.#queue.indexOf(entry), 1);
-        reject(signal?.reason);
+        reject(reason);
         this.#serve();
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
+      });
       this.#queue.push(entry);
     });
   }

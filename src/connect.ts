@@ -1,0 +1,68 @@
+/** Where the layers are joined: an SSH connection, an SFTP session over one of its channels, and the face. */
+import { Connection } from './connection.js';
+import { type ConnectOptions, type HostOptions, type ResolvedOptions, resolveOptions } from './options.js';
+import { Session } from './session/session.js';
+import { SftpClient } from './session/sftp-client.js';
+import { loadCredentials } from './ssh/credentials.js';
+import type { SshConnection } from './ssh/ssh-connection.js';
+import { connectSsh2 } from './ssh/ssh2.js';
+
+/**
+ * Connects to an SFTP server. Resolves once the server's host key is verified, the user is logged in, the SFTP
+ * session is open and `defaultPath` is the current directory. Nothing is left open when it rejects.
+ *
+ * @throws ConnectionError the server cannot be reached (`ENOTFOUND`, `ECONNREFUSED`, `ETIMEDOUT` …)
+ * @throws HostKeysError the server's key is unknown, changed or revoked, or there is no usable known_hosts
+ * @throws CredentialError there is nothing to log in with; PasswordRequiredError for an encrypted key
+ * @throws AuthenticationError the server refuses what there is
+ * @throws SshError the SSH layer fails; ProtocolError what answers is no SFTP server
+ * @throws SftpStatusError `defaultPath` is no directory
+ * @throws TypeError | RangeError an option cannot be meant; nothing is sent
+ *
+ * @example
+ * await using sftp = await connect('hostname', { username: 'me', password: 'secret' });
+ * await sftp.cd('public', async () => {
+ *   await sftp.put('/my/local/filename');
+ *   await sftp.get('remote_file');
+ * });
+ *
+ * @example
+ * const sftp = await connect('sftp://me@hostname:2222/start/here', { privateKey: '~/.ssh/id_ed25519' });
+ */
+export function connect(host: string, options?: ConnectOptions): Promise<Connection>;
+export function connect(options: HostOptions): Promise<Connection>;
+export async function connect(target: string | HostOptions, options?: ConnectOptions): Promise<Connection> {
+  const resolved = resolveOptions(target, options);
+  resolved.signal?.throwIfAborted();
+  const ssh = await openSsh(resolved);
+  try {
+    const { signal } = resolved;
+    const session = await Session.open(await ssh.openSubsystem('sftp', { signal }), { signal });
+    const connection = new Connection(ssh, session, new SftpClient(session));
+    if (resolved.defaultPath !== undefined) await connection.chdir(resolved.defaultPath, { signal });
+    return connection;
+  } catch (error) {
+    await ssh.close();
+    throw error;
+  }
+}
+
+async function openSsh(options: ResolvedOptions): Promise<SshConnection> {
+  const { host, port, username, password, privateKey, privateKeyPass, cnopts, signal, timeout } = options;
+  const { agent, onPrompt, fingerprint, hostkeys, kex, hostKeyAlgorithms, ciphers, macs, compression } =
+    cnopts;
+  const interactive = onPrompt !== undefined;
+  return connectSsh2({
+    host,
+    port,
+    username,
+    credentials: await loadCredentials({ password, privateKey, privateKeyPass, agent, interactive }),
+    hostKeys: fingerprint === undefined ? hostkeys : [fingerprint].flat(),
+    algorithms: { kex, hostKeyAlgorithms, ciphers, macs, compression },
+    connectTimeout: timeout ?? cnopts.connectTimeout,
+    keepaliveInterval: cnopts.keepaliveInterval,
+    keepaliveCountMax: cnopts.keepaliveCountMax,
+    signal,
+    onPrompt,
+  });
+}

@@ -1,0 +1,88 @@
+/** Listing and making directories. */
+import { Buffer } from 'node:buffer';
+import { SftpError, SftpStatusError } from '../errors.js';
+import { decodePath, directoryName, quote } from '../remote-path.js';
+import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
+import type { FileAttributes } from '../wire/attributes.js';
+
+const MAX_ENTRIES = 1_000_000;
+
+/** The entries of a directory, sorted by name, without `.` and `..`. */
+export async function listDirectory(
+  client: SftpClient,
+  path: Buffer,
+  options: OperationOptions,
+): Promise<FileAttributes[]> {
+  const handle = await client.opendir(path, options);
+  const entries: FileAttributes[] = [];
+  try {
+    for (;;) {
+      const batch = await client.readdir(handle, options);
+      if (batch === null) break;
+      for (const entry of batch) if (entry.filename !== '.' && entry.filename !== '..') entries.push(entry);
+      if (entries.length > MAX_ENTRIES) {
+        throw new SftpError('LIMIT', `listdir ${quote(path)}: more than ${MAX_ENTRIES} entries`);
+      }
+    }
+  } finally {
+    await client.close(handle).catch(() => {});
+  }
+  return entries.sort(byName);
+}
+
+/** UTF-8 sorts by code point where its bytes are compared. */
+function byName(left: FileAttributes, right: FileAttributes): number {
+  return Buffer.compare(left.filenameBytes, right.filenameBytes);
+}
+
+/**
+ * Makes a directory and those above it that are missing. The deepest is tried first: what exists already needs
+ * no look at directories that may not be readable.
+ */
+export async function makeDirectories(
+  client: SftpClient,
+  path: Buffer,
+  mode: number | undefined,
+  options: OperationOptions,
+): Promise<void> {
+  const make = () => makeDirectory(client, path, mode, options);
+  if (await make()) return;
+  const parent = directoryName(path);
+  await makeDirectories(client, parent, mode, options);
+  if (await make()) return;
+  throw new SftpError('ENOENT', `makedirs ${quote(path)}: ${quote(parent)} was removed meanwhile`);
+}
+
+/** True when the directory is there; false when one above it is missing. */
+async function makeDirectory(
+  client: SftpClient,
+  path: Buffer,
+  mode: number | undefined,
+  options: OperationOptions,
+): Promise<boolean> {
+  try {
+    await client.mkdir(path, { mode }, options);
+    return true;
+  } catch (error) {
+    if (!(error instanceof SftpStatusError)) throw error;
+    const attributes = await client.stat(path, options).catch(() => undefined);
+    if (attributes?.isDirectory()) return true;
+    if (attributes !== undefined && attributes.type !== 'unknown') {
+      throw inTheWay(path, attributes, error);
+    }
+    const isTop = Buffer.compare(directoryName(path), path) === 0 || decodePath(directoryName(path)) === '.';
+    if (isTop || error.code === 'EACCES') throw error;
+    return false;
+  }
+}
+
+function inTheWay(path: Buffer, { type }: FileAttributes, cause: SftpStatusError): SftpStatusError {
+  return new SftpStatusError('ENOTDIR', `makedirs: a ${type} is in the way at ${quote(path)}`, {
+    status: cause.status,
+    statusName: cause.statusName,
+    operation: 'makedirs',
+    path: decodePath(path),
+    serverMessage: cause.serverMessage,
+    cause,
+  });
+}

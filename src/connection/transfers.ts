@@ -1,0 +1,186 @@
+/** Files and trees between the local disk and the server. */
+import { Buffer } from 'node:buffer';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { baseName, decodePath, quote } from '../remote-path.js';
+import type { SftpClient } from '../session/sftp-client.js';
+import { copyFile } from '../transfer/copy-file.js';
+import { copyTree, type FileProgress, type TreeReport } from '../transfer/copy-tree.js';
+import type { Place } from '../transfer/file-system.js';
+import { localFileSystem } from '../transfer/local.js';
+import { RemoteFileSystem } from '../transfer/remote.js';
+import { Window } from '../transfer/window.js';
+import { FileAttributes } from '../wire/attributes.js';
+import { makeDirectories } from './directories.js';
+
+/** Called as bytes arrive: never backwards, and the last time with `transferred === total`. */
+export type ProgressCallback = (transferred: number, total: number) => void;
+
+/** The same figures over all files of a tree, and the file that has just moved on. */
+export type TreeProgressCallback = (transferred: number, total: number, file: FileProgress) => void;
+
+/** Options that every transfer shares. */
+export interface TransferOptions {
+  /** Ends the transfer: the promise rejects with the signal's reason, nothing half-written is left where it is atomic. */
+  readonly signal?: AbortSignal | undefined;
+  /** Gives the copy the modification time of the source. Default: false. */
+  readonly preserveMtime?: boolean | undefined;
+  /**
+   * Gathers the bytes under a temporary name beside the target, and renames when all is there: whoever looks
+   * sees the old file or the new one, whole. Default: true for downloads, false for uploads.
+   */
+  readonly atomic?: boolean | undefined;
+}
+
+export interface GetOptions extends TransferOptions {
+  readonly callback?: ProgressCallback | undefined;
+}
+
+export interface PutOptions extends TransferOptions {
+  readonly callback?: ProgressCallback | undefined;
+  /** Asks the server for the size of what has arrived. Default: true. */
+  readonly confirm?: boolean | undefined;
+}
+
+export interface TreeOptions extends TransferOptions {
+  readonly callback?: TreeProgressCallback | undefined;
+  /** What to do with symbolic links. Default: `follow` for downloads, `skip` for uploads. */
+  readonly symlinks?: 'follow' | 'skip' | undefined;
+}
+
+export interface PutTreeOptions extends TreeOptions {
+  /** Asks the server for the size of each file that has arrived. Default: true. */
+  readonly confirm?: boolean | undefined;
+}
+
+/** In flight over one connection, both ways together; more does not make OpenSSH faster. */
+const MAX_BYTES_IN_FLIGHT = 8 * 1024 * 1024;
+/** The first request goes alone: some servers bear no more, and a line shows its pace soon enough. */
+const FIRST_BYTES_IN_FLIGHT = 256 * 1024;
+
+/** The transfers of one connection, which share its window. */
+export class Transfers {
+  readonly #client: SftpClient;
+  readonly #remote: RemoteFileSystem;
+  readonly #window = new Window({ max: MAX_BYTES_IN_FLIGHT, initial: FIRST_BYTES_IN_FLIGHT });
+
+  constructor(client: SftpClient) {
+    this.#client = client;
+    this.#remote = new RemoteFileSystem(client);
+  }
+
+  async get(remotePath: Buffer, localPath: string | undefined, options: GetOptions): Promise<void> {
+    const target = localPath ?? localNameFor(remotePath);
+    await copyFile(this.#at(remotePath), local(target), {
+      window: this.#window,
+      signal: options.signal,
+      atomic: options.atomic ?? true,
+      preserveMtime: options.preserveMtime,
+      onProgress: options.callback,
+    });
+  }
+
+  async put(localPath: string, remotePath: Buffer, options: PutOptions): Promise<FileAttributes> {
+    const { confirm = true } = options;
+    const { confirmation } = await copyFile(local(localPath), this.#at(remotePath), {
+      window: this.#window,
+      signal: options.signal,
+      atomic: options.atomic ?? false,
+      confirm: confirm ? (file) => this.#client.stat(file, { signal: options.signal }) : undefined,
+      preserveMtime: options.preserveMtime,
+      onProgress: options.callback,
+    });
+    return confirmation ?? new FileAttributes({});
+  }
+
+  async getTree(
+    remotePath: Buffer,
+    localPath: string,
+    options: TreeOptions & { readonly recurse: boolean },
+  ): Promise<TreeReport> {
+    const { signal, preserveMtime, callback, recurse } = options;
+    const target = local(localPath);
+    await this.#checkDirectory(remotePath, signal);
+    await mkdir(target.path, { recursive: true });
+    return copyTree(this.#at(remotePath), target, {
+      window: this.#window,
+      signal,
+      atomic: options.atomic ?? true,
+      preserveMtime,
+      symlinks: options.symlinks ?? 'follow',
+      recurse,
+      onProgress: callback,
+    });
+  }
+
+  async putTree(
+    localPath: string,
+    remotePath: Buffer,
+    options: PutTreeOptions & { readonly recurse: boolean },
+  ): Promise<TreeReport> {
+    const { signal, preserveMtime, callback, recurse, confirm = true } = options;
+    if (recurse) await makeDirectories(this.#client, remotePath, undefined, { signal });
+    return copyTree(local(localPath), this.#at(remotePath), {
+      window: this.#window,
+      signal,
+      atomic: options.atomic ?? false,
+      confirm: confirm ? (file) => this.#client.stat(file, { signal }) : undefined,
+      preserveMtime,
+      symlinks: options.symlinks ?? 'skip',
+      recurse,
+      onProgress: callback,
+    });
+  }
+
+  /** Before anything is made on our side. */
+  async #checkDirectory(remotePath: Buffer, signal: AbortSignal | undefined): Promise<void> {
+    const { type } = await this.#remote.stat(remotePath, { signal });
+    if (type !== 'directory' && type !== 'unknown') throw this.#remote.notADirectory(remotePath);
+  }
+
+  #at(remotePath: Buffer): Place {
+    return { fileSystem: this.#remote, path: remotePath };
+  }
+}
+
+/** The last component of a remote path as a name in the local current directory. */
+function localNameFor(remotePath: Buffer): string {
+  const name = baseName(remotePath);
+  const objection = localFileSystem.objectionTo(name);
+  if (objection !== undefined) {
+    throw new TypeError(`${quote(remotePath)} gives no local name, as ${objection}: pass localpath`);
+  }
+  return decodePath(name);
+}
+
+/**
+ * Where the tree of a remote path goes below a local directory: the path is kept, an absolute one loses its
+ * root, and `.` stands for the directory itself.
+ *
+ * @throws RangeError where the path climbs out with `..`.
+ */
+export function localDirectoryFor(remotePath: string, localDirectory: string): string {
+  const names = remotePath.split('/').filter((name) => name !== '' && name !== '.');
+  for (const name of names) {
+    const objection = localFileSystem.objectionTo(Buffer.from(name));
+    if (objection !== undefined) {
+      throw new RangeError(
+        `${quote(remotePath)} cannot be kept below ${quote(localDirectory)}: ${objection}`,
+      );
+    }
+  }
+  return names.length === 0 ? localDirectory : join(localDirectory, ...names);
+}
+
+function local(localPath: string): Place {
+  return { fileSystem: localFileSystem, path: Buffer.from(checkLocalPath(localPath)) };
+}
+
+/** @throws TypeError where it is no path. */
+export function checkLocalPath(localPath: string): string {
+  if (typeof localPath !== 'string')
+    throw new TypeError(`localpath must be a string, not ${typeof localPath}`);
+  if (localPath === '') throw new TypeError('localpath is empty');
+  if (localPath.includes('\0')) throw new TypeError('localpath contains a NUL character');
+  return localPath;
+}

@@ -1,0 +1,78 @@
+/**
+ * The remote current directory. It lives on our side: SFTP has none. What a callback of `cd` sees belongs to
+ * that callback alone, so that calls that run side by side do not pull the ground from under each other.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Buffer } from 'node:buffer';
+import { SftpStatusError } from '../errors.js';
+import { decodePath, encodePath, joinPath, quote, type RemotePath } from '../remote-path.js';
+import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
+import { SSH_FX } from '../wire/status.js';
+
+interface Place {
+  /** `undefined`: wherever the server puts us. */
+  directory: Buffer | undefined;
+}
+
+export class WorkingDirectory {
+  readonly #client: SftpClient;
+  readonly #outside: Place = { directory: undefined };
+  readonly #inside = new AsyncLocalStorage<Place>();
+
+  constructor(client: SftpClient) {
+    this.#client = client;
+  }
+
+  get current(): Buffer | undefined {
+    return this.#place.directory;
+  }
+
+  /** Goes back to a directory that has been current before. */
+  restore(directory: Buffer | undefined): void {
+    this.#place.directory = directory;
+  }
+
+  /** The path as it is sent: a relative one counts from the current directory. */
+  resolve(path: RemotePath, name?: string): Buffer {
+    const bytes = encodePath(path, name);
+    return this.current === undefined ? bytes : joinPath(this.current, bytes);
+  }
+
+  /** The directory itself, without making it current. */
+  async find(path: RemotePath, options: OperationOptions): Promise<Buffer> {
+    const resolved = this.resolve(path);
+    const [attributes, real] = await Promise.all([
+      this.#client.stat(resolved, options),
+      // A server without a working REALPATH still has directories.
+      this.#client.realpath(resolved, options).catch((error) => {
+        if (error instanceof SftpStatusError) return resolved;
+        throw error;
+      }),
+    ]);
+    if (attributes.type !== 'directory' && attributes.type !== 'unknown') throw notADirectory(resolved);
+    return real;
+  }
+
+  async change(path: RemotePath, options: OperationOptions): Promise<void> {
+    this.#place.directory = await this.find(path, options);
+  }
+
+  /** Runs `body` with a current directory of its own. */
+  run<T>(directory: Buffer | undefined, body: () => T): T {
+    return this.#inside.run({ directory }, body);
+  }
+
+  get #place(): Place {
+    return this.#inside.getStore() ?? this.#outside;
+  }
+}
+
+function notADirectory(path: Buffer): SftpStatusError {
+  return new SftpStatusError('ENOTDIR', `chdir ${quote(path)}: it is not a directory`, {
+    status: SSH_FX.FAILURE,
+    statusName: 'SSH_FX_FAILURE',
+    operation: 'chdir',
+    path: decodePath(path),
+    serverMessage: '',
+  });
+}

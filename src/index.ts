@@ -1,0 +1,28 @@
+export { CnOpts, type CnOptsFields, knownHosts } from './cnopts.js';
+export { connect } from './connect.js';
+export type { RunOptions, RunResult } from './connection/commands.js';
+export type {
+  GetOptions,
+  ProgressCallback,
+  PutOptions,
+  PutTreeOptions,
+  TransferOptions,
+  TreeOptions,
+  TreeProgressCallback,
+} from './connection/transfers.js';
+export { type CallOptions, Connection } from './connection.js';
+export * from './errors.js';
+export { stModeToInt } from './modes.js';
+export type { ConnectOptions, HostOptions } from './options.js';
+export type { RemotePath } from './remote-path.js';
+export {
+  OPEN_FLAGS,
+  type OperationOptions,
+  type RemoteHandle,
+  type SftpClient,
+} from './session/sftp-client.js';
+export { HostKeys } from './ssh/known-hosts.js';
+export type { ServerKey } from './ssh/ssh-connection.js';
+export type { PromptHandler, PromptRequest } from './ssh/ssh2.js';
+export type { FileProgress, SkippedEntry, TreeReport } from './transfer/copy-tree.js';
+export { type AttributeValues, FileAttributes, type FileType } from './wire/attributes.js';

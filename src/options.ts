@@ -1,0 +1,112 @@
+/** What `connect` takes, its three forms made one. */
+import { userInfo } from 'node:os';
+import { CnOpts, type CnOptsFields } from './cnopts.js';
+import { printable } from './printable.js';
+
+/** Options of {@link connect}. */
+export interface ConnectOptions {
+  /** Who logs in. Default: `$LOGNAME`, else the user of the operating system. */
+  readonly username?: string | undefined;
+  /** Tried after the keys; `''` is a password. */
+  readonly password?: string | undefined;
+  /** A private key: a path (`~` expanded), the key's text, or its bytes. RSA, ECDSA or Ed25519. */
+  readonly privateKey?: string | Uint8Array | undefined;
+  /** The passphrase of an encrypted `privateKey`. */
+  readonly privateKeyPass?: string | undefined;
+  /** Default: 22. */
+  readonly port?: number | undefined;
+  /** The remote directory to begin in. */
+  readonly defaultPath?: string | undefined;
+  readonly cnopts?: CnOpts | CnOptsFields | undefined;
+  /** Gives up connecting, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds for the whole of connecting. Default: 20,000. */
+  readonly timeout?: number | undefined;
+}
+
+/** {@link ConnectOptions} with the host among them. */
+export interface HostOptions extends ConnectOptions {
+  readonly host: string;
+}
+
+/** Everything known, nothing left to guess. */
+export interface ResolvedOptions extends ConnectOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly username: string;
+  readonly cnopts: CnOpts;
+}
+
+/**
+ * @throws TypeError | RangeError where an option cannot be meant.
+ * @throws HostKeysError where a known_hosts file that was named cannot be used.
+ */
+export function resolveOptions(target: string | HostOptions, options: ConnectOptions = {}): ResolvedOptions {
+  const given = typeof target === 'string' ? fromText(target, options) : { ...target, ...options };
+  const { host, port = 22, username = defaultUsername(), cnopts } = given;
+  checkHost(host);
+  checkPort(port);
+  checkText('username', username);
+  checkOptionalText('password', given.password);
+  checkOptionalText('privateKeyPass', given.privateKeyPass);
+  checkOptionalText('defaultPath', given.defaultPath);
+  return { ...given, host, port, username, cnopts: cnopts instanceof CnOpts ? cnopts : new CnOpts(cnopts) };
+}
+
+/** `host` or `sftp://user:password@host:port/start/here`; explicit options win. */
+function fromText(target: string, options: ConnectOptions): HostOptions {
+  if (!/^[a-z]+:\/\//i.test(target)) return { ...options, host: target };
+  let url: URL;
+  try {
+    url = new URL(target);
+  } catch (cause) {
+    throw new TypeError('the address is no URL: write sftp://user@host:port/directory', { cause });
+  }
+  if (url.protocol !== 'sftp:' && url.protocol !== 'ssh:') {
+    throw new TypeError(`the address begins with ${printable(url.protocol)}//: only sftp:// is known`);
+  }
+  return {
+    ...optional('username', decodeURIComponent(url.username)),
+    ...optional('password', decodeURIComponent(url.password)),
+    ...optional('defaultPath', url.pathname === '/' ? '' : decodeURIComponent(url.pathname)),
+    ...(url.port === '' ? {} : { port: Number(url.port) }),
+    ...options,
+    // Node keeps the brackets of an IPv6 address.
+    host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1'),
+  };
+}
+
+function optional<K extends string>(name: K, value: string): { readonly [P in K]?: string } {
+  return value === '' ? {} : ({ [name]: value } as { readonly [P in K]: string });
+}
+
+function defaultUsername(): string {
+  return process.env.LOGNAME || userInfo().username;
+}
+
+/** A name or an address, and nothing that some program might take for an option or a user. */
+function checkHost(host: unknown): asserts host is string {
+  if (typeof host !== 'string') throw new TypeError(`host must be a string, not ${typeof host}`);
+  if (!/^[\p{L}\p{N}_:.%][\p{L}\p{N}_:.%-]*$/u.test(host) || host.length > 255) {
+    throw new TypeError(`host '${printable(host, 100)}' is neither a host name nor an IP address`);
+  }
+}
+
+function checkPort(port: unknown): void {
+  if (typeof port !== 'number') throw new TypeError(`port must be a number, not ${typeof port}`);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new RangeError(`port ${port} is not between 1 and 65535`);
+  }
+}
+
+function checkText(name: string, value: unknown): void {
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a string, not ${typeof value}`);
+  if (value === '' || value.includes('\0'))
+    throw new TypeError(`${name} is empty or contains a NUL character`);
+}
+
+function checkOptionalText(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'string') {
+    throw new TypeError(`${name} must be a string, not ${typeof value}`);
+  }
+}
