@@ -25,7 +25,7 @@ export interface DirectoryNode extends NodeBase {
   readonly entries: Map<string, MemoryNode>;
 }
 
-export interface LinkNode extends NodeBase {
+interface LinkNode extends NodeBase {
   readonly type: 'symlink';
   readonly target: Buffer;
 }

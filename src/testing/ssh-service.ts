@@ -1,6 +1,13 @@
 /** One SSH connection to the embedded server, over ssh2. */
 import type { Socket } from 'node:net';
-import type { AcceptConnection, Connection, RejectConnection, ServerChannel, Session } from 'ssh2';
+import type {
+  AcceptConnection,
+  AuthContext,
+  Connection,
+  RejectConnection,
+  ServerChannel,
+  Session,
+} from 'ssh2';
 import type { Authenticator } from './authentication.js';
 import type { Backend } from './backend.js';
 import { type CommandHandler, runCommand } from './commands.js';
@@ -30,110 +37,115 @@ const MAX_UNSENT_LENGTH = 32 * 1024 * 1024;
 /** Twice the window that ssh2 gives and does not enforce. */
 const MAX_UNREAD_LENGTH = 4 * 1024 * 1024;
 
+/** Serves one client until its connection ends. */
 export function serveSsh(client: Connection, socket: Socket, options: SshServiceOptions): void {
-  const { authenticate, counters } = options;
-  let username = '';
-  let attempts = 0;
-  let sessions = 0;
-  const grace = setTimeout(() => socket.destroy(), LOGIN_TIME_MS).unref();
-  const ended = new AbortController();
-  socket.once('close', () => {
-    clearTimeout(grace);
-    ended.abort();
-  });
-  socket.on('data', () => {
-    if (socket.writableLength > MAX_UNSENT_LENGTH) socket.destroy();
-  });
-  // ssh2 ends the connection by itself; the client's misdeeds are no errors of this process.
-  client.on('error', () => socket.destroy());
-  client.on('authentication', (context) => {
-    if (authenticate(context)) {
-      username = context.username;
-      return;
-    }
-    if (context.method === 'none' || (context.method === 'publickey' && context.signature === undefined))
-      return;
-    counters.refusedLogins += 1;
-    attempts += 1;
-    if (attempts >= MAX_ATTEMPTS) client.end();
-  });
-  client.on('ready', () => {
-    clearTimeout(grace);
-    counters.logins += 1;
-  });
-  client.on('session', (accept, reject) => {
-    if (sessions >= MAX_SESSIONS) {
-      reject();
-      return;
-    }
-    sessions += 1;
-    const session = accept();
-    const closed = new AbortController();
-    const end = () => closed.abort();
-    session.once('close', () => {
-      sessions -= 1;
-      end();
+  new SshService(client, socket, options).start();
+}
+
+class SshService {
+  readonly #client: Connection;
+  readonly #socket: Socket;
+  readonly #options: SshServiceOptions;
+  /** What ends each session that is open. */
+  readonly #sessions = new Set<AbortController>();
+  readonly #channels = new Set<ServerChannel>();
+  #username = '';
+  #attempts = 0;
+
+  constructor(client: Connection, socket: Socket, options: SshServiceOptions) {
+    this.#client = client;
+    this.#socket = socket;
+    this.#options = options;
+  }
+
+  start(): void {
+    const client = this.#client;
+    const socket = this.#socket;
+    const grace = setTimeout(() => socket.destroy(), LOGIN_TIME_MS).unref();
+    socket.once('close', () => {
+      clearTimeout(grace);
+      for (const session of this.#sessions) session.abort();
     });
-    ended.signal.addEventListener('abort', end, { once: true });
-    serveSession(session, { ...options, username, socket, signal: closed.signal });
-  });
-}
+    socket.on('data', () => this.#checkBuffers());
+    // ssh2 ends the connection by itself; the client's misdeeds are no errors of this process.
+    client.on('error', () => socket.destroy());
+    client.on('authentication', (context) => this.#authenticate(context));
+    client.on('ready', () => {
+      clearTimeout(grace);
+      this.#options.counters.logins += 1;
+    });
+    client.on('session', (accept, reject) => {
+      if (this.#sessions.size < MAX_SESSIONS) this.#open(accept());
+      else reject();
+    });
+  }
 
-interface SessionOptions extends SshServiceOptions {
-  readonly username: string;
-  readonly socket: Socket;
-  readonly signal: AbortSignal;
-}
+  /** ssh2 takes what a client sends beyond the window, and answers a client that does not read. */
+  #checkBuffers(): void {
+    const unread = [...this.#channels].some((channel) => channel.readableLength > MAX_UNREAD_LENGTH);
+    if (unread || this.#socket.writableLength > MAX_UNSENT_LENGTH) this.#socket.destroy();
+  }
 
-function serveSession(session: Session, options: SessionOptions): void {
-  const { socket, signal, commands, username } = options;
-  session.on('subsystem', (accept, reject, { name }) => {
-    const channel = name === 'sftp' ? acceptChannel(accept, socket) : undefined;
-    if (channel === undefined) {
-      refuse(reject);
+  #authenticate(context: AuthContext): void {
+    if (this.#options.authenticate(context)) {
+      this.#username = context.username;
       return;
     }
+    const isQuestion = context.method === 'publickey' && context.signature === undefined;
+    if (context.method === 'none' || isQuestion) return;
+    this.#options.counters.refusedLogins += 1;
+    this.#attempts += 1;
+    if (this.#attempts >= MAX_ATTEMPTS) this.#client.end();
+  }
+
+  #open(session: Session): void {
+    const closed = new AbortController();
+    this.#sessions.add(closed);
+    session.once('close', () => {
+      this.#sessions.delete(closed);
+      closed.abort();
+    });
+    session.on('subsystem', (accept, reject, { name }) => {
+      const channel = name === 'sftp' ? this.#accept(accept, closed.signal) : undefined;
+      if (channel === undefined) refuse(reject);
+      else this.#serveSftp(channel, closed.signal);
+    });
+    session.on('exec', (accept, reject, { command }) => {
+      const { commands } = this.#options;
+      const channel = commands === undefined ? undefined : this.#accept(accept, closed.signal);
+      if (channel === undefined || commands === undefined) refuse(reject);
+      else void runCommand(channel, commands, command, this.#username);
+    });
+  }
+
+  #accept(accept: AcceptConnection<ServerChannel>, signal: AbortSignal): ServerChannel | undefined {
+    const channel = accept() as
+      | (ServerChannel & { readonly outgoing: { readonly packetSize: number } })
+      | undefined;
+    if (channel === undefined) return undefined;
+    if (channel.outgoing.packetSize < MIN_PACKET_LENGTH) {
+      this.#socket.destroy();
+      return undefined;
+    }
+    this.#channels.add(channel);
+    signal.addEventListener('abort', () => this.#channels.delete(channel), { once: true });
+    return channel;
+  }
+
+  #serveSftp(channel: ServerChannel, signal: AbortSignal): void {
     serveSftp(channel, {
-      ...options,
-      faults: options.faults(),
-      carrier: socket,
-      disconnect: () => socket.destroy(),
+      ...this.#options,
+      username: this.#username,
+      faults: this.#options.faults(),
+      carrier: this.#socket,
+      disconnect: () => this.#socket.destroy(),
+      signal,
       onEnd: (exitCode) => channel.exit(exitCode),
     });
-    guardUnread(channel, socket, signal);
-  });
-  session.on('exec', (accept, reject, { command }) => {
-    const channel = commands === undefined ? undefined : acceptChannel(accept, socket);
-    if (channel === undefined || commands === undefined) {
-      refuse(reject);
-      return;
-    }
-    guardUnread(channel, socket, signal);
-    void runCommand(channel, commands, command, username);
-  });
+  }
 }
 
 /** ssh2 gives none where the client wants no reply. */
 function refuse(reject: RejectConnection | undefined): void {
   reject?.();
-}
-
-function acceptChannel(accept: AcceptConnection<ServerChannel>, socket: Socket): ServerChannel | undefined {
-  const channel = accept() as
-    | (ServerChannel & { readonly outgoing: { readonly packetSize: number } })
-    | undefined;
-  if (channel !== undefined && channel.outgoing.packetSize < MIN_PACKET_LENGTH) {
-    socket.destroy();
-    return undefined;
-  }
-  return channel;
-}
-
-/** ssh2 takes what a client sends beyond the window. */
-function guardUnread(channel: ServerChannel, socket: Socket, signal: AbortSignal): void {
-  const check = () => {
-    if (channel.readableLength > MAX_UNREAD_LENGTH) socket.destroy();
-  };
-  socket.on('data', check);
-  signal.addEventListener('abort', () => socket.off('data', check), { once: true });
 }
