@@ -32,8 +32,8 @@ export interface SessionOptions {
   readonly handshakeTimeoutMs?: number | undefined;
   /** Ends the handshake. */
   readonly signal?: AbortSignal | undefined;
-  /** The id of the first request; a test of the wrap at 2³² sets it. */
-  readonly firstRequestId?: number | undefined;
+  /** The id of the first request, and after how many ids they start over at 0; tests of the wrap at 2³² set it. */
+  readonly requestIds?: { readonly first: number; readonly count?: number } | undefined;
 }
 
 export interface RequestOptions {
@@ -72,12 +72,12 @@ interface Pending {
 
 const NO_PROGRESS_TIMEOUT_MS = 60_000;
 const HANDSHAKE_TIMEOUT_MS = 20_000;
-const IDS = 2 ** 32;
 
 export class Session {
   readonly #packets: PacketStream;
   readonly #inFlight = new Map<number, Pending>();
   readonly #noProgressTimeoutMs: number;
+  readonly #idCount: number;
   #nextId: number;
   #watchdog: NodeJS.Timeout | undefined;
   #resolveClosed: (reason: Error) => void = () => {};
@@ -96,7 +96,8 @@ export class Session {
   ) {
     this.#packets = packets;
     this.extensions = extensions;
-    this.#nextId = options.firstRequestId ?? 0;
+    this.#nextId = options.requestIds?.first ?? 0;
+    this.#idCount = options.requestIds?.count ?? 2 ** 32;
     this.#noProgressTimeoutMs = options.noProgressTimeoutMs ?? NO_PROGRESS_TIMEOUT_MS;
     this.timeoutMs = options.timeoutMs ?? null;
     this.closed = new Promise((resolve) => {
@@ -232,9 +233,9 @@ export class Session {
 
   #register(pending: Pending): number {
     if (this.#inFlight.size === 0) this.#watch();
-    while (this.#inFlight.has(this.#nextId)) this.#nextId = (this.#nextId + 1) % IDS;
+    while (this.#inFlight.has(this.#nextId)) this.#nextId = (this.#nextId + 1) % this.#idCount;
     const id = this.#nextId;
-    this.#nextId = (id + 1) % IDS;
+    this.#nextId = (id + 1) % this.#idCount;
     this.#inFlight.set(id, pending);
     return id;
   }
