@@ -278,7 +278,10 @@ export class SftpClient {
     return this.#extended('copyData', fields, source.handle.path, { ...options, newPath });
   }
 
-  /** `home-directory`: where a user is at home; `''` for the one who is logged in. */
+  /**
+   * `home-directory` (draft-ietf-secsh-filexfer-extensions-00, section 5): where a user is at home. The draft
+   * takes `''` for the one who is logged in, OpenSSH does not: `expandPath('~')` helps there.
+   */
   async homeDirectory(username: string, options: OperationOptions = {}): Promise<Buffer> {
     // The rules for what may be sent are those of a path, but that it may be empty.
     if (username !== '') encodePath(username, 'username');
