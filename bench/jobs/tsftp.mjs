@@ -1,0 +1,55 @@
+// One job with tsftp, as its users would write it: node tsftp.mjs JOB LOCAL REMOTE
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { pipeline } from 'node:stream/promises';
+import { connect } from '../../dist/index.js';
+
+const [job, local, remote] = process.argv.slice(2);
+const { BENCH_PORT, BENCH_USER, BENCH_KEY, BENCH_HOST_KEY } = process.env;
+const hash = createHash('sha256')
+  .update(Buffer.from(BENCH_HOST_KEY.split(' ')[1], 'base64'))
+  .digest('base64');
+
+const jobs = {
+  get: (sftp) => sftp.get(remote, local),
+  put: (sftp) => sftp.put(local, remote),
+  getTree: async (sftp) => {
+    await sftp.cd(remote, () => sftp.getR('.', local));
+  },
+  putTree: (sftp) => sftp.putR(local, remote),
+  getStream: (sftp) => pipeline(sftp.createReadStream(remote), createWriteStream(local)),
+  putStream: (sftp) => pipeline(createReadStream(local), sftp.createWriteStream(remote)),
+  list: async (sftp) => extra({ entries: (await sftp.listdir(remote)).length }),
+  walk: async (sftp) => {
+    let entries = 0;
+    for await (const _ of sftp.walk(remote)) entries += 1;
+    extra({ entries });
+  },
+};
+
+const figures = {};
+function extra(more) {
+  Object.assign(figures, more);
+}
+
+const delay = monitorEventLoopDelay({ resolution: 5 });
+const sftp = await connect('127.0.0.1', {
+  port: Number(BENCH_PORT),
+  username: BENCH_USER,
+  privateKey: BENCH_KEY,
+  cnopts: { fingerprint: `SHA256:${hash.replace(/=+$/, '')}`, hostKeyAlgorithms: ['ssh-ed25519'] },
+});
+delay.enable();
+const start = performance.now();
+await jobs[job](sftp);
+const seconds = (performance.now() - start) / 1000;
+delay.disable();
+await sftp.close();
+extra({
+  seconds,
+  rssMiB: process.resourceUsage().maxRSS / 1024,
+  // The histogram counts its own resolution as delay.
+  loopDelayP99Ms: delay.percentile(99) / 1e6 - 5,
+});
+console.error(`BENCH ${JSON.stringify(figures)}`);

@@ -1,0 +1,53 @@
+/** The server of all scenarios: OpenSSH's sshd on loopback, behind a long line where wanted. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { type Sshd, startSshd } from '../test/support/sshd.js';
+
+export interface BenchServer extends AsyncDisposable {
+  readonly port: number;
+  /** The server and how to log in, for the programs of `jobs/`. */
+  readonly env: NodeJS.ProcessEnv;
+  /** The options that make OpenSSH's own programs log in the same way. */
+  readonly sshOptions: readonly string[];
+}
+
+/** One cipher for all, so that programs are compared and not ciphers. */
+const CONFIG = ['Ciphers aes128-gcm@openssh.com', 'MaxStartups 100'];
+
+export async function startBenchServer(roundTripMs: number): Promise<BenchServer> {
+  const sshd = await startSshd({ config: CONFIG });
+  const proxy = roundTripMs > 0 ? await startProxy(sshd, roundTripMs) : undefined;
+  const port = proxy?.port ?? sshd.port;
+  const { user, privateKeyPath } = sshd;
+  return {
+    port,
+    env: {
+      ...process.env,
+      BENCH_PORT: String(port),
+      BENCH_USER: user,
+      BENCH_KEY: privateKeyPath,
+      BENCH_FINGERPRINT_FILE: sshd.knownHosts,
+      BENCH_HOST_KEY: sshd.hostKeys.ed25519 ?? '',
+    },
+    sshOptions: [
+      ...['-F', '/dev/null', '-i', privateKeyPath, '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes'],
+      // The proxy has a port of its own, so the key is looked up under the name of the server.
+      ...['-o', `HostKeyAlias=[127.0.0.1]:${sshd.port}`, '-o', `UserKnownHostsFile=${sshd.knownHosts}`],
+    ],
+    [Symbol.asyncDispose]: async () => {
+      proxy?.process.kill();
+      await sshd.stop();
+    },
+  };
+}
+
+async function startProxy(sshd: Sshd, roundTripMs: number): Promise<{ port: number; process: ChildProcess }> {
+  const program = fileURLToPath(new URL('delay-proxy.mjs', import.meta.url));
+  const child = spawn(process.execPath, [program, String(sshd.port), String(roundTripMs)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const port = await new Promise<number>((resolve) => {
+    child.stdout.once('data', (text) => resolve(Number(text)));
+  });
+  return { port, process: child };
+}
