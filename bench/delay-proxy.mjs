@@ -19,7 +19,7 @@ function carry(from, to) {
   const line = [];
   let held = 0;
   let timer;
-  const deliver = () => {
+  function deliver() {
     timer = undefined;
     const now = performance.now();
     to.cork();
@@ -34,13 +34,13 @@ function carry(from, to) {
     to.uncork();
     if (held < CAPACITY && from.isPaused()) from.resume();
     if (line.length > 0) timer = setTimeout(deliver, line[0].due - performance.now());
-  };
-  const take = (chunk) => {
+  }
+  function take(chunk) {
     line.push({ due: performance.now() + delayMs, chunk });
     held += chunk?.length ?? 0;
     if (held >= CAPACITY) from.pause();
-    timer ??= setTimeout(deliver, delayMs);
-  };
+    if (timer === undefined) timer = setTimeout(deliver, delayMs);
+  }
   from.on('data', take);
   from.on('end', () => take(undefined));
   from.on('error', () => to.destroy());

@@ -146,6 +146,8 @@ function configText(
     `PidFile ${join(folder, 'pid')}`,
     `AuthorizedKeysFile ${authorizedKeys}`,
     `Subsystem sftp ${SFTP_SERVER}`,
+    // The start-up files of whoever runs the tests are not ours: what they do may take its time, or print.
+    `SetEnv HOME=${folder}`,
     ...types.map((type) => `HostKey ${join(folder, `host_${type}`)}`),
     '',
   ].join('\n');
