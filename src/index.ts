@@ -12,8 +12,10 @@ export type {
 } from './connection/transfers.js';
 export { type CallOptions, Connection } from './connection.js';
 export * from './errors.js';
+export { cd, type Restorer, walktree } from './local-directory.js';
 export { stModeToInt } from './modes.js';
 export type { ConnectOptions, HostOptions } from './options.js';
+export { pathAdvance, pathRetreat, reparent } from './paths.js';
 export type { RemotePath } from './remote-path.js';
 export {
   OPEN_FLAGS,
@@ -25,4 +27,5 @@ export { HostKeys } from './ssh/known-hosts.js';
 export type { ServerKey } from './ssh/ssh-connection.js';
 export type { PromptHandler, PromptRequest } from './ssh/ssh2.js';
 export type { FileProgress, SkippedEntry, TreeReport } from './transfer/copy-tree.js';
+export { type WalkCallback, type WalktreeOptions, WTCallbacks } from './walk-callbacks.js';
 export { type AttributeValues, FileAttributes, type FileType } from './wire/attributes.js';

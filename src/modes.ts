@@ -37,10 +37,16 @@ function advice(mode: number | string): string {
 /**
  * The permissions of `st_mode` in the digits that one reads: the type is cut off, and 0o644 becomes 644.
  *
+ * @throws TypeError | RangeError where it is no mode.
+ *
  * @example
  * stModeToInt(33188);                                        // 644
  * stModeToInt((await sftp.stat('readme.txt')).mode ?? 0);    // 644
  */
 export function stModeToInt(mode: number): number {
+  if (typeof mode !== 'number') throw new TypeError(`mode must be a number, not ${typeof mode}`);
+  if (!Number.isInteger(mode) || mode < 0 || mode > 0xffff_ffff) {
+    throw new RangeError(`mode ${mode} is no mode: pass the attribute as the server told it`);
+  }
   return Number((mode & 0o7777).toString(8));
 }
