@@ -11,3 +11,16 @@ export function onAbort(signal: AbortSignal | undefined, listener: (reason: unkn
   signal.addEventListener('abort', notify, { once: true });
   return () => signal.removeEventListener('abort', notify);
 }
+
+/**
+ * Settles as the task does, or rejects with the signal's reason as soon as that aborts. The task goes on by
+ * itself then, and how it ends is of no interest any more.
+ */
+export function untilAborted<T>(task: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return task;
+  return new Promise((resolve, reject) => {
+    const callOff = onAbort(signal, reject);
+    task.then(resolve, reject).finally(callOff);
+    if (signal.aborted) reject(signal.reason);
+  });
+}

@@ -1,5 +1,6 @@
 /** Listing and making directories. */
 import { Buffer } from 'node:buffer';
+import { untilAborted } from '../abort.js';
 import { SftpError, SftpStatusError } from '../errors.js';
 import { decodePath, directoryName, quote } from '../remote-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
@@ -25,7 +26,7 @@ export async function listDirectory(
       }
     }
   } finally {
-    await client.close(handle).catch(() => {});
+    await untilAborted(client.close(handle), options.signal).catch(() => {});
   }
   return entries.sort(byName);
 }

@@ -88,6 +88,8 @@ export class ContentCopy {
 
   /** Asks the source for as much as is allowed; false when there is nothing left to wait for. */
   async #readAhead(): Promise<boolean> {
+    // A disk does not heed the signal, and would be read to the end in vain.
+    this.#tasks.signal.throwIfAborted();
     while (this.#end === undefined && this.#chunks.length < this.#allowed) {
       const length = this.#nextLength();
       if (length === 0) break;
@@ -115,7 +117,8 @@ export class ContentCopy {
   async #readFully(offset: number, length: number): Promise<readonly Buffer[]> {
     const pieces: Buffer[] = [];
     let count = 0;
-    while (count < length && offset + count !== this.#size) {
+    // At the size that it tells a source is only asked whether it has grown where no answer has come so far.
+    while (count < length && (count === 0 || offset + count !== this.#size)) {
       const more = await this.#source.read(offset + count, length - count, { signal: this.#tasks.signal });
       if (more === null || more.length === 0) break;
       pieces.push(...more);

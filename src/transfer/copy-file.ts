@@ -47,7 +47,7 @@ export async function copyFile<Confirmation extends Sized>(
     const copy = { source, target, file, options };
     return atomic ? await copyAside(copy) : await copyTo(target.path, {}, copy);
   } finally {
-    await file.close();
+    await file.close({ signal });
   }
 }
 
@@ -69,7 +69,7 @@ async function copyAside<Confirmation extends Sized>(
     await fileSystem.replace(temporary, path);
     return copied;
   } catch (error) {
-    await fileSystem.removeFile(temporary).catch(() => {});
+    await fileSystem.removeFile(temporary, { signal: copy.options.signal }).catch(() => {});
     throw error;
   }
 }
@@ -95,9 +95,9 @@ async function copyTo<Confirmation extends Sized>(
     signal,
     onProgress: report.advance,
     finish: async () => {
-      const changing = targetFile.setAttributes(attributes);
+      const changing = targetFile.setAttributes(attributes, { signal });
       if (!targetFile.isOrdered) await changing;
-      closing = targetFile.close();
+      closing = targetFile.close({ signal });
       // It follows the CLOSE at once; should it overtake it, it is asked again below.
       if (confirm !== undefined) confirming = confirm(path).catch(() => undefined);
       await Promise.all([changing, closing]);
@@ -108,7 +108,7 @@ async function copyTo<Confirmation extends Sized>(
     bytes = await content.run();
     report.complete(bytes);
   } catch (error) {
-    await (closing ?? targetFile.close()).catch(() => {});
+    await (closing ?? targetFile.close({ signal })).catch(() => {});
     throw explainFailure(error, source, target, content.contiguousBytes, signal);
   }
   const { size } = file.info;

@@ -40,7 +40,8 @@ export interface SourceFile {
   read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null>;
   /** The pieces of a read are written and may be used again. */
   release?(pieces: readonly Buffer[]): void;
-  close(): Promise<void>;
+  /** Closes in any case; the signal only says that nobody waits for it any more. */
+  close(options: Cancellable): Promise<void>;
 }
 
 /** A file that is open for writing. */
@@ -52,9 +53,12 @@ export interface TargetFile {
   readonly isOrdered: boolean;
   /** Writes all of the pieces at `offset`; they stay as they are until the promise settles. */
   write(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void>;
-  setAttributes(changes: FileChanges): Promise<void>;
-  /** Only its success means that the content has arrived. */
-  close(): Promise<void>;
+  setAttributes(changes: FileChanges, options: Cancellable): Promise<void>;
+  /**
+   * Only its success means that the content has arrived. Closes in any case; the signal only says that nobody
+   * waits for it any more.
+   */
+  close(options: Cancellable): Promise<void>;
 }
 
 export interface FileSystem {
@@ -90,7 +94,8 @@ export interface FileSystem {
   realPath(path: Buffer, options: Cancellable): Promise<Buffer>;
   /** Renames, and replaces the file that is there. */
   replace(from: Buffer, to: Buffer): Promise<void>;
-  removeFile(path: Buffer): Promise<void>;
+  /** Removes in any case; the signal only says that nobody waits for it any more. */
+  removeFile(path: Buffer, options: Cancellable): Promise<void>;
 }
 
 /** A path on one of the two sides. */

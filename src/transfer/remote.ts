@@ -1,5 +1,6 @@
 /** A server as a {@link FileSystem}. */
 import { Buffer } from 'node:buffer';
+import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
 import { baseName, decodePath, directoryName, joinPath, quote } from '../remote-path.js';
 import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
@@ -14,7 +15,7 @@ import type {
   SourceFile,
   TargetFile,
 } from './file-system.js';
-import { hasCode } from './file-system.js';
+import { hasCode, isMissing } from './file-system.js';
 import { objectionTo } from './local.js';
 
 /** Without word from the server: what the most modest ones bear. */
@@ -77,25 +78,21 @@ export class RemoteFileSystem implements FileSystem {
       }
     } finally {
       // The listing is complete or has failed already; what a close adds to that helps nobody.
-      await this.#client.close(handle).catch(() => {});
+      await untilAborted(this.#client.close(handle), options.signal).catch(() => {});
     }
   }
 
-  /** STAT goes before OPEN, in one round trip: there are servers that do not bear it the other way round. */
+  /**
+   * STAT goes before OPEN: there are servers that do not bear it the other way round. And its answer is waited
+   * for: the opening of a FIFO would block a server, for this call and for all later ones.
+   */
   async openSource(
     path: Buffer,
     { signal, known }: Cancellable & { readonly known?: FileInfo | undefined },
   ): Promise<SourceFile> {
-    const asking = known === undefined ? this.stat(path, { signal }) : Promise.resolve(known);
-    const opening = this.#client.open(path, OPEN_FLAGS.READ, { signal });
-    const [info, handle] = await Promise.allSettled([asking, opening]);
-    if (info.status === 'fulfilled' && !isReadable(info.value)) {
-      if (handle.status === 'fulfilled') await this.#client.close(handle.value).catch(() => {});
-      throw notARegularFile(path, info.value);
-    }
-    if (handle.status === 'rejected') throw handle.reason;
-    // There are servers that let a file be read and not be looked at.
-    return new RemoteSource(this.#client, handle.value, info.status === 'fulfilled' ? info.value : UNKNOWN);
+    const info = known ?? (await this.#infoOrUnknown(path, signal));
+    if (!isReadable(info)) throw notARegularFile(path, info);
+    return new RemoteSource(this.#client, await this.#client.open(path, OPEN_FLAGS.READ, { signal }), info);
   }
 
   async openTarget(
@@ -104,7 +101,23 @@ export class RemoteFileSystem implements FileSystem {
   ): Promise<TargetFile> {
     const { WRITE, CREAT, TRUNC, EXCL } = OPEN_FLAGS;
     const flags = WRITE | CREAT | (exclusive ? EXCL : TRUNC);
-    return new RemoteTarget(this.#client, await this.#client.open(path, flags, { signal }));
+    try {
+      return new RemoteTarget(this.#client, await this.#client.open(path, flags, { signal }));
+    } catch (error) {
+      if (!hasCode(error, 'FAILURE', 'EISDIR')) throw error;
+      const { type } = await this.#infoOrUnknown(path, signal);
+      throw type === 'directory' ? directoryInTheWay(path, error) : error;
+    }
+  }
+
+  /** There are servers that let a file be read and not be looked at. */
+  async #infoOrUnknown(path: Buffer, signal: AbortSignal | undefined): Promise<FileInfo> {
+    try {
+      return await this.stat(path, { signal });
+    } catch (error) {
+      if (error instanceof SftpStatusError && !isMissing(error)) return UNKNOWN;
+      throw error;
+    }
   }
 
   /** Servers say no more than "failure" of a directory that is there, so it is looked at. */
@@ -139,8 +152,8 @@ export class RemoteFileSystem implements FileSystem {
     return failure('ENOTDIR', 'opendir', path, 'it is not a directory; get copies a file');
   }
 
-  async removeFile(path: Buffer): Promise<void> {
-    await this.#client.remove(path);
+  removeFile(path: Buffer, { signal }: Cancellable): Promise<void> {
+    return untilAborted(this.#client.remove(path), signal);
   }
 }
 
@@ -172,6 +185,10 @@ function notARegularFile(path: Buffer, { type }: FileInfo): SftpStatusError {
 
 function inTheWay(path: Buffer, { type }: FileInfo, cause: unknown): SftpStatusError {
   return failure('ENOTDIR', 'mkdir', path, `a ${type} is in the way of the directory`, cause);
+}
+
+function directoryInTheWay(path: Buffer, cause: unknown): SftpStatusError {
+  return failure('EISDIR', 'open', path, 'it is a directory; give the name of the file in it too', cause);
 }
 
 /** A failure that we see ourselves, where the server would only have said that there is one. */
@@ -208,8 +225,8 @@ class RemoteSource implements SourceFile {
   }
 
   /** All has been read by now, and a server that fails to close has done no harm. */
-  async close(): Promise<void> {
-    await this.#client.close(this.#handle).catch(() => {});
+  async close({ signal }: Cancellable): Promise<void> {
+    await untilAborted(this.#client.close(this.#handle), signal).catch(() => {});
   }
 }
 
@@ -228,16 +245,16 @@ class RemoteTarget implements TargetFile {
   }
 
   /** At best effort: there are servers that refuse this, and the content is what counts. */
-  async setAttributes({ mode, atime, mtime }: FileChanges): Promise<void> {
+  async setAttributes({ mode, atime, mtime }: FileChanges, options: Cancellable): Promise<void> {
     if (mode === undefined && mtime === undefined) return;
     const seconds = (time: number | undefined) => (time === undefined ? undefined : Math.floor(time));
     const times = mtime === undefined ? {} : { atime: seconds(atime ?? mtime), mtime: seconds(mtime) };
-    await this.#client.fsetstat(this.#handle, { mode, ...times }).catch((error) => {
+    await this.#client.fsetstat(this.#handle, { mode, ...times }, options).catch((error) => {
       if (!(error instanceof SftpStatusError)) throw error;
     });
   }
 
-  close(): Promise<void> {
-    return this.#client.close(this.#handle);
+  close({ signal }: Cancellable): Promise<void> {
+    return untilAborted(this.#client.close(this.#handle), signal);
   }
 }
