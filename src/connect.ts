@@ -1,11 +1,13 @@
 /** Where the layers are joined: an SSH connection, an SFTP session over one of its channels, and the face. */
+import { onAbort } from './abort.js';
 import { Connection } from './connection.js';
+import { ConnectionError, ConnectionLostError } from './errors.js';
 import { type ConnectOptions, type HostOptions, type ResolvedOptions, resolveOptions } from './options.js';
 import { Session } from './session/session.js';
 import { SftpClient } from './session/sftp-client.js';
 import { loadCredentials } from './ssh/credentials.js';
 import type { SshConnection } from './ssh/ssh-connection.js';
-import { connectSsh2 } from './ssh/ssh2.js';
+import { connectSsh2, SSH_DEFAULTS } from './ssh/ssh2.js';
 
 /**
  * Connects to an SFTP server. Resolves once the server's host key is verified, the user is logged in, the SFTP
@@ -34,17 +36,46 @@ export function connect(options: HostOptions): Promise<Connection>;
 export async function connect(target: string | HostOptions, options?: ConnectOptions): Promise<Connection> {
   const resolved = resolveOptions(target, options);
   resolved.signal?.throwIfAborted();
+  const startMs = performance.now();
   const ssh = await openSsh(resolved);
+  const timeoutMs = resolved.timeout ?? resolved.cnopts.connectTimeout ?? SSH_DEFAULTS.connectTimeout;
+  const abort = new AbortController();
+  const callOff = onAbort(resolved.signal, (reason) => abort.abort(reason));
+  const timer = setTimeout(
+    () => abort.abort(timeoutError(ssh, timeoutMs)),
+    Math.max(1, startMs + timeoutMs - performance.now()),
+  );
   try {
-    const { signal } = resolved;
-    const session = await Session.open(await ssh.openSubsystem('sftp', { signal }), { signal });
-    const connection = new Connection(ssh, session, new SftpClient(session));
-    if (resolved.defaultPath !== undefined) await connection.chdir(resolved.defaultPath, { signal });
-    return connection;
+    resolved.signal?.throwIfAborted();
+    return await openConnection(ssh, resolved.defaultPath, abort.signal);
   } catch (error) {
-    await ssh.close();
+    // Whoever has given up does not wait for a farewell either.
+    if (abort.signal.aborted)
+      ssh.destroy(new ConnectionLostError('Connecting was given up', { cause: error }));
+    else await ssh.close();
     throw error;
+  } finally {
+    clearTimeout(timer);
+    callOff();
   }
+}
+
+async function openConnection(
+  ssh: SshConnection,
+  defaultPath: string | undefined,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const session = await Session.open(await ssh.openSubsystem('sftp', { signal }), { signal });
+  const connection = new Connection(ssh, session, new SftpClient(session));
+  if (defaultPath !== undefined) await connection.chdir(defaultPath, { signal });
+  return connection;
+}
+
+function timeoutError({ host, port }: SshConnection, timeoutMs: number): ConnectionError {
+  const text =
+    `${host}:${port} accepted the login, but had not opened the SFTP session within ${timeoutMs} ms: ` +
+    'try again, or allow more time';
+  return new ConnectionError('ETIMEDOUT', text, { host, port });
 }
 
 async function openSsh(options: ResolvedOptions): Promise<SshConnection> {

@@ -44,6 +44,7 @@ export class Connection implements AsyncDisposable {
   readonly #directory: WorkingDirectory;
   readonly #transfers: Transfers;
   #closing: Promise<void> | undefined;
+  #closeReason: ConnectionLostError | undefined;
 
   /** Every SFTP request, one to one, for whoever dislikes our conveniences; paths count from the login directory. */
   readonly sftpClient: SftpClient;
@@ -62,9 +63,8 @@ export class Connection implements AsyncDisposable {
    * later call. Never rejects, settles within two seconds, and may be called again.
    */
   close(): Promise<void> {
-    this.#session.destroy(
-      new ConnectionLostError('The connection was closed by close()', { code: 'CLOSED' }),
-    );
+    this.#closeReason ??= new ConnectionLostError('The connection was closed by close()', { code: 'CLOSED' });
+    this.#session.destroy(this.#closeReason);
     this.#closing ??= this.#ssh.close();
     return this.#closing;
   }
@@ -283,8 +283,13 @@ export class Connection implements AsyncDisposable {
   }
 
   /** Runs a command on the server, without regard to the current directory; its failing is no rejection. */
-  run(command: string, options: RunOptions = {}): Promise<RunResult> {
-    return runCommand(this.#ssh, command, options);
+  async run(command: string, options: RunOptions = {}): Promise<RunResult> {
+    try {
+      return await runCommand(this.#ssh, command, options);
+    } catch (error) {
+      // One reason for everybody whom close() has met.
+      throw error instanceof ConnectionLostError ? (this.#closeReason ?? error) : error;
+    }
   }
 
   /** The key that the server has proved to hold. */

@@ -1,7 +1,11 @@
 /** What `connect` takes, its three forms made one. */
+import { isIPv6 } from 'node:net';
 import { userInfo } from 'node:os';
 import { CnOpts, type CnOptsFields } from './cnopts.js';
 import { printable } from './printable.js';
+
+/** Longer timers fire at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Options of {@link connect}. */
 export interface ConnectOptions {
@@ -46,6 +50,7 @@ export function resolveOptions(target: string | HostOptions, options: ConnectOpt
   const { host, port = 22, username = defaultUsername(), cnopts } = given;
   checkHost(host);
   checkPort(port);
+  checkTimeout(given.timeout);
   checkText('username', username);
   checkOptionalText('password', given.password);
   checkOptionalText('privateKeyPass', given.privateKeyPass);
@@ -59,21 +64,35 @@ function fromText(target: string, options: ConnectOptions): HostOptions {
   let url: URL;
   try {
     url = new URL(target);
-  } catch (cause) {
-    throw new TypeError('the address is no URL: write sftp://user@host:port/directory', { cause });
+  } catch {
+    // Node's own error shows the whole address, which may hold a password.
+    throw new TypeError('the address is no URL: write sftp://user@host:port/directory');
   }
   if (url.protocol !== 'sftp:' && url.protocol !== 'ssh:') {
     throw new TypeError(`the address begins with ${printable(url.protocol)}//: only sftp:// is known`);
   }
   return {
-    ...optional('username', decodeURIComponent(url.username)),
-    ...optional('password', decodeURIComponent(url.password)),
-    ...optional('defaultPath', url.pathname === '/' ? '' : decodeURIComponent(url.pathname)),
+    ...optional('username', decodeComponent('user', url.username)),
+    ...optional('password', decodeComponent('password', url.password)),
+    ...optional('defaultPath', url.pathname === '/' ? '' : decodeComponent('directory', url.pathname)),
     ...(url.port === '' ? {} : { port: Number(url.port) }),
-    ...options,
+    ...withoutUndefined(options),
     // Node keeps the brackets of an IPv6 address.
-    host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1'),
+    host: decodeComponent('host', url.hostname).replace(/^\[(.*)\]$/, '$1'),
   };
+}
+
+function decodeComponent(what: string, text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new TypeError(`the ${what} in the address is not encoded as in URLs: write %25 for a percent sign`);
+  }
+}
+
+/** What is left open does not hide what the address says. */
+function withoutUndefined(options: ConnectOptions): ConnectOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 function optional<K extends string>(name: K, value: string): { readonly [P in K]?: string } {
@@ -89,6 +108,18 @@ function checkHost(host: unknown): asserts host is string {
   if (typeof host !== 'string') throw new TypeError(`host must be a string, not ${typeof host}`);
   if (!/^[\p{L}\p{N}_:.%][\p{L}\p{N}_:.%-]*$/u.test(host) || host.length > 255) {
     throw new TypeError(`host '${printable(host, 100)}' is neither a host name nor an IP address`);
+  }
+  if (host.includes(':') && !isIPv6(host)) {
+    const shown = printable(host, 100);
+    throw new TypeError(`host '${shown}' is no IPv6 address; give a port in the option \`port\``);
+  }
+}
+
+function checkTimeout(timeout: unknown): void {
+  if (timeout === undefined) return;
+  if (typeof timeout !== 'number') throw new TypeError(`timeout must be a number, not ${typeof timeout}`);
+  if (!(timeout > 0 && timeout <= MAX_TIMEOUT_MS)) {
+    throw new RangeError(`timeout ${timeout} is not between 1 and ${MAX_TIMEOUT_MS} milliseconds`);
   }
 }
 
