@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { DEFAULT_OFFER, makeOffer, needsStrictKex } from '../../../src/ssh/algorithms.js';
+
+describe('algorithms', () => {
+  test('H9 nothing with SHA-1, CBC, MD5, RC4 or DSA, and no compression, is offered', () => {
+    const all = Object.values(DEFAULT_OFFER).flat();
+    assert.deepEqual(
+      all.filter((name) => /sha1|cbc|md5|arcfour|dss|^ssh-rsa$|zlib|group1-/.test(name)),
+      [],
+    );
+  });
+
+  test('AES-GCM comes first', () => {
+    assert.match(DEFAULT_OFFER.ciphers[0] ?? '', /gcm/);
+  });
+
+  test('the types of known host keys are asked for first, in our order', () => {
+    const { hostKeyAlgorithms } = makeOffer({}, ['ssh-rsa', 'ecdsa-sha2-nistp256']);
+    assert.deepEqual(hostKeyAlgorithms.slice(0, 4), [
+      'ecdsa-sha2-nistp256',
+      'rsa-sha2-512',
+      'rsa-sha2-256',
+      'ssh-ed25519',
+    ]);
+    assert.equal(hostKeyAlgorithms.length, DEFAULT_OFFER.hostKeyAlgorithms.length);
+  });
+
+  test("the user's lists replace ours, and compression is by request", () => {
+    const offer = makeOffer({ ciphers: ['aes256-ctr'], compression: true });
+    assert.deepEqual(offer.ciphers, ['aes256-ctr']);
+    assert.deepEqual(offer.compression, ['zlib@openssh.com', 'none']);
+    assert.deepEqual(offer.macs, DEFAULT_OFFER.macs);
+  });
+
+  test('T11 chacha20, and CBC with encrypt-then-mac, need strict key exchange', () => {
+    assert.equal(needsStrictKex('chacha20-poly1305@openssh.com', ''), true);
+    assert.equal(needsStrictKex('aes128-cbc', 'hmac-sha2-256-etm@openssh.com'), true);
+    assert.equal(needsStrictKex('aes128-ctr', 'hmac-sha2-256-etm@openssh.com'), false);
+    assert.equal(needsStrictKex('aes128-gcm@openssh.com', ''), false);
+  });
+});
