@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { CredentialError, PasswordRequiredError } from '../../../src/errors.js';
+import { listAgentKeys } from '../../../src/ssh/agent.js';
+import { loadCredentials } from '../../../src/ssh/credentials.js';
+import { parsePrivateKey } from '../../../src/ssh/private-key.js';
+
+const SECRET = 'open sesame';
+type Pair = ReturnType<typeof makePair>;
+
+function makePair(type: 'rsa' | 'ec' | 'ed25519') {
+  if (type === 'rsa') return generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return type === 'ec' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('ed25519');
+}
+
+const pairs: Record<'rsa' | 'ec' | 'ed25519', Pair> = {
+  rsa: makePair('rsa'),
+  ec: makePair('ec'),
+  ed25519: makePair('ed25519'),
+};
+const TYPES = { rsa: 'ssh-rsa', ec: 'ecdsa-sha2-nistp256', ed25519: 'ssh-ed25519' } as const;
+
+function pem(
+  kind: keyof typeof pairs,
+  passphrase?: string,
+  type: 'pkcs8' | 'pkcs1' | 'sec1' = 'pkcs8',
+): string {
+  const cipher = passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase };
+  return pairs[kind].privateKey.export({ type, format: 'pem', ...cipher } as never).toString();
+}
+
+function rejects(code: string, text: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof CredentialError);
+    assert.equal(error.code, code);
+    assert.match(error.message, text);
+    assert.doesNotMatch(`${error.message}${error.stack}`, /open sesame|wrong guess/);
+    return true;
+  };
+}
+
+describe('private keys', () => {
+  for (const kind of ['rsa', 'ec', 'ed25519'] as const) {
+    test(`a ${kind} key in PKCS#8 signs, plain and encrypted`, () => {
+      for (const parsed of [
+        parsePrivateKey(pem(kind), 'key').parsed,
+        parsePrivateKey(pem(kind, SECRET), 'key', SECRET).parsed,
+      ]) {
+        assert.equal(parsed.type, TYPES[kind]);
+        const data = Buffer.from('to be signed');
+        const algorithm = kind === 'rsa' ? 'sha512' : undefined;
+        const signature = algorithm === undefined ? parsed.sign(data) : parsed.sign(data, algorithm);
+        assert.ok(Buffer.isBuffer(signature));
+        assert.equal(parsed.verify(data, signature, algorithm), true);
+      }
+    });
+  }
+
+  test('the older PEM formats are read, plain and encrypted', () => {
+    assert.equal(parsePrivateKey(pem('rsa', undefined, 'pkcs1'), 'key').parsed.type, 'ssh-rsa');
+    assert.equal(parsePrivateKey(pem('rsa', SECRET, 'pkcs1'), 'key', SECRET).parsed.type, 'ssh-rsa');
+    assert.equal(
+      parsePrivateKey(pem('ec', SECRET, 'sec1'), 'key', SECRET).parsed.type,
+      'ecdsa-sha2-nistp256',
+    );
+  });
+
+  test('H10 an encrypted key without a passphrase asks for one', () => {
+    for (const text of [pem('rsa', SECRET), pem('rsa', SECRET, 'pkcs1')]) {
+      assert.throws(
+        () => parsePrivateKey(text, 'my key'),
+        (error) => {
+          return error instanceof PasswordRequiredError && /my key is encrypted/.test(error.message);
+        },
+      );
+    }
+  });
+
+  test('H10 a wrong passphrase is called wrong and shown nowhere', () => {
+    for (const text of [pem('ed25519', SECRET), pem('rsa', SECRET, 'pkcs1'), pem('ec', SECRET, 'sec1')]) {
+      const parse = (): unknown => parsePrivateKey(text, 'my key', 'wrong guess');
+      assert.throws(parse, rejects('WRONG_PASSPHRASE', /passphrase for the private key my key is wrong/));
+    }
+  });
+
+  test('H10 what is no usable private key says what it is', () => {
+    const publicText = pairs.rsa.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    assert.throws(
+      () => parsePrivateKey(publicText, 'k'),
+      rejects('INVALID_KEY', /public key; give the private one/),
+    );
+    assert.throws(() => parsePrivateKey('ssh-rsa AAAAB3Nza me', 'k'), rejects('INVALID_KEY', /public key/));
+    assert.throws(() => parsePrivateKey('', 'k'), rejects('INVALID_KEY', /not a private key/));
+    assert.throws(
+      () => parsePrivateKey(pem('rsa').replace(/[a-z]/g, 'x'), 'k'),
+      rejects('INVALID_KEY', /damaged/),
+    );
+    const broken = '-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n';
+    assert.throws(() => parsePrivateKey(broken, 'k'), rejects('INVALID_KEY', /damaged/));
+    const dsa = generateKeyPairSync('dsa', { modulusLength: 1024, divisorLength: 160 }).privateKey;
+    const dsaText = dsa.export({ type: 'pkcs8', format: 'pem' }).toString();
+    assert.throws(
+      () => parsePrivateKey(dsaText, 'k'),
+      rejects('UNSUPPORTED_KEY', /use Ed25519, ECDSA or RSA/),
+    );
+    const x25519 = generateKeyPairSync('x25519')
+      .privateKey.export({ type: 'pkcs8', format: 'pem' })
+      .toString();
+    assert.throws(() => parsePrivateKey(x25519, 'k'), rejects('UNSUPPORTED_KEY', /x25519/));
+  });
+});
+
+describe('credentials', () => {
+  let folder = '';
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tsftp-keys-'));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  test('a key may be a path, text or bytes', async () => {
+    const path = join(folder, 'key');
+    await writeFile(path, pem('ed25519'));
+    for (const privateKey of [path, pem('ed25519'), await readFile(path)]) {
+      const { keys } = await loadCredentials({ privateKey });
+      assert.deepEqual(
+        keys.map(({ parsed }) => parsed.type),
+        ['ssh-ed25519'],
+      );
+    }
+  });
+
+  test('a key that cannot be read is named', async () => {
+    const privateKey = join(folder, 'missing');
+    await assert.rejects(loadCredentials({ privateKey }), rejects('KEY_UNREADABLE', /missing: ENOENT/));
+    await assert.rejects(loadCredentials({ privateKey: folder }), rejects('KEY_UNREADABLE', /EISDIR/));
+  });
+
+  test('an empty password is a password', async () => {
+    assert.deepEqual(await loadCredentials({ password: '' }), { keys: [], password: '' });
+  });
+
+  test('without anything the default files are tried, in their order', async () => {
+    const identityFiles = [join(folder, 'none'), join(folder, 'one'), join(folder, 'two')];
+    await writeFile(join(folder, 'one'), pem('ec'));
+    await writeFile(join(folder, 'two'), pem('rsa'));
+    await chmod(join(folder, 'two'), 0o600);
+    const { keys } = await loadCredentials({ agent: false, identityFiles });
+    assert.deepEqual(
+      keys.map(({ label }) => label),
+      identityFiles.slice(1),
+    );
+    const other = await loadCredentials({ agent: false, identityFiles, password: 'x' });
+    assert.deepEqual(other.keys, []);
+  });
+
+  test('nothing at all, and an encrypted default file alone, are errors before any network', async () => {
+    const identityFiles = [join(folder, 'encrypted')];
+    await assert.rejects(
+      loadCredentials({ agent: false, identityFiles }),
+      rejects('NO_CREDENTIALS', /password or privateKey/),
+    );
+    await writeFile(join(folder, 'encrypted'), pem('rsa', SECRET));
+    await assert.rejects(loadCredentials({ agent: false, identityFiles }), PasswordRequiredError);
+    const { keys } = await loadCredentials({ agent: false, identityFiles, privateKeyPass: SECRET });
+    assert.equal(keys.length, 1);
+    assert.deepEqual(
+      (await loadCredentials({ agent: false, identityFiles: [], interactive: true })).keys,
+      [],
+    );
+  });
+
+  test('H11 an agent that is missing, hangs, hangs up or answers garbage has no keys', async (t) => {
+    assert.deepEqual(await listAgentKeys(join(folder, 'no-agent')), []);
+    const behaviours = [undefined, '', '\xff\xff\xff\xff garbage', '\0\0\0\x05\x0c\xff\xff\xff\xff'];
+    for (const [index, answer] of behaviours.entries()) {
+      const path = join(folder, `agent${index}`);
+      const server = createServer((socket) => {
+        socket.on('error', () => {});
+        socket.on('data', () => {
+          if (answer !== undefined) socket.end(answer, 'latin1');
+        });
+      }).listen(path);
+      t.after(() => server.close());
+      await once(server, 'listening');
+      assert.deepEqual(await listAgentKeys(path, 200), []);
+    }
+  });
+});
