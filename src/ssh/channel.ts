@@ -28,6 +28,9 @@ const KEPT_STDERR = 4 * 1024;
 /** An end of data should be followed by the channel's close, with the exit status. */
 const CLOSE_AFTER_EOF_MS = 1_000;
 
+/** Not every server passes the signal on, and OpenSSH closes the channel only when the command has ended. */
+const KILL_TIMEOUT_MS = 2_000;
+
 type WriteCallback = (error?: Error | null) => void;
 
 /** How a channel ended, as far as the server told. */
@@ -124,32 +127,53 @@ export class Channel extends Duplex {
     this.#pump();
   }
 
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+  override _destroy(given: Error | null, callback: (error?: Error | null) => void): void {
+    // `for await` to the end of a Duplex that can still be written aborts it: not an error, it has got all.
+    const error = this.readableEnded && given?.name === 'AbortError' ? null : given;
     clearTimeout(this.#eofTimer);
     this.#queue.clear();
-    const reason =
-      error ?? new ConnectionLostError(`${this.#settings.label} was closed`, { code: 'CHANNEL_CLOSED' });
-    this.#release(reason);
-    if (this.#closedByServer) {
-      this.#resolveExit(this.#exit);
-    } else {
-      this.#rejectExit(reason);
-      if (!this.#settings.socket.destroyed) {
-        this.#raw.close();
-      }
+    this.#release(error ?? this.#localEnd());
+    if (!this.#closedByServer) {
+      this.#leave(error);
     }
-    if (error !== null || !this.#closedByServer) {
-      this.stderr.destroy(error ?? undefined);
+    if (error !== null) {
+      this.stderr.destroy(error);
     }
     callback(error);
   }
 
-  /** Asks the server to end what runs here. */
-  kill(): void {
-    if (!this.#closedByServer && !this.#settings.socket.destroyed) {
-      this.#raw.signal('TERM');
+  /**
+   * Reading to the end destroys a stream (`for await` does). Then the server is told that nothing more will
+   * come, and its exit status is still waited for; what is cut off earlier is closed.
+   */
+  #leave(error: Error | null): void {
+    const { socket } = this.#settings;
+    if (error !== null || socket.destroyed) {
+      this.#rejectExit(error ?? this.#localEnd());
+    }
+    if (socket.destroyed) {
+      return;
+    }
+    if (error === null && this.readableEnded) {
+      this.#raw.end();
+    } else {
       this.#raw.close();
     }
+  }
+
+  #localEnd(): Error {
+    return new ConnectionLostError(`${this.#settings.label} was closed`, { code: 'CHANNEL_CLOSED' });
+  }
+
+  /** Asks the server to end what runs here. A server that does not answer is not waited for. */
+  kill(): void {
+    if (this.#closedByServer || this.destroyed || this.#settings.socket.destroyed) {
+      return;
+    }
+    this.#raw.signal('TERM');
+    this.#raw.close();
+    const timer = setTimeout(() => this.#onClose(), KILL_TIMEOUT_MS);
+    this.once('close', () => clearTimeout(timer));
   }
 
   /**
@@ -175,7 +199,7 @@ export class Channel extends Duplex {
 
   #onData(chunk: Buffer): boolean {
     if (this.#count(chunk.length)) {
-      this.#readerFull = !this.push(chunk);
+      this.#readerFull = !this.destroyed && !this.push(chunk);
       this.#announce();
     }
     return true;
@@ -196,7 +220,7 @@ export class Channel extends Duplex {
 
   /** Counts against the window; a server that sends as much again beyond it is cut off. */
   #count(bytes: number): boolean {
-    if (this.destroyed || this.readableEnded) {
+    if (this.errored !== null || this.#closedByServer) {
       return false;
     }
     this.#window -= bytes;
@@ -210,7 +234,7 @@ export class Channel extends Duplex {
 
   #announce(): void {
     const bytes = RECEIVE_WINDOW - this.#window;
-    if (bytes < WINDOW_STEP || this.#readerFull || this.#stderrFull || this.destroyed) {
+    if (bytes < WINDOW_STEP || this.#readerFull || this.#stderrFull || this.errored !== null) {
       return;
     }
     if (!this.#settings.socket.destroyed && this.#raw.outgoing.state !== 'closed') {
@@ -300,19 +324,27 @@ export class Channel extends Duplex {
   }
 
   #onClose(): void {
+    if (this.#closedByServer) {
+      return;
+    }
     clearTimeout(this.#eofTimer);
     this.#closedByServer = true;
     this.#settings.socket.off('drain', this.#resume);
+    if (this.#settings.socket.destroyed) {
+      this.#rejectExit(this.#localEnd());
+    }
+    this.#resolveExit(this.#exit);
+    if (!this.stderr.destroyed) {
+      this.stderr.push(null);
+    }
     if (this.destroyed) {
       return;
     }
-    this.#resolveExit(this.#exit);
     this.#queue.clear();
     const failed = this.#settings.stderr === 'error' && !this.writableEnded;
     const finish = (): void => void this.destroy(failed ? this.#endedError() : undefined);
     this.#release(this.#endedError());
-    this.stderr.push(null);
-    if (failed && this.readableLength === 0) {
+    if (this.readableEnded || (failed && this.readableLength === 0)) {
       finish();
     } else {
       this.once('end', finish);

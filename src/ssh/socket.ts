@@ -36,7 +36,11 @@ export function connectionError(address: Address, cause: unknown): ConnectionErr
   const code = (cause as NodeJS.ErrnoException).code ?? firstCode(cause) ?? 'ECONNFAILED';
   const reason = REASONS[code]?.(address) ?? printable(String((cause as Error).message));
   const where = `${printable(address.host)}:${address.port}`;
-  return new ConnectionError(code, `cannot connect to ${where}: ${reason} (${code})`, { ...address, cause });
+  return new ConnectionError(code, `cannot connect to ${where}: ${reason} (${code})`, {
+    host: address.host,
+    port: address.port,
+    cause,
+  });
 }
 
 /** With several addresses Node gives an AggregateError, which in some versions has no code of its own. */
@@ -47,12 +51,12 @@ function firstCode(cause: unknown): string | undefined {
 
 /** Dials. The socket is returned at once, so that a deadline can destroy it; failures go to `onError`. */
 export function dial(
-  address: Address,
+  { host, port }: Address,
   onConnect: () => void,
   onError: (error: ConnectionError) => void,
 ): Socket {
-  const socket = connect({ ...address, noDelay: true, autoSelectFamily: true });
-  const failed = (cause: Error): void => onError(connectionError(address, cause));
+  const socket = connect({ host, port, noDelay: true, autoSelectFamily: true });
+  const failed = (cause: Error): void => onError(connectionError({ host, port }, cause));
   socket.once('error', failed);
   socket.once('connect', () => {
     socket.off('error', failed);

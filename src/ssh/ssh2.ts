@@ -296,6 +296,9 @@ class Attempt {
 
   #endedError(): Error {
     const { host, port } = this.#options;
+    if (this.#connection !== undefined) {
+      return new ConnectionLostError(`the connection to ${host}:${port} was lost: the server ended it`);
+    }
     const text = `the server ended the connection to ${host}:${port} while ${this.#stage}`;
     return new ConnectionError('ECONNRESET', text, { host, port });
   }

@@ -5,7 +5,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync } from 'node:fs';
-import { appendFile, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +29,8 @@ export interface SshdOptions {
   readonly hostKeyTypes?: readonly KeyType[];
   /** Lines for the config, put first: sshd takes the first value that it finds. */
   readonly config?: readonly string[];
+  /** What runs as the subsystem `sftp`; default: OpenSSH's sftp-server. */
+  readonly sftpCommand?: string;
   /** Further public keys that may log in. */
   readonly authorizedKeys?: readonly string[];
 }
@@ -49,6 +51,8 @@ export interface Sshd extends AsyncDisposable {
   log(): string;
   /** Process ids of the connections being served. */
   children(): readonly number[];
+  /** Stops every connection's process, so that the server is there but does not answer. */
+  pause(): void;
   /** Ends the server and every connection to it. */
   stop(): Promise<void>;
 }
@@ -86,6 +90,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     folder,
     log,
     children: () => childrenOf(child.pid ?? 0),
+    pause: () => signalAll(childrenOf(child.pid ?? 0), 'SIGSTOP'),
     stop,
     [Symbol.asyncDispose]: stop,
   };
@@ -145,7 +150,7 @@ function configText(
     'MaxStartups 100',
     `PidFile ${join(folder, 'pid')}`,
     `AuthorizedKeysFile ${authorizedKeys}`,
-    `Subsystem sftp ${SFTP_SERVER}`,
+    `Subsystem sftp ${options.sftpCommand ?? SFTP_SERVER}`,
     // The start-up files of whoever runs the tests are not ours: what they do may take its time, or print.
     `SetEnv HOME=${folder}`,
     ...types.map((type) => `HostKey ${join(folder, `host_${type}`)}`),
@@ -164,7 +169,6 @@ async function startOnFreePort(config: string): Promise<Started> {
   let last = '';
   for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
     const port = await findFreePort();
-    await appendFile(config, attempt === 0 ? '' : '\n');
     const child = spawn(
       SSHD,
       ['-D', '-e', '-f', config, '-p', String(port), '-o', 'ListenAddress=127.0.0.1'],
@@ -211,6 +215,7 @@ async function findFreePort(): Promise<number> {
 
 function makeStop(child: ChildProcess, folder: string): () => Promise<void> {
   let stopped: Promise<void> | undefined;
+  process.once('exit', () => child.kill('SIGKILL'));
   const stop = async (): Promise<void> => {
     const pids = childrenOf(child.pid ?? 0);
     if (child.exitCode === null && child.signalCode === null) {
@@ -218,9 +223,7 @@ function makeStop(child: ChildProcess, folder: string): () => Promise<void> {
       child.kill('SIGKILL');
       await exited;
     }
-    for (const pid of pids) {
-      kill(pid);
-    }
+    signalAll(pids, 'SIGKILL');
     await rm(folder, { recursive: true, force: true });
   };
   return () => {
@@ -229,11 +232,13 @@ function makeStop(child: ChildProcess, folder: string): () => Promise<void> {
   };
 }
 
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended by itself.
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It has ended by itself.
+    }
   }
 }
 

@@ -1,0 +1,412 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { describe, type TestContext, test } from 'node:test';
+import ssh2 from 'ssh2';
+import {
+  AuthenticationError,
+  ConnectionError,
+  ConnectionLostError,
+  HostKeysError,
+  SshError,
+} from '../../../src/errors.js';
+import type { SshConnection } from '../../../src/ssh/ssh-connection.js';
+import { connectSsh2, type Ssh2Options } from '../../../src/ssh/ssh2.js';
+
+const { KexInit } = createRequire(import.meta.url)('ssh2/lib/protocol/kex.js') as {
+  KexInit: new (offer: object) => unknown;
+};
+
+const HOST_KEY = ssh2.utils.generateKeyPairSync('ed25519').private;
+
+/** What the tests lean on inside of ssh2's server, to have it misbehave. */
+interface Protocol {
+  _offer: unknown;
+  _hostKeys: Record<string, unknown>;
+  _handlers: Record<string, unknown>;
+  _cipher: { encrypt(packet: Buffer): void };
+  _packetRW: { write: { alloc(size: number): Buffer; allocStart: number; finalize(packet: Buffer): Buffer } };
+  channelOpenConfirm(remote: number, local: number, window: number, packetSize: number): void;
+  channelData(channel: number, data: Buffer): void;
+  rekey(): void;
+}
+
+interface Peer {
+  readonly client: ssh2.Connection;
+  readonly protocol: Protocol;
+  readonly socket: Socket;
+}
+
+interface PeerOptions {
+  readonly hostKey?: string;
+  readonly algorithms?: object;
+  readonly onPeer?: (peer: Peer) => void;
+  readonly onAuthentication?: (context: ssh2.AuthContext, peer: Peer) => void;
+  readonly onChannel?: (channel: ssh2.ServerChannel, peer: Peer) => void;
+}
+
+async function listen(t: TestContext, server: Server | ssh2.Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server as Server, 'listening');
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** An SSH server that lets everybody in and accepts every subsystem, save for what a test changes. */
+async function startPeer(t: TestContext, options: PeerOptions = {}): Promise<number> {
+  const config = {
+    hostKeys: [options.hostKey ?? HOST_KEY],
+    algorithms: options.algorithms,
+  } as ssh2.ServerConfig;
+  const server = new ssh2.Server(config, (client) => {
+    const inner = client as unknown as { _protocol: Protocol; _sock: Socket };
+    const peer: Peer = { client, protocol: inner._protocol, socket: inner._sock };
+    t.after(() => inner._sock.destroy());
+    client.on('error', () => {});
+    options.onPeer?.(peer);
+    client.on('authentication', (context) => {
+      if (options.onAuthentication === undefined) context.accept();
+      else options.onAuthentication(context, peer);
+    });
+    client.on('session', (accept) => {
+      accept().on('subsystem', (acceptChannel) => {
+        const channel = acceptChannel();
+        channel.on('error', () => {});
+        options.onChannel?.(channel, peer);
+      });
+    });
+  });
+  return await listen(t, server);
+}
+
+async function startRaw(t: TestContext, onSocket: (socket: Socket) => void): Promise<number> {
+  const server = createServer((socket) => {
+    t.after(() => socket.destroy());
+    socket.on('error', () => {});
+    onSocket(socket);
+  });
+  return await listen(t, server);
+}
+
+function open(port: number, changes: Partial<Ssh2Options> = {}): Promise<SshConnection> {
+  const credentials = { keys: [], password: 'the password' };
+  return connectSsh2({ host: '127.0.0.1', port, username: 'me', credentials, hostKeys: null, ...changes });
+}
+
+function send({ protocol }: Peer, payload: Buffer): void {
+  const packet = protocol._packetRW.write.alloc(payload.length);
+  packet.set(payload, protocol._packetRW.write.allocStart);
+  protocol._cipher.encrypt(protocol._packetRW.write.finalize(packet));
+}
+
+function isError(
+  type: new (...args: never[]) => Error,
+  code: string,
+  text = /./,
+): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof type, String(error));
+    assert.equal((error as Error & { code?: string }).code, code);
+    assert.match(error.message, text);
+    return true;
+  };
+}
+
+const USERAUTH_SUCCESS = Buffer.from([52]);
+const USERAUTH_FAILURE = Buffer.from([51, 0, 0, 0, 8, ...Buffer.from('password'), 0]);
+
+describe('the identification of a server', () => {
+  test('T1 may come byte by byte, after a banner of many lines', async (t) => {
+    const target = await startPeer(t);
+    const port = await startRaw(t, (socket) => {
+      const upstream = connect(target, '127.0.0.1');
+      upstream.on('error', () => {});
+      t.after(() => upstream.destroy());
+      socket.setNoDelay(true).write('one\r\ntwo\rthree\n'.repeat(300));
+      let first = true;
+      upstream.on('data', (data: Buffer) => {
+        for (const byte of first ? data.subarray(0, 20) : []) socket.write(Buffer.from([byte]));
+        socket.write(first ? data.subarray(20) : data);
+        first = false;
+      });
+      socket.pipe(upstream);
+    });
+    await (await open(port)).close();
+  });
+
+  test('T1 is an error if it never comes', async (t) => {
+    const lines = await startRaw(t, (socket) => socket.write('hello\n'.repeat(1024)));
+    await assert.rejects(open(lines), isError(SshError, 'NOT_SSH', /hello\\nhello/));
+    const noNewline = await startRaw(t, (socket) => socket.write('x'.repeat(70_000)));
+    await assert.rejects(open(noNewline), isError(SshError, 'NOT_SSH'));
+    const web = await startRaw(t, (socket) => socket.end('HTTP/1.1 400 Bad\x1b Request\r\n\r\n'));
+    await assert.rejects(open(web), isError(SshError, 'NOT_SSH', /HTTP\/1\.1 400 Bad\\x1b Request/));
+    const old = await startRaw(t, (socket) => socket.write('SSH-1.5-old\n'));
+    await assert.rejects(open(old), isError(SshError, 'UNSUPPORTED_VERSION', /SSH-1\.5-old/));
+  });
+
+  test('T7 silence ends at the connect timeout, and an abort does not wait for it', async (t) => {
+    const silent = await startRaw(t, () => {});
+    await assert.rejects(
+      open(silent, { connectTimeout: 100 }),
+      isError(ConnectionError, 'ETIMEDOUT', /within 0\.1 seconds/),
+    );
+    const reason = new Error('enough');
+    await assert.rejects(open(silent, { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' });
+    const controller = new AbortController();
+    const connecting = open(silent, { signal: controller.signal });
+    controller.abort(reason);
+    await assert.rejects(connecting, reason);
+  });
+
+  test('a server that ends at once, after its name, or with garbage, is a typed error', async (t) => {
+    const atOnce = await startRaw(t, (socket) => socket.end());
+    await assert.rejects(open(atOnce), isError(ConnectionError, 'ECONNRESET'));
+    const afterName = await startRaw(t, (socket) => socket.end('SSH-2.0-x\r\n'));
+    await assert.rejects(open(afterName), isError(ConnectionError, 'ECONNRESET', /exchanging keys/));
+    const garbage = await startRaw(t, (socket) => socket.write(`SSH-2.0-x\r\n\0\0\0\x0c${'z'.repeat(100)}`));
+    await assert.rejects(open(garbage), SshError);
+  });
+
+  test('T2 a packet of 4 GiB is refused, and the socket gone', async (t) => {
+    let gone: Promise<unknown> = Promise.reject(new Error('nobody came'));
+    gone.catch(() => {});
+    const port = await startRaw(t, (socket) => {
+      gone = once(socket, 'close');
+      socket.write('SSH-2.0-x\r\n\xff\xff\xff\xff', 'latin1');
+      socket.resume();
+    });
+    await assert.rejects(open(port), isError(SshError, 'SSH_PROTOCOL', /Bad packet length/));
+    await gone;
+  });
+});
+
+describe('negotiation', () => {
+  test('T17 a server that offers only zlib gets an error with both offers', async (t) => {
+    const port = await startPeer(t, { algorithms: { compress: ['zlib'] } });
+    await assert.rejects(
+      open(port),
+      isError(
+        SshError,
+        'NEGOTIATION_FAILED',
+        /We offer: .*compression none.*server offers: .*compression zlib$/,
+      ),
+    );
+  });
+
+  test('T11 chacha20 is taken with strict key exchange only', async (t) => {
+    const algorithms = { cipher: ['chacha20-poly1305@openssh.com'] };
+    await (await open(await startPeer(t, { algorithms }))).close();
+    const offer = { cipher: algorithms.cipher, mac: ['hmac-sha2-256'], compress: ['none'], lang: [] };
+    const port = await startPeer(t, {
+      algorithms,
+      onPeer: ({ protocol }) => {
+        protocol._offer = new KexInit({
+          kex: ['curve25519-sha256'],
+          serverHostKey: ['ssh-ed25519'],
+          cs: offer,
+          sc: offer,
+        });
+      },
+    });
+    await assert.rejects(open(port), isError(SshError, 'STRICT_KEX_MISSING', /Terrapin/));
+  });
+
+  test('H9 an RSA key of 1024 bits and a signature with SHA-1 are refused', async (t) => {
+    const hostKey = ssh2.utils.generateKeyPairSync('rsa', { bits: 1024 }).private;
+    const short = await startPeer(t, { hostKey });
+    await assert.rejects(open(short), isError(HostKeysError, 'HOST_KEY_REFUSED', /1024 bits/));
+    const old = await startPeer(t, { hostKey, algorithms: { serverHostKey: ['ssh-rsa'] } });
+    await assert.rejects(open(old), isError(SshError, 'NEGOTIATION_FAILED'));
+  });
+
+  test('H8 another host key at a later key exchange ends the connection', async (t) => {
+    const peers: Peer[] = [];
+    const port = await startPeer(t, { onPeer: (peer) => peers.push(peer) });
+    const connection = await open(port);
+    const other = ssh2.utils.parseKey(ssh2.utils.generateKeyPairSync('ed25519').private);
+    for (const { protocol } of peers) {
+      protocol._hostKeys = { 'ssh-ed25519': other };
+      protocol.rekey();
+    }
+    isError(SshError, 'HOST_KEY_SWITCHED')(await connection.closed);
+  });
+});
+
+describe('logging in', () => {
+  test('H1 no method is tried, not even none, before the key is verified', async (t) => {
+    const methods: string[] = [];
+    const port = await startPeer(t, { onAuthentication: (context) => void methods.push(context.method) });
+    await assert.rejects(open(port, { hostKeys: [] }), isError(HostKeysError, 'HOST_KEY_CHANGED'));
+    assert.deepEqual(methods, []);
+  });
+
+  test('H12 the password never goes to a server that offers public keys only', async (t) => {
+    const methods: string[] = [];
+    const port = await startPeer(t, {
+      onAuthentication: (context) => {
+        methods.push(context.method);
+        context.reject(['publickey']);
+      },
+    });
+    await assert.rejects(open(port), (error) => {
+      assert.ok(error instanceof AuthenticationError);
+      assert.deepEqual([error.tried, error.offered], [[], ['publickey']]);
+      return true;
+    });
+    assert.deepEqual(methods, ['none']);
+  });
+
+  test('a server that knows only keyboard-interactive gets the password for its one prompt', async (t) => {
+    const given: string[][] = [];
+    const port = await startPeer(t, {
+      onAuthentication: (context) => {
+        if (context.method !== 'keyboard-interactive') {
+          context.reject(['keyboard-interactive']);
+          return;
+        }
+        context.prompt([{ prompt: 'Password: ', echo: false }], (answers) => {
+          given.push(answers);
+          context.accept();
+        });
+      },
+    });
+    await (await open(port)).close();
+    assert.deepEqual(given, [['the password']]);
+  });
+
+  test('T13 a success that repeats is one success; a refusal after it ends all, and no credential is sent', async (t) => {
+    const methods: string[] = [];
+    const peers: Peer[] = [];
+    const port = await startPeer(t, {
+      onAuthentication: (context, peer) => {
+        methods.push(context.method);
+        peers.push(peer);
+        context.accept();
+      },
+    });
+    const connection = await open(port);
+    for (const peer of peers) send(peer, USERAUTH_SUCCESS);
+    await connection.openSubsystem('sftp');
+    for (const peer of peers) send(peer, USERAUTH_FAILURE);
+    isError(SshError, 'SSH_PROTOCOL', /refused the login after/)(await connection.closed);
+    assert.deepEqual(methods, ['none']);
+  });
+});
+
+describe('channels', () => {
+  for (const size of [0, 1]) {
+    test(`T3 a maximum packet of ${size} is refused before anything is written`, async (t) => {
+      const port = await startPeer(t, {
+        onPeer: ({ protocol }) => {
+          const confirm = protocol.channelOpenConfirm.bind(protocol);
+          protocol.channelOpenConfirm = (remote, local, window) => confirm(remote, local, window, size);
+        },
+      });
+      const connection = await open(port);
+      await assert.rejects(
+        connection.openSubsystem('sftp'),
+        isError(SshError, 'CHANNEL_REFUSED', /too little/),
+      );
+      await connection.close();
+    });
+  }
+
+  test('T4 a server that ignores the window is cut off, and what it sent is bounded', async (t) => {
+    const piece = Buffer.alloc(32 * 1024);
+    const port = await startPeer(t, {
+      onChannel: (channel, { protocol, socket }) => {
+        const { id } = (channel as unknown as { outgoing: { id: number } }).outgoing;
+        let left = 300 * 1024 * 1024;
+        const pour = (): void => {
+          for (; left > 0 && !socket.destroyed && socket.writableLength < 1e6; left -= piece.length)
+            protocol.channelData(id, piece);
+          if (left > 0 && !socket.destroyed) setImmediate(pour);
+        };
+        pour();
+      },
+    });
+    const connection = await open(port);
+    const channel = await connection.openSubsystem('sftp');
+    const [error] = await once(channel, 'error');
+    isError(SshError, 'WINDOW_EXCEEDED')(error);
+    assert.ok(channel.readableLength <= 16 * 1024 * 1024);
+    await connection.close();
+  });
+
+  test('T5 a window of 4 GiB and a server that reads nothing: the writer has to wait', async (t) => {
+    const port = await startPeer(t, {
+      onPeer: ({ protocol }) => {
+        const confirm = protocol.channelOpenConfirm.bind(protocol);
+        protocol.channelOpenConfirm = (remote, local, _window, size) =>
+          confirm(remote, local, 0xffff_ffff, size);
+      },
+      onChannel: (_channel, { socket }) => socket.pause(),
+    });
+    const connection = await open(port);
+    const channel = await connection.openSubsystem('sftp');
+    const before = process.memoryUsage().external;
+    channel.write(Buffer.alloc(64 * 1024 * 1024));
+    // The server's side and the client's are one process here: what the kernel does not take is in `external`.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const limit = (64 + 8 + 16) * 1024 * 1024;
+    assert.ok(process.memoryUsage().external - before < limit);
+    const start = performance.now();
+    await connection.close();
+    assert.ok(performance.now() - start < 5_000);
+  });
+
+  test('T14 channels that the server opens are refused', async (t) => {
+    const refused: number[] = [];
+    const types = [
+      'auth-agent@openssh.com',
+      'x11',
+      'forwarded-tcpip',
+      'forwarded-streamlocal@openssh.com',
+      'session',
+    ];
+    let allRefused = (): void => {};
+    const all = new Promise<void>((resolve) => {
+      allRefused = resolve;
+    });
+    const port = await startPeer(t, {
+      onChannel: (_channel, peer) => {
+        peer.protocol._handlers.CHANNEL_OPEN_FAILURE = (_protocol: unknown, recipient: number) => {
+          if (refused.push(recipient) === types.length) allRefused();
+        };
+        for (const [index, type] of types.entries()) send(peer, channelOpen(type, 100 + index));
+      },
+    });
+    const connection = await open(port);
+    await connection.openSubsystem('sftp');
+    await all;
+    assert.deepEqual(refused, [100, 101, 102, 103, 104]);
+    await connection.close();
+  });
+
+  test('T7 a server that falls silent is noticed by the keepalive', async (t) => {
+    const peers: Peer[] = [];
+    const port = await startPeer(t, { onPeer: (peer) => peers.push(peer) });
+    const connection = await open(port, { keepaliveInterval: 50, keepaliveCountMax: 2 });
+    const channel = await connection.openSubsystem('sftp');
+    const failed = once(channel, 'error');
+    for (const { socket } of peers) socket.pause();
+    isError(ConnectionLostError, 'ETIMEDOUT')(await connection.closed);
+    assert.ok((await failed)[0] instanceof ConnectionLostError);
+  });
+});
+
+function channelOpen(type: string, sender: number): Buffer {
+  const text = (value: string): Buffer => Buffer.concat([number(value.length), Buffer.from(value)]);
+  const head = [Buffer.from([90]), text(type), number(sender), number(1 << 20), number(32768)];
+  const address = [text('127.0.0.1'), number(80), text('127.0.0.1'), number(81)];
+  return Buffer.concat([...head, ...(type === 'x11' ? address.slice(0, 2) : address)]);
+}
+
+function number(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
