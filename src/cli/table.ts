@@ -1,0 +1,35 @@
+import type { Leg } from './round-trip.js';
+
+const HEADINGS = ['', 'files', 'bytes', 'seconds', 'MB/s', ''] as const;
+
+/** The figures as a small table; a megabyte is a million bytes. */
+export function renderTable(legs: readonly Leg[]): string {
+  const rows = legs.map(({ label, files, bytes, seconds, verdict = '' }) => [
+    label,
+    files.toLocaleString('en'),
+    bytes.toLocaleString('en'),
+    seconds.toFixed(2),
+    megabytesPerSecond(bytes, seconds),
+    verdict,
+  ]);
+  const widths = HEADINGS.map((heading, column) =>
+    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return [HEADINGS, ...rows]
+    .map((row) =>
+      row
+        .map((cell, column) => align(cell, column, widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+export function megabytesPerSecond(bytes: number, seconds: number): string {
+  return seconds > 0 ? (bytes / 1e6 / seconds).toFixed(1) : '–';
+}
+
+/** Words to the left, figures to the right. */
+function align(cell: string, column: number, width: number): string {
+  return column === 0 || column === HEADINGS.length - 1 ? cell.padEnd(width) : cell.padStart(width);
+}
