@@ -5,7 +5,7 @@ import { listDirectory, makeDirectories } from './connection/directories.js';
 import {
   checkLocalPath,
   type GetOptions,
-  localDirectoryFor,
+  namesToKeep,
   type PutOptions,
   type PutTreeOptions,
   Transfers,
@@ -260,9 +260,9 @@ export class Connection implements AsyncDisposable {
    */
   async getR(remotedir: RemotePath, localdir: string, options: TreeOptions = {}): Promise<TreeReport> {
     checkLocalPath(localdir);
-    const target = localDirectoryFor(decodePath(encodePath(remotedir, 'remotedir')), localdir);
+    const keptNames = namesToKeep(encodePath(remotedir, 'remotedir'), localdir);
     const source = this.#directory.resolve(remotedir);
-    return this.#transfers.getTree(source, target, { ...options, recurse: true });
+    return this.#transfers.getTree(source, localdir, { ...options, recurse: true, keptNames });
   }
 
   /**

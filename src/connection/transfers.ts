@@ -1,8 +1,7 @@
 /** Files and trees between the local disk and the server. */
 import { Buffer } from 'node:buffer';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { baseName, decodePath, quote } from '../remote-path.js';
+import { baseName, quote } from '../remote-path.js';
 import type { SftpClient } from '../session/sftp-client.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { copyTree, type FileProgress, type TreeReport } from '../transfer/copy-tree.js';
@@ -70,7 +69,7 @@ export class Transfers {
   }
 
   async get(remotePath: Buffer, localPath: string | undefined, options: GetOptions): Promise<void> {
-    const target = localPath ?? localNameFor(remotePath);
+    const target = localPath === undefined ? localNameFor(remotePath) : localBytes(localPath);
     await copyFile(this.#at(remotePath), local(target), {
       window: this.#window,
       signal: options.signal,
@@ -82,7 +81,7 @@ export class Transfers {
 
   async put(localPath: string, remotePath: Buffer, options: PutOptions): Promise<FileAttributes> {
     const { confirm = true } = options;
-    const { confirmation } = await copyFile(local(localPath), this.#at(remotePath), {
+    const { confirmation } = await copyFile(local(localBytes(localPath)), this.#at(remotePath), {
       window: this.#window,
       signal: options.signal,
       atomic: options.atomic ?? false,
@@ -93,16 +92,21 @@ export class Transfers {
     return confirmation ?? new FileAttributes({});
   }
 
+  /** `keptNames` are the directories below `localPath` that make up the target; no link among them is followed. */
   async getTree(
     remotePath: Buffer,
     localPath: string,
-    options: TreeOptions & { readonly recurse: boolean },
+    options: TreeOptions & { readonly recurse: boolean; readonly keptNames: readonly Buffer[] },
   ): Promise<TreeReport> {
-    const { signal, preserveMtime, callback, recurse } = options;
-    const target = local(localPath);
+    const { signal, preserveMtime, callback, recurse, keptNames } = options;
+    let target = localBytes(localPath);
     await this.#checkDirectory(remotePath, signal);
-    await mkdir(target.path, { recursive: true });
-    return copyTree(this.#at(remotePath), target, {
+    await mkdir(target, { recursive: true });
+    for (const name of keptNames) {
+      target = localFileSystem.join(target, name);
+      await localFileSystem.ensureDirectory(target, { signal });
+    }
+    return copyTree(this.#at(remotePath), local(target), {
       window: this.#window,
       signal,
       atomic: options.atomic ?? true,
@@ -120,7 +124,7 @@ export class Transfers {
   ): Promise<TreeReport> {
     const { signal, preserveMtime, callback, recurse, confirm = true } = options;
     if (recurse) await makeDirectories(this.#client, remotePath, undefined, { signal });
-    return copyTree(local(localPath), this.#at(remotePath), {
+    return copyTree(local(localBytes(localPath)), this.#at(remotePath), {
       window: this.#window,
       signal,
       atomic: options.atomic ?? false,
@@ -144,36 +148,38 @@ export class Transfers {
 }
 
 /** The last component of a remote path as a name in the local current directory. */
-function localNameFor(remotePath: Buffer): string {
+function localNameFor(remotePath: Buffer): Buffer {
   const name = baseName(remotePath);
   const objection = localFileSystem.objectionTo(name);
   if (objection !== undefined) {
     throw new TypeError(`${quote(remotePath)} gives no local name, as ${objection}: pass localpath`);
   }
-  return decodePath(name);
+  return name;
 }
 
 /**
- * Where the tree of a remote path goes below a local directory: the path is kept, an absolute one loses its
- * root, and `.` stands for the directory itself.
+ * The directories of a remote path that are kept below a local one: an absolute path loses its root, and `.`
+ * stands for the local directory itself.
  *
  * @throws RangeError where the path climbs out with `..`.
  */
-export function localDirectoryFor(remotePath: string, localDirectory: string): string {
-  const names = remotePath.split('/').filter((name) => name !== '' && name !== '.');
-  for (const name of names) {
-    const objection = localFileSystem.objectionTo(Buffer.from(name));
-    if (objection !== undefined) {
-      throw new RangeError(
-        `${quote(remotePath)} cannot be kept below ${quote(localDirectory)}: ${objection}`,
-      );
-    }
-  }
-  return names.length === 0 ? localDirectory : join(localDirectory, ...names);
+export function namesToKeep(remotePath: Buffer, localDirectory: string): readonly Buffer[] {
+  const components = remotePath.toString('latin1').split('/');
+  const names = components.filter((name) => name !== '' && name !== '.');
+  return names.map((text) => {
+    const name = Buffer.from(text, 'latin1');
+    const objection = localFileSystem.objectionTo(name);
+    if (objection === undefined) return name;
+    throw new RangeError(`${quote(remotePath)} cannot be kept below ${quote(localDirectory)}: ${objection}`);
+  });
 }
 
-function local(localPath: string): Place {
-  return { fileSystem: localFileSystem, path: Buffer.from(checkLocalPath(localPath)) };
+function local(path: Buffer): Place {
+  return { fileSystem: localFileSystem, path };
+}
+
+function localBytes(localPath: string): Buffer {
+  return Buffer.from(checkLocalPath(localPath));
 }
 
 /** @throws TypeError where it is no path. */

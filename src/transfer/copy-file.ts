@@ -11,6 +11,8 @@ export interface CopyFileOptions<Confirmation extends Sized = Sized> {
   readonly signal?: AbortSignal | undefined;
   /** Write under a temporary name in the same directory, and rename when all is there. */
   readonly atomic: boolean;
+  /** Where it is not atomic: writes through no link that lies in the target's place. */
+  readonly refuseLink?: boolean | undefined;
   /** Asks what has arrived under a path; its size must agree. Left out: the target's word is enough. */
   readonly confirm?: ((path: Buffer) => Promise<Confirmation>) | undefined;
   readonly preserveMtime?: boolean | undefined;
@@ -82,7 +84,11 @@ async function copyTo<Confirmation extends Sized>(
   const { source, target, file, options } = copy;
   const { window, signal, confirm, preserveMtime = false } = options;
   const exclusive = path !== target.path;
-  const targetFile = await target.fileSystem.openTarget(path, { signal, exclusive });
+  const targetFile = await target.fileSystem.openTarget(path, {
+    signal,
+    exclusive,
+    refuseLink: options.refuseLink,
+  });
   const { atime, mtime } = file.info;
   const attributes = preserveMtime ? { ...changes, atime, mtime } : changes;
   const report = progressReport(options.onProgress, file.info.size ?? 0);

@@ -7,7 +7,7 @@ import { SftpError } from '../errors.js';
 import { printable } from '../printable.js';
 import { quote } from '../remote-path.js';
 import { copyFile } from './copy-file.js';
-import { type DirectoryEntry, type FileInfo, isMissing, type Place } from './file-system.js';
+import { type DirectoryEntry, type FileInfo, hasCode, type Place } from './file-system.js';
 import { TaskGroup } from './task-group.js';
 import { Window } from './window.js';
 
@@ -179,7 +179,9 @@ class TreeCopy {
     try {
       return await fileSystem.stat(path, { signal });
     } catch (error) {
-      if (isMissing(error)) return this.#skip(path, 'it is a symbolic link that leads nowhere');
+      // Links that lead to each other lead nowhere either, and servers make no difference.
+      if (hasCode(error, 'ENOENT', 'ELOOP'))
+        return this.#skip(path, 'it is a symbolic link that leads nowhere');
       throw error;
     }
   }
@@ -216,6 +218,7 @@ class TreeCopy {
         window,
         signal: this.#tasks.signal,
         atomic,
+        refuseLink: true,
         confirm,
         preserveMtime,
         known,

@@ -33,6 +33,13 @@ export interface FileChanges {
   readonly mtime?: number | undefined;
 }
 
+export interface OpenTargetOptions extends Cancellable {
+  /** Refuses whatever is there already. */
+  readonly exclusive?: boolean | undefined;
+  /** Refuses a link, where the file system can; a server has no such request. */
+  readonly refuseLink?: boolean | undefined;
+}
+
 /** A file that is open for reading. */
 export interface SourceFile {
   readonly info: FileInfo;
@@ -86,8 +93,8 @@ export interface FileSystem {
     path: Buffer,
     options: Cancellable & { readonly known?: FileInfo | undefined },
   ): Promise<SourceFile>;
-  /** Creates a file, or empties the one that is there; `exclusive` refuses one that is there. */
-  openTarget(path: Buffer, options: Cancellable & { readonly exclusive?: boolean }): Promise<TargetFile>;
+  /** Creates a file, or empties the one that is there; refuses what {@link OpenTargetOptions} tells. */
+  openTarget(path: Buffer, options: OpenTargetOptions): Promise<TargetFile>;
   /** Makes a directory where there is none; anything else in the way is an error that names it. */
   ensureDirectory(path: Buffer, options: Cancellable): Promise<void>;
   /** The path without links, to know a directory again. */

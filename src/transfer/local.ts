@@ -11,6 +11,7 @@ import {
   type FileInfo,
   type FileSystem,
   hasCode,
+  type OpenTargetOptions,
   type SourceFile,
   type TargetFile,
 } from './file-system.js';
@@ -99,8 +100,30 @@ async function openSource(file: Buffer): Promise<SourceFile> {
   }
 }
 
-async function openTarget(file: Buffer, { exclusive = false }: { exclusive?: boolean }): Promise<TargetFile> {
-  return new LocalTarget(await open(file, exclusive ? 'wx' : 'w'));
+async function openTarget(file: Buffer, options: OpenTargetOptions): Promise<TargetFile> {
+  const { exclusive = false, refuseLink = false } = options;
+  const { O_WRONLY, O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK = 0, O_NOFOLLOW } = fs.constants;
+  const extra = exclusive ? O_EXCL : O_TRUNC | (refuseLink ? (O_NOFOLLOW ?? 0) : 0);
+  // Where the system has no O_NOFOLLOW, a look before must do.
+  if (refuseLink && O_NOFOLLOW === undefined && (await isLink(file))) throw linkInTheWay(file);
+  try {
+    // As with reading, a FIFO must not block.
+    return new LocalTarget(await open(file, O_WRONLY | O_CREAT | O_NONBLOCK | extra));
+  } catch (error) {
+    throw refuseLink && hasCode(error, 'ELOOP') ? linkInTheWay(file) : error;
+  }
+}
+
+async function isLink(file: Buffer): Promise<boolean> {
+  const stats = await fs.promises.lstat(file).catch(() => undefined);
+  return stats?.isSymbolicLink() ?? false;
+}
+
+function linkInTheWay(file: Buffer): NodeJS.ErrnoException {
+  const error: NodeJS.ErrnoException = new Error(
+    `ELOOP: a symlink is in the way of the file, open '${file.toString()}'`,
+  );
+  return Object.assign(error, { code: 'ELOOP', syscall: 'open', path: file.toString() });
 }
 
 /** A link to a directory is in the way too: nothing is written through it. */

@@ -12,6 +12,7 @@ import type {
   FileChanges,
   FileInfo,
   FileSystem,
+  OpenTargetOptions,
   SourceFile,
   TargetFile,
 } from './file-system.js';
@@ -95,10 +96,7 @@ export class RemoteFileSystem implements FileSystem {
     return new RemoteSource(this.#client, await this.#client.open(path, OPEN_FLAGS.READ, { signal }), info);
   }
 
-  async openTarget(
-    path: Buffer,
-    { signal, exclusive = false }: Cancellable & { readonly exclusive?: boolean },
-  ): Promise<TargetFile> {
+  async openTarget(path: Buffer, { signal, exclusive = false }: OpenTargetOptions): Promise<TargetFile> {
     const { WRITE, CREAT, TRUNC, EXCL } = OPEN_FLAGS;
     const flags = WRITE | CREAT | (exclusive ? EXCL : TRUNC);
     try {

@@ -9,6 +9,7 @@ import type {
   FileChanges,
   FileInfo,
   FileSystem,
+  OpenTargetOptions,
   SourceFile,
   TargetFile,
 } from '../../src/transfer/file-system.js';
@@ -181,10 +182,7 @@ export class FakeFileSystem implements FileSystem {
     return new FakeSource(this, key(path), node);
   }
 
-  async openTarget(
-    path: Buffer,
-    { signal, exclusive = false }: Cancellable & { readonly exclusive?: boolean },
-  ): Promise<TargetFile> {
+  async openTarget(path: Buffer, { signal, exclusive = false }: OpenTargetOptions): Promise<TargetFile> {
     signal?.throwIfAborted();
     await this.step('openTarget', key(path));
     if (exclusive && this.nodes.has(key(path))) throw errorWithCode('EEXIST');
