@@ -1,0 +1,71 @@
+/** The servers against which the same suites run: OpenSSH's, and the embedded one. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Connection, ConnectOptions } from '../../src/index.js';
+import { startServer } from '../../src/testing/index.js';
+import { connectToServer, connectToSshd } from './login.js';
+import { needsOpenSsh, startSshd } from './sshd.js';
+
+export interface ServerUnderTest {
+  /** A folder of the server, as a path of this machine. */
+  readonly folder: string;
+  /** A name in that folder as the server's path. */
+  path(name: string): string;
+  connect(options?: ConnectOptions): Promise<Connection>;
+  /** Cuts every connection at once; new ones are welcome. */
+  cut(): void;
+  stop(): Promise<void>;
+}
+
+interface ServerKind {
+  readonly name: string;
+  readonly skip: string | false;
+  start(): Promise<ServerUnderTest>;
+}
+
+export const serverKinds: readonly ServerKind[] = [
+  { name: 'OpenSSH', skip: needsOpenSsh, start: startOpenSsh },
+  { name: 'the embedded server', skip: false, start: startEmbedded },
+];
+
+async function startOpenSsh(): Promise<ServerUnderTest> {
+  const folder = mkdtempSync(join(tmpdir(), 'tsftp-remote-'));
+  const sshd = await startSshd();
+  return {
+    folder,
+    path: (name) => join(folder, name),
+    connect: (options) => connectToSshd(sshd, options),
+    cut: () => {
+      for (const pid of sshd.children()) kill(pid);
+    },
+    stop: async () => {
+      await sshd.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** It may have ended by itself meanwhile. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+async function startEmbedded(): Promise<ServerUnderTest> {
+  const folder = mkdtempSync(join(tmpdir(), 'tsftp-remote-'));
+  const server = await startServer({ root: folder });
+  return {
+    folder,
+    path: (name) => `/${name}`,
+    connect: (options) => connectToServer(server, options),
+    cut: () => server.disconnectAll(),
+    stop: async () => {
+      await server.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
