@@ -5,6 +5,7 @@ import {
   type ConnectOptions,
   CredentialError,
   connect,
+  PasswordRequiredError,
   type PromptRequest,
 } from '../index.js';
 import { ask, canAsk } from './prompt.js';
@@ -35,7 +36,12 @@ export async function connectToAddress(address: string, options: AddressOptions)
   try {
     return await connect(url, login);
   } catch (error) {
-    if (asked || !canAsk() || !wantsPassword(error, url)) throw error;
+    if (asked || !canAsk()) throw error;
+    if (key !== undefined && error instanceof PasswordRequiredError) {
+      const privateKeyPass = await ask(`Passphrase for ${key}: `, { echo: false, signal });
+      return await connect(url, { ...login, privateKeyPass });
+    }
+    if (!wantsPassword(error, url)) throw error;
     const password = await ask(`Password for ${nameOf(url)}: `, { echo: false, signal });
     return await connect(url, { ...login, password });
   }

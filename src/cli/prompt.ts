@@ -14,7 +14,6 @@ export function ask(
 ): Promise<string> {
   signal.throwIfAborted();
   const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
-  process.stderr.write(printable(question));
   return new Promise((resolve, reject) => {
     const lines = createInterface({
       input: process.stdin,
@@ -23,17 +22,21 @@ export function ask(
       historySize: 0,
       prompt: echo ? printable(question) : '',
     });
-    const give = (outcome: () => void): void => {
+    // The echo is off by now: whoever sees the question may answer.
+    process.stderr.write(printable(question));
+    const finish = (settle: () => void): void => {
+      settle(); // First, as closing has an event of its own, which then comes too late.
       signal.removeEventListener('abort', onAbort);
       lines.close();
-      if (!echo) process.stderr.write('\n');
-      outcome();
     };
-    const onAbort = (): void => give(() => reject(signal.reason));
+    const onAbort = (): void => finish(() => reject(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
-    lines.once('line', (line) => give(() => resolve(line)));
+    lines.once('line', (line) => finish(() => resolve(line)));
     // The terminal is in raw mode: Ctrl-C is a key until it is made a signal again.
     lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
-    lines.once('close', () => give(() => reject(new Error('no answer was given'))));
+    lines.once('close', () => {
+      finish(() => reject(new Error('no answer was given')));
+      if (!echo) process.stderr.write('\n');
+    });
   });
 }

@@ -38,12 +38,12 @@ export async function makeRoundTrip(sftp: Connection, options: RoundTripOptions)
   const sent = join(folder, 'sent');
   await mkdir(sent);
   const tree = await makeTree(join(sent, 'tree'), options.files, signal);
-  await step(progress, 'Make the large file', largeBytes, (onProgress) =>
-    makeFile(join(sent, LARGE_NAME), largeBytes, { signal, onProgress }),
-  );
   const remote = `tsftp-demo-${randomBytes(6).toString('hex')}`;
   await sftp.mkdir(remote, 700, { signal });
   try {
+    await step(progress, 'Make the large file', largeBytes, (onProgress) =>
+      makeFile(join(sent, LARGE_NAME), largeBytes, { signal, onProgress }),
+    );
     return await sftp.cd(remote, () => travel(sftp, tree, options));
   } finally {
     await removeRemote(sftp, remote, tree, progress);
