@@ -1,15 +1,27 @@
-import { setMaxListeners } from 'node:events';
+type Listener = (reason: unknown) => void;
 
-/**
- * Calls `listener` with the signal's reason when it aborts, and gives a function that calls this off. One
- * signal may stop many calls at once; Node takes more than ten listeners for a leak and warns unless told so.
- */
-export function onAbort(signal: AbortSignal | undefined, listener: (reason: unknown) => void): () => void {
+/** Who waits for a signal. The signal itself has one listener however many these are: adding one is dear. */
+const listeners = new WeakMap<AbortSignal, Set<Listener>>();
+
+/** Calls `listener` with the signal's reason when it aborts, and gives a function that calls this off. */
+export function onAbort(signal: AbortSignal | undefined, listener: Listener): () => void {
   if (signal === undefined) return () => {};
-  const notify = () => listener(signal.reason);
-  setMaxListeners(0, signal);
+  const waiting = listeners.get(signal) ?? listenTo(signal);
+  // A function of its own, as the same listener may be given twice.
+  const own: Listener = (reason) => listener(reason);
+  waiting.add(own);
+  return () => waiting.delete(own);
+}
+
+function listenTo(signal: AbortSignal): Set<Listener> {
+  const waiting = new Set<Listener>();
+  listeners.set(signal, waiting);
+  const notify = () => {
+    for (const listener of waiting) listener(signal.reason);
+    waiting.clear();
+  };
   signal.addEventListener('abort', notify, { once: true });
-  return () => signal.removeEventListener('abort', notify);
+  return waiting;
 }
 
 /**
