@@ -1,26 +1,39 @@
 type Listener = (reason: unknown) => void;
 
 /** Who waits for a signal. The signal itself has one listener however many these are: adding one is dear. */
-const listeners = new WeakMap<AbortSignal, Set<Listener>>();
+const waitings = new WeakMap<AbortSignal, Waiting>();
+
+interface Waiting {
+  readonly listeners: Set<Listener>;
+  /** Takes the listener off the signal. */
+  leave(): void;
+}
 
 /** Calls `listener` with the signal's reason when it aborts, and gives a function that calls this off. */
 export function onAbort(signal: AbortSignal | undefined, listener: Listener): () => void {
   if (signal === undefined) return () => {};
-  const waiting = listeners.get(signal) ?? listenTo(signal);
+  const waiting = waitings.get(signal) ?? listenTo(signal);
   // A function of its own, as the same listener may be given twice.
   const own: Listener = (reason) => listener(reason);
-  waiting.add(own);
-  return () => waiting.delete(own);
+  waiting.listeners.add(own);
+  return () => {
+    if (waiting.listeners.delete(own) && waiting.listeners.size === 0) waiting.leave();
+  };
 }
 
-function listenTo(signal: AbortSignal): Set<Listener> {
-  const waiting = new Set<Listener>();
-  listeners.set(signal, waiting);
-  const notify = () => {
-    for (const listener of waiting) listener(signal.reason);
-    waiting.clear();
+function listenTo(signal: AbortSignal): Waiting {
+  const listeners = new Set<Listener>();
+  const leave = () => {
+    waitings.delete(signal);
+    signal.removeEventListener('abort', notify);
   };
-  signal.addEventListener('abort', notify, { once: true });
+  const notify = () => {
+    leave();
+    for (const listener of listeners) listener(signal.reason);
+  };
+  const waiting = { listeners, leave };
+  waitings.set(signal, waiting);
+  signal.addEventListener('abort', notify);
   return waiting;
 }
 
