@@ -1,9 +1,23 @@
 /** The pysftp-shaped face: names, defaults and the current directory; everything else is delegated. */
+import type { Buffer } from 'node:buffer';
 import { basename } from 'node:path';
+import { checkChoice, checkLocalPath } from './connection/arguments.js';
+import {
+  changeOwner,
+  changeTimes,
+  type Timestamp,
+  touchFile,
+  truncateFile,
+} from './connection/attributes.js';
 import { linesOf, type RunOptions, type RunResult, runCommand } from './connection/commands.js';
 import { listDirectory, makeDirectories } from './connection/directories.js';
+import { describeFileSystem, type FileSystemStatistics } from './connection/file-system-statistics.js';
+import { findMatches } from './connection/glob.js';
+import { expandHome, findHome } from './connection/home.js';
+import { makeLink, readLink, type SymlinkOptions } from './connection/links.js';
+import { removeTree } from './connection/removal.js';
+import type { CopyOptions } from './connection/server-copy.js';
 import {
-  checkLocalPath,
   type GetOptions,
   namesToKeep,
   type PutOptions,
@@ -11,6 +25,7 @@ import {
   Transfers,
   type TreeOptions,
 } from './connection/transfers.js';
+import { type WalkEntry, type WalkOptions, walkTree } from './connection/walk.js';
 import { WorkingDirectory } from './connection/working-directory.js';
 import { ConnectionLostError } from './errors.js';
 import { parseMode } from './modes.js';
@@ -20,6 +35,12 @@ import type { OperationOptions, SftpClient } from './session/sftp-client.js';
 import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
 import type { TreeReport } from './transfer/copy-tree.js';
 import { hasCode } from './transfer/file-system.js';
+import {
+  checkCallbacks,
+  type WalkCallback,
+  type WalktreeOptions,
+  walktreeOptions,
+} from './walk-callbacks.js';
 import type { FileAttributes } from './wire/attributes.js';
 
 /** Options of a call that asks the server something. */
@@ -127,7 +148,12 @@ export class Connection implements AsyncDisposable {
     return { [Symbol.asyncDispose]: async () => this.#directory.restore(before) };
   }
 
-  /** The server's absolute form of a path, links resolved. */
+  /**
+   * The server's absolute form of a path, links resolved.
+   *
+   * @example
+   * await sftp.normalize('.');   // '/home/test'
+   */
   async normalize(path: RemotePath, options: CallOptions = {}): Promise<string> {
     return decodePath(await this.sftpClient.realpath(this.#directory.resolve(path), options));
   }
@@ -180,6 +206,130 @@ export class Connection implements AsyncDisposable {
     return (await unlessMissing(this.stat(path, options)))?.isFile() ?? false;
   }
 
+  /**
+   * Where a link leads, as an absolute path; what is there may be a link again, or nothing. A relative target counts
+   * from the directory of the link. With `encoding: 'buffer'` the path comes as bytes, for names that are not UTF-8.
+   *
+   * @example
+   * await sftp.readlink('readme.sym');   // '/home/test/readme.txt'
+   */
+  readlink(
+    path: RemotePath,
+    options?: CallOptions & { readonly encoding?: 'utf8' | undefined },
+  ): Promise<string>;
+  readlink(path: RemotePath, options: CallOptions & { readonly encoding: 'buffer' }): Promise<Buffer>;
+  async readlink(
+    path: RemotePath,
+    { encoding = 'utf8', signal }: CallOptions & { readonly encoding?: 'utf8' | 'buffer' | undefined } = {},
+  ): Promise<string | Buffer> {
+    checkChoice(encoding, ['utf8', 'buffer'], 'encoding');
+    const target = await readLink(this.sftpClient, this.#directory.resolve(path), { signal });
+    return encoding === 'buffer' ? target : decodePath(target);
+  }
+
+  /**
+   * Walks a directory, depth first and sorted by name: `fcallback` gets each regular file, `dcallback` each directory
+   * before its content, `ucallback` whatever is neither, as a link that leads nowhere. Paths begin as `path` was
+   * written. Links are followed. The directory itself is not reported. Callbacks may be async and are awaited one by
+   * one; the first that fails ends the walk. See {@link walk} for more than names.
+   *
+   * @throws SftpError (`ELOOP`) a link leads to a directory above it; (`LIMIT`) more than 64 levels
+   *
+   * @example
+   * await sftp.walktree('pub', (file) => console.log(file), () => {}, () => {});
+   */
+  async walktree(
+    path: RemotePath,
+    fcallback: WalkCallback,
+    dcallback: WalkCallback,
+    ucallback: WalkCallback,
+    options: boolean | WalktreeOptions = {},
+  ): Promise<void> {
+    checkCallbacks({ fcallback, dcallback, ucallback });
+    const { recurse = true, signal } = walktreeOptions(options);
+    const depth = recurse ? {} : { maxDepth: 1 };
+    for await (const entry of this.walk(path, { ...depth, symlinks: 'follow', signal })) {
+      const { attributes } = entry;
+      if (attributes.isDirectory()) await dcallback(entry.path);
+      else await (attributes.isFile() ? fcallback : ucallback)(entry.path);
+    }
+  }
+
+  /**
+   * Everything below a directory, depth first and sorted by name, a directory before its content. While you look at
+   * one entry, the listings of the next are on their way. Links are reported and not entered unless `symlinks` says
+   * otherwise. Leaving the loop ends the walk.
+   *
+   * @throws SftpStatusError a directory cannot be listed, unless `onError` takes it
+   * @throws SftpError (`ELOOP`, `LIMIT`) as {@link walktree}; (`UNSAFE_NAME`) the server gives a name with a `/`
+   *
+   * @example
+   * for await (const { path, attributes } of sftp.walk('pub')) {
+   *   if (attributes.isFile()) console.log(path, attributes.size);
+   * }
+   */
+  walk(path: RemotePath = '.', options: WalkOptions = {}): AsyncGenerator<WalkEntry, void, undefined> {
+    return walkTree(this.sftpClient, this.#directory.resolve(path), encodePath(path), options);
+  }
+
+  /**
+   * The paths that fit a pattern, sorted by code point: `*` and `?` within a name, `[a-z]` and `[!a-z]`, `{one,two}`,
+   * `**` for any number of directories, `\` before a character that means itself. What begins with a dot is only
+   * found by a pattern that does; a `/` at the end finds directories only. Links are not entered by `**`. As in a
+   * shell, directories that may not be read have nothing that fits.
+   *
+   * @throws RangeError braces that stand for more than 1,000 patterns
+   *
+   * @example
+   * await sftp.glob('reports/**' + '/*.{csv,tsv}');   // ['reports/2025/may.csv', 'reports/2026/june.tsv']
+   */
+  async glob(pattern: string, options: CallOptions = {}): Promise<string[]> {
+    if (typeof pattern !== 'string') throw new TypeError(`pattern must be a string, not ${typeof pattern}`);
+    encodePath(pattern, 'pattern');
+    return findMatches(this.sftpClient, pattern, this.#directory.resolver(), options);
+  }
+
+  /**
+   * The file system that holds a path, in the figures of `df`.
+   *
+   * @throws UnsupportedError the server lacks `statvfs@openssh.com`
+   *
+   * @example
+   * const { available, usedPercent } = await sftp.statvfs('.');
+   */
+  async statvfs(path: RemotePath = '.', options: CallOptions = {}): Promise<FileSystemStatistics> {
+    return describeFileSystem(await this.sftpClient.statvfs(this.#directory.resolve(path), options));
+  }
+
+  /**
+   * The absolute form of a path that may begin with `~` or `~user`; any other counts from the current directory.
+   *
+   * @throws UnsupportedError `~user`, and the server knows neither `expand-path@openssh.com` nor `home-directory`
+   *
+   * @example
+   * await sftp.expandPath('~/reports');   // '/home/me/reports'
+   */
+  async expandPath(path: RemotePath, options: CallOptions = {}): Promise<string> {
+    const bytes = encodePath(path);
+    if (bytes[0] !== 0x7e) return this.normalize(bytes, options);
+    return decodePath(await expandHome(this.sftpClient, bytes, options));
+  }
+
+  /**
+   * Where a user is at home; without a name, where you are.
+   *
+   * @throws UnsupportedError as {@link expandPath}, for others than yourself
+   *
+   * @example
+   * await sftp.homeDirectory();   // '/home/me'
+   */
+  async homeDirectory(username = '', options: CallOptions = {}): Promise<string> {
+    if (typeof username !== 'string')
+      throw new TypeError(`username must be a string, not ${typeof username}`);
+    if (username !== '') encodePath(username, 'username');
+    return decodePath(await findHome(this.sftpClient, username, options));
+  }
+
   // Changing
 
   /**
@@ -213,13 +363,157 @@ export class Connection implements AsyncDisposable {
     return this.remove(path, options);
   }
 
-  /** Renames or moves; what exists under the new name is an error and stays. */
+  /**
+   * Renames or moves; what exists under the new name is an error and stays. {@link posixRename} replaces it.
+   *
+   * @example
+   * await sftp.rename('draft.txt', 'final.txt');
+   */
   async rename(source: RemotePath, destination: RemotePath, options: CallOptions = {}): Promise<void> {
     const from = this.#directory.resolve(source, 'source');
     const to = this.#directory.resolve(destination, 'destination');
     // One server deletes a file that is renamed onto itself; it must only exist.
     if (from.equals(to)) await this.sftpClient.lstat(from, options);
     else await this.sftpClient.rename(from, to, options);
+  }
+
+  /**
+   * Renames or moves, and replaces what exists under the new name in one step, so that there is no moment without it.
+   *
+   * @throws UnsupportedError the server lacks `posix-rename@openssh.com`
+   *
+   * @example
+   * await sftp.posixRename('index.html.new', 'index.html');
+   */
+  async posixRename(source: RemotePath, destination: RemotePath, options: CallOptions = {}): Promise<void> {
+    const from = this.#directory.resolve(source, 'source');
+    const to = this.#directory.resolve(destination, 'destination');
+    if (from.equals(to)) await this.sftpClient.lstat(from, options);
+    else await this.sftpClient.posixRename(from, to, options);
+  }
+
+  /**
+   * Removes a directory with everything below it. Links are removed, never entered. Stops at the first failure; what
+   * is gone by then stays gone.
+   *
+   * @throws SftpStatusError (`ENOTDIR`) it is a file or a link; the server's answer where something cannot be removed
+   * @throws RangeError it is `/`, or written as `.` or `..`
+   *
+   * @example
+   * await sftp.rmtree('old-releases');
+   */
+  async rmtree(path: RemotePath, options: CallOptions = {}): Promise<void> {
+    await removeTree(this.sftpClient, this.#directory.resolve(path), options);
+  }
+
+  /**
+   * Gives a file or directory the permissions of `mode`, in the digits of chmod; links are followed.
+   *
+   * @throws TypeError | RangeError the mode is none; `0o644` is 420 and refused with the advice to write 644
+   *
+   * @example
+   * await sftp.chmod('readme.txt', 644);
+   */
+  async chmod(path: RemotePath, mode: number | string = 777, options: CallOptions = {}): Promise<void> {
+    await this.sftpClient.setstat(this.#directory.resolve(path), { mode: parseMode(mode) }, options);
+  }
+
+  /**
+   * Changes owner and group, by the numbers that they have on the server. The one that is left out (`undefined` or
+   * `null`) stays as it is; without both nothing is done. Links are followed.
+   *
+   * @throws SftpStatusError (`EACCES`) the server does not let you, as it is usual for others than root
+   *
+   * @example
+   * await sftp.chown('readme.txt', undefined, 100);   // the group only
+   */
+  async chown(
+    path: RemotePath,
+    uid?: number | null,
+    gid?: number | null,
+    options: CallOptions = {},
+  ): Promise<void> {
+    await changeOwner(this.sftpClient, this.#directory.resolve(path), { uid, gid }, options);
+  }
+
+  /**
+   * Cuts a file to a size, or extends it with zeros. Resolves with the size that the server then tells.
+   *
+   * @throws TypeError | RangeError the size is no whole number from 0 on
+   *
+   * @example
+   * await sftp.truncate('readme.txt', 4096);   // 4096
+   */
+  async truncate(path: RemotePath, size: number, options: CallOptions = {}): Promise<number> {
+    return truncateFile(this.sftpClient, this.#directory.resolve(path), size, options);
+  }
+
+  /**
+   * Sets the times of access and modification, to the second; without `times` to now, by the clock of this machine.
+   *
+   * @throws TypeError | RangeError a time is no `Date` or number of seconds, or not between 1970 and 2106
+   *
+   * @example
+   * await sftp.utime('readme.txt', [new Date(), new Date('2026-05-26')]);
+   */
+  async utime(
+    path: RemotePath,
+    times?: readonly [atime: Timestamp, mtime: Timestamp] | null,
+    options: CallOptions = {},
+  ): Promise<void> {
+    await changeTimes(this.sftpClient, this.#directory.resolve(path), times, options);
+  }
+
+  /**
+   * Sets the times of a file or directory to now, and makes an empty file where there is nothing.
+   *
+   * @example
+   * await sftp.touch('done');
+   */
+  async touch(path: RemotePath, options: CallOptions = {}): Promise<void> {
+    await touchFile(this.sftpClient, this.#directory.resolve(path), options);
+  }
+
+  /**
+   * Makes `destination` a symbolic link to `source`. The link holds `source` as it is written, so that a relative one
+   * counts from the directory of the link; it need not exist.
+   *
+   * @throws SftpStatusError something exists under the name `destination`
+   *
+   * @example
+   * await sftp.symlink('releases/42', 'current');
+   */
+  async symlink(source: RemotePath, destination: RemotePath, options: SymlinkOptions = {}): Promise<void> {
+    const target = encodePath(source, 'source');
+    await makeLink(this.sftpClient, target, this.#directory.resolve(destination, 'destination'), options);
+  }
+
+  /**
+   * Gives a file a second name.
+   *
+   * @throws UnsupportedError the server lacks `hardlink@openssh.com`
+   *
+   * @example
+   * await sftp.hardlink('data.db', 'data.snapshot');
+   */
+  async hardlink(source: RemotePath, destination: RemotePath, options: CallOptions = {}): Promise<void> {
+    const from = this.#directory.resolve(source, 'source');
+    await this.sftpClient.hardlink(from, this.#directory.resolve(destination, 'destination'), options);
+  }
+
+  /**
+   * Copies a file on the server, and replaces what exists under the new name. Where the server knows `copy-data` the
+   * bytes stay there; else they travel through this program. The copy has the permissions of a new file.
+   *
+   * @throws SftpError (`EINVAL`) both paths name one file
+   * @throws TransferError the copy failed part-way; what exists under the new name is what it was, where `atomic`
+   *
+   * @example
+   * await sftp.copy('config.json', 'config.json.bak');
+   */
+  async copy(source: RemotePath, destination: RemotePath, options: CopyOptions = {}): Promise<void> {
+    const from = this.#directory.resolve(source, 'source');
+    await this.#transfers.copy(from, this.#directory.resolve(destination, 'destination'), options);
   }
 
   // Transfers
@@ -259,7 +553,7 @@ export class Connection implements AsyncDisposable {
    * first failure.
    */
   async getR(remotedir: RemotePath, localdir: string, options: TreeOptions = {}): Promise<TreeReport> {
-    checkLocalPath(localdir);
+    checkLocalPath(localdir, 'localdir');
     const keptNames = namesToKeep(encodePath(remotedir, 'remotedir'), localdir);
     const source = this.#directory.resolve(remotedir);
     return this.#transfers.getTree(source, localdir, { ...options, recurse: true, keptNames });
@@ -273,6 +567,37 @@ export class Connection implements AsyncDisposable {
     checkLocalPath(localpath);
     const target = this.#directory.resolve(remotepath, 'remotepath');
     return this.#transfers.putTree(localpath, target, { ...options, recurse: true });
+  }
+
+  /**
+   * Downloads the files of one directory, without its sub-directories, into `localdir`, which is made where it is
+   * missing. Links to files are followed unless `symlinks: 'skip'`.
+   *
+   * @example
+   * await sftp.getD('public', 'local-backup', { preserveMtime: true });
+   */
+  async getD(remotedir: RemotePath, localdir: string, options: TreeOptions = {}): Promise<TreeReport> {
+    const source = this.#directory.resolve(remotedir, 'remotedir');
+    return this.#transfers.getTree(source, checkLocalPath(localdir, 'localdir'), {
+      ...options,
+      recurse: false,
+      keptNames: [],
+    });
+  }
+
+  /**
+   * Uploads the files of one local directory, without its sub-directories, into `remotepath`, which exists. Links are
+   * skipped unless `symlinks: 'follow'`.
+   *
+   * @throws SftpStatusError (`ENOENT`, `ENOTDIR`) the remote directory does not exist
+   *
+   * @example
+   * await sftp.putD('images', 'static/images', { preserveMtime: true });
+   */
+  async putD(localpath: string, remotepath: RemotePath, options: PutTreeOptions = {}): Promise<TreeReport> {
+    checkLocalPath(localpath);
+    const target = this.#directory.resolve(remotepath, 'remotepath');
+    return this.#transfers.putTree(localpath, target, { ...options, recurse: false });
   }
 
   // Commands and the connection

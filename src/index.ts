@@ -1,6 +1,10 @@
 export { CnOpts, type CnOptsFields, knownHosts } from './cnopts.js';
 export { connect } from './connect.js';
+export type { Timestamp } from './connection/attributes.js';
 export type { RunOptions, RunResult } from './connection/commands.js';
+export type { FileSystemStatistics } from './connection/file-system-statistics.js';
+export type { SymlinkOptions } from './connection/links.js';
+export type { CopyOptions } from './connection/server-copy.js';
 export type {
   GetOptions,
   ProgressCallback,
@@ -10,6 +14,7 @@ export type {
   TreeOptions,
   TreeProgressCallback,
 } from './connection/transfers.js';
+export type { WalkEntry, WalkOptions } from './connection/walk.js';
 export { type CallOptions, Connection } from './connection.js';
 export * from './errors.js';
 export { cd, type Restorer, walktree } from './local-directory.js';

@@ -1,12 +1,10 @@
 /** Listing and making directories. */
 import { Buffer } from 'node:buffer';
-import { untilAborted } from '../abort.js';
 import { SftpError, SftpStatusError } from '../errors.js';
 import { decodePath, directoryName, quote } from '../remote-path.js';
+import { readDirectory } from '../session/directory-reader.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import type { FileAttributes } from '../wire/attributes.js';
-
-const MAX_ENTRIES = 1_000_000;
 
 /** The entries of a directory, sorted by name, without `.` and `..`. */
 export async function listDirectory(
@@ -14,21 +12,7 @@ export async function listDirectory(
   path: Buffer,
   options: OperationOptions,
 ): Promise<FileAttributes[]> {
-  const handle = await client.opendir(path, options);
-  const entries: FileAttributes[] = [];
-  try {
-    for (;;) {
-      const batch = await client.readdir(handle, options);
-      if (batch === null) break;
-      for (const entry of batch) if (entry.filename !== '.' && entry.filename !== '..') entries.push(entry);
-      if (entries.length > MAX_ENTRIES) {
-        throw new SftpError('LIMIT', `listdir ${quote(path)}: more than ${MAX_ENTRIES} entries`);
-      }
-    }
-  } finally {
-    await untilAborted(client.close(handle), options.signal).catch(() => {});
-  }
-  return entries.sort(byName);
+  return (await readDirectory(client, path, options)).sort(byName);
 }
 
 /** UTF-8 sorts by code point where its bytes are compared. */

@@ -1,6 +1,6 @@
 /** Files and trees between the local disk and the server. */
 import { Buffer } from 'node:buffer';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, opendir } from 'node:fs/promises';
 import { baseName, quote } from '../remote-path.js';
 import type { SftpClient } from '../session/sftp-client.js';
 import { copyFile } from '../transfer/copy-file.js';
@@ -10,7 +10,10 @@ import { localFileSystem } from '../transfer/local.js';
 import { RemoteFileSystem } from '../transfer/remote.js';
 import { Window } from '../transfer/window.js';
 import { FileAttributes } from '../wire/attributes.js';
+import { checkLocalPath } from './arguments.js';
 import { makeDirectories } from './directories.js';
+import { failure } from './failure.js';
+import { type CopyOptions, copyOnServer } from './server-copy.js';
 
 /** Called as bytes arrive: never backwards, and the last time with `transferred === total`. */
 export type ProgressCallback = (transferred: number, total: number) => void;
@@ -123,7 +126,10 @@ export class Transfers {
     options: PutTreeOptions & { readonly recurse: boolean },
   ): Promise<TreeReport> {
     const { signal, preserveMtime, callback, recurse, confirm = true } = options;
+    // Without a local directory nothing is made on the server.
+    await opendir(localPath).then((directory) => directory.close());
     if (recurse) await makeDirectories(this.#client, remotePath, undefined, { signal });
+    else await this.#checkDirectory(remotePath, signal);
     return copyTree(local(localBytes(localPath)), this.#at(remotePath), {
       window: this.#window,
       signal,
@@ -136,10 +142,15 @@ export class Transfers {
     });
   }
 
-  /** Before anything is made on our side. */
+  copy(from: Buffer, to: Buffer, options: CopyOptions): Promise<void> {
+    return copyOnServer(this.#client, this.#window, from, to, options);
+  }
+
+  /** Before anything is made, on our side or there. */
   async #checkDirectory(remotePath: Buffer, signal: AbortSignal | undefined): Promise<void> {
     const { type } = await this.#remote.stat(remotePath, { signal });
-    if (type !== 'directory' && type !== 'unknown') throw this.#remote.notADirectory(remotePath);
+    if (type !== 'directory' && type !== 'unknown')
+      throw failure('ENOTDIR', 'opendir', remotePath, 'it is not a directory');
   }
 
   #at(remotePath: Buffer): Place {
@@ -180,13 +191,4 @@ function local(path: Buffer): Place {
 
 function localBytes(localPath: string): Buffer {
   return Buffer.from(checkLocalPath(localPath));
-}
-
-/** @throws TypeError where it is no path. */
-export function checkLocalPath(localPath: string): string {
-  if (typeof localPath !== 'string')
-    throw new TypeError(`localpath must be a string, not ${typeof localPath}`);
-  if (localPath === '') throw new TypeError('localpath is empty');
-  if (localPath.includes('\0')) throw new TypeError('localpath contains a NUL character');
-  return localPath;
 }

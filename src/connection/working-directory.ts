@@ -38,6 +38,12 @@ export class WorkingDirectory {
     return this.current === undefined ? bytes : joinPath(this.current, bytes);
   }
 
+  /** {@link resolve} for later, by the directory that is current now. */
+  resolver(): (path: RemotePath) => Buffer {
+    const { current } = this;
+    return (path) => (current === undefined ? encodePath(path) : joinPath(current, encodePath(path)));
+  }
+
   /** The directory itself, without making it current. */
   async find(path: RemotePath, options: OperationOptions): Promise<Buffer> {
     const resolved = this.resolve(path);

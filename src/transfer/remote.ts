@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
 import { baseName, decodePath, directoryName, joinPath, quote } from '../remote-path.js';
+import { readDirectory } from '../session/directory-reader.js';
 import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
 import type { FileAttributes } from '../wire/attributes.js';
 import { describeStatus, SSH_FX } from '../wire/status.js';
@@ -68,19 +69,8 @@ export class RemoteFileSystem implements FileSystem {
   }
 
   async *list(path: Buffer, options: Cancellable): AsyncGenerator<readonly DirectoryEntry[]> {
-    const handle = await this.#client.opendir(path, options);
-    try {
-      for (;;) {
-        const entries = await this.#client.readdir(handle, options);
-        if (entries === null) return;
-        yield entries
-          .filter(({ filename }) => filename !== '.' && filename !== '..')
-          .map((entry) => ({ name: Buffer.from(entry.filenameBytes), info: infoOf(entry) }));
-      }
-    } finally {
-      // The listing is complete or has failed already; what a close adds to that helps nobody.
-      await untilAborted(this.#client.close(handle), options.signal).catch(() => {});
-    }
+    const entries = await readDirectory(this.#client, path, options);
+    yield entries.map((entry) => ({ name: Buffer.from(entry.filenameBytes), info: infoOf(entry) }));
   }
 
   /**
@@ -144,10 +134,6 @@ export class RemoteFileSystem implements FileSystem {
       if (!hasCode(error, 'ENOENT')) throw error;
     });
     await this.#client.rename(from, to);
-  }
-
-  notADirectory(path: Buffer): SftpStatusError {
-    return failure('ENOTDIR', 'opendir', path, 'it is not a directory; get copies a file');
   }
 
   removeFile(path: Buffer, { signal }: Cancellable): Promise<void> {

@@ -84,7 +84,7 @@ describe('the local cd', () => {
   test('leaves the directory as it was where there is no such path', () => {
     const before = process.cwd();
     assert.throws(() => cd('/no/such/place'), { code: 'ENOENT' });
-    assert.throws(() => cd(''), new TypeError('localpath is empty'));
+    assert.throws(() => cd(''), new TypeError("localpath is empty: use '.' for the current directory"));
     assert.equal(process.cwd(), before);
   });
 });

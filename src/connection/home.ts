@@ -1,0 +1,41 @@
+/** Where users are at home. */
+import { Buffer } from 'node:buffer';
+import { UnsupportedError } from '../errors.js';
+import { decodePath, joinPath } from '../remote-path.js';
+import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
+import { extensions } from '../wire/extensions.js';
+
+/**
+ * The absolute form of a path that begins with `~` or `~user`. Without the extension, a session's first directory
+ * is taken for the home of its own user, as servers have it.
+ */
+export async function expandHome(
+  client: SftpClient,
+  path: Buffer,
+  options: OperationOptions,
+): Promise<Buffer> {
+  if (client.supports('expandPath')) return client.expandPath(path, options);
+  const [, user = '', rest = ''] = /^~([^/]*)\/*(.*)$/s.exec(path.toString('latin1')) ?? [];
+  const home = await findHome(client, decodePath(Buffer.from(user, 'latin1')), options);
+  return rest === '' ? home : client.realpath(joinPath(home, Buffer.from(rest, 'latin1')), options);
+}
+
+/** `username` is empty for the one who is logged in. */
+export async function findHome(
+  client: SftpClient,
+  username: string,
+  options: OperationOptions,
+): Promise<Buffer> {
+  if (username === '') {
+    // Not home-directory: OpenSSH does not take the empty name that its document allows.
+    return client.supports('expandPath')
+      ? client.expandPath(Buffer.from('~'), options)
+      : client.realpath('.', options);
+  }
+  if (client.supports('homeDirectory')) return client.homeDirectory(username, options);
+  if (client.supports('expandPath')) return client.expandPath(Buffer.from(`~${username}`), options);
+  const { name } = extensions.homeDirectory;
+  throw new UnsupportedError(`The server does not tell where others are at home: it has no ${name}`, {
+    extension: name,
+  });
+}

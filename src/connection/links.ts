@@ -1,0 +1,68 @@
+/** Symbolic links. */
+import { Buffer } from 'node:buffer';
+import { SftpStatusError } from '../errors.js';
+import { decodePath, directoryName, isAbsolute, joinPath } from '../remote-path.js';
+import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
+import { checkChoice } from './arguments.js';
+import { failure } from './failure.js';
+
+/** Options of {@link Connection.symlink}. */
+export interface SymlinkOptions extends OperationOptions {
+  /**
+   * The order of the two paths on the wire. OpenSSH's has been the other one than the draft's from its
+   * beginning, and most servers do as OpenSSH does. Default: `openssh`.
+   */
+  readonly order?: 'openssh' | 'draft' | undefined;
+}
+
+/** Makes `link` a link whose text is `target`. */
+export async function makeLink(
+  client: SftpClient,
+  target: Buffer,
+  link: Buffer,
+  { signal, order = 'openssh' }: SymlinkOptions,
+): Promise<void> {
+  checkChoice(order, ['openssh', 'draft'], 'order');
+  if (order === 'openssh') await client.symlink(target, link, { signal });
+  else await client.symlink(link, target, { signal });
+}
+
+/** The absolute path to which a link leads; what is there may be a link again, or nothing. */
+export async function readLink(client: SftpClient, path: Buffer, options: OperationOptions): Promise<Buffer> {
+  const [target, directory] = await Promise.all([
+    client.readlink(path, options),
+    // Of no use where the target is absolute, but asked in the same turn of the line.
+    client.realpath(directoryName(path), options).catch((error) => {
+      if (error instanceof SftpStatusError) return undefined;
+      throw error;
+    }),
+  ]);
+  if (isAbsolute(target)) return target;
+  const base = directory ?? directoryName(path);
+  if (!isAbsolute(base)) {
+    const what = `its target ${decodePath(target)} is relative, and the server does not tell where the link lies`;
+    throw failure('ENOTSUP', 'readlink', path, what);
+  }
+  return append(base, target);
+}
+
+/**
+ * `..` at the beginning leads up from a directory that is free of links, so that it can be taken literally. One
+ * behind a name cannot: that name may be a link.
+ */
+function append(directory: Buffer, target: Buffer): Buffer {
+  const names = decode(target)
+    .split('/')
+    .filter((name) => name !== '' && name !== '.');
+  let base = directory;
+  while (names[0] === '..') {
+    names.shift();
+    base = directoryName(base);
+  }
+  return names.length === 0 ? base : joinPath(base, Buffer.from(names.join('/'), 'latin1'));
+}
+
+/** Byte by byte: names need not be UTF-8. */
+function decode(bytes: Buffer): string {
+  return bytes.toString('latin1');
+}

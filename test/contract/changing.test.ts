@@ -1,0 +1,362 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { stModeToInt } from '../../src/index.js';
+import { describeContract, describeOpenSsh } from './world.js';
+
+describeContract('chmod', ({ open }) => {
+  test('takes the mode as on a command line', async (t) => {
+    const { sftp } = await open(t);
+    for (const mode of [644, '600', 755, 400]) {
+      await sftp.chmod('readme.txt', mode);
+      assert.equal(stModeToInt((await sftp.stat('readme.txt')).mode ?? 0), Number(mode));
+    }
+  });
+
+  test('sets 777 unless told otherwise', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.chmod('readme.txt');
+    assert.equal(statSync(join(folder, 'readme.txt')).mode & 0o7777, 0o777);
+  });
+
+  test("rejects if the file doesn't exist", async (t) => {
+    const { sftp } = await open(t);
+    await assert.rejects(sftp.chmod('nowhere', 644), { code: 'ENOENT' });
+  });
+});
+
+describeContract('chown', ({ open }) => {
+  test('without uid and gid does nothing', async (t) => {
+    const { sftp } = await open(t);
+    await sftp.chown('readme.txt');
+    await sftp.chown('nowhere', null, undefined);
+  });
+
+  test("rejects if the file doesn't exist", async (t) => {
+    const { sftp } = await open(t);
+    await assert.rejects(sftp.chown('nowhere', 1, 2), { code: 'ENOENT' });
+  });
+});
+
+describeOpenSsh('chown', ({ open }) => {
+  test('sets uid, gid, or both, and keeps the one that is not given', async (t) => {
+    const { sftp, folder } = await open(t);
+    const owner = () => {
+      const { uid, gid } = statSync(join(folder, 'readme.txt'));
+      return [uid, gid];
+    };
+    await sftp.chown('readme.txt', 1234, 2345);
+    assert.deepEqual(owner(), [1234, 2345]);
+    await sftp.chown('readme.txt', 77);
+    assert.deepEqual(owner(), [77, 2345]);
+    await sftp.chown('readme.txt', null, 88);
+    assert.deepEqual(owner(), [77, 88]);
+    await sftp.chown('readme.txt', 0, 0);
+    assert.deepEqual(owner(), [0, 0]);
+  });
+});
+
+describeContract('mkdir', ({ open }) => {
+  test('creates one directory', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.mkdir('show');
+    assert.ok(statSync(join(folder, 'show')).isDirectory());
+  });
+
+  test('rejects where something exists, and where the directory above is missing', async (t) => {
+    const { sftp } = await open(t);
+    await assert.rejects(sftp.mkdir('pub'));
+    await assert.rejects(sftp.mkdir('no/such'), { code: 'ENOENT' });
+  });
+});
+
+describeOpenSsh('mkdir and makedirs', ({ open }) => {
+  test('give the mode, with the umask masked out', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.mkdir('show', 744);
+    assert.equal(statSync(join(folder, 'show')).mode & 0o777, 0o744);
+    await sftp.mkdir('all');
+    assert.equal(statSync(join(folder, 'all')).mode & 0o777, 0o777 & ~process.umask());
+  });
+
+  test('set the mode of makedirs on what is created only', async (t) => {
+    const { sftp, folder } = await open(t);
+    const before = statSync(join(folder, 'pub')).mode;
+    await sftp.makedirs('pub/show/off', 711);
+    assert.equal(statSync(join(folder, 'pub')).mode, before);
+    assert.equal(statSync(join(folder, 'pub/show')).mode & 0o777, 0o711);
+    assert.equal(statSync(join(folder, 'pub/show/off')).mode & 0o777, 0o711);
+  });
+});
+
+describeContract('makedirs', ({ open }) => {
+  test('makes all directories that do not exist', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.makedirs('pub/show/off');
+    await sftp.makedirs('a/b/c/');
+    assert.ok(statSync(join(folder, 'pub/show/off')).isDirectory());
+    assert.ok(statSync(join(folder, 'a/b/c')).isDirectory());
+  });
+
+  test('completes silently if the directory exists, also twice at once', async (t) => {
+    const { sftp } = await open(t);
+    await sftp.makedirs('pub');
+    await Promise.all([sftp.makedirs('x/y/z'), sftp.makedirs('x/y/z')]);
+    assert.equal(await sftp.isdir('x/y/z'), true);
+  });
+
+  test('rejects if a file is in the way, at any level, and names it', async (t) => {
+    const { sftp } = await open(t);
+    for (const path of ['readme.txt', 'readme.txt/show', 'readme.txt/show/off']) {
+      await assert.rejects(sftp.makedirs(path), (error: Error & { code?: string }) => {
+        assert.equal(error.code, 'ENOTDIR');
+        assert.match(error.message, /readme\.txt'$/);
+        return true;
+      });
+    }
+  });
+});
+
+describeContract('remove, unlink and rmdir', ({ open }) => {
+  test('remove and unlink remove a file, also in a directory', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.remove('pub/make.txt');
+    await sftp.unlink('readme.txt');
+    assert.equal(existsSync(join(folder, 'pub/make.txt')), false);
+    assert.equal(existsSync(join(folder, 'readme.txt')), false);
+  });
+
+  test('remove works only on files', async (t) => {
+    const { sftp, folder } = await open(t);
+    mkdirSync(join(folder, 'empty'));
+    await assert.rejects(sftp.remove('empty'));
+    await assert.rejects(sftp.unlink('nowhere'), { code: 'ENOENT' });
+  });
+
+  test('remove takes a link, not what it leads to', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.remove('readme.sym');
+    assert.ok(existsSync(join(folder, 'readme.txt')));
+    assert.equal(existsSync(join(folder, 'readme.sym')), false);
+  });
+
+  test('rmdir removes an empty directory only', async (t) => {
+    const { sftp, folder } = await open(t);
+    mkdirSync(join(folder, 'empty'));
+    await sftp.rmdir('empty');
+    assert.equal(existsSync(join(folder, 'empty')), false);
+    await assert.rejects(sftp.rmdir('pub'));
+    await assert.rejects(sftp.rmdir('nowhere'), { code: 'ENOENT' });
+  });
+});
+
+describeContract('rename', ({ open }) => {
+  test('renames a file and a directory', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.rename('readme.txt', 'pub/moved.txt');
+    await sftp.rename('pub', 'public');
+    assert.equal(readFileSync(join(folder, 'public/moved.txt'), 'utf8').length, 8192);
+  });
+
+  test('rejects where the destination exists, and leaves both', async (t) => {
+    const { sftp, folder } = await open(t);
+    await assert.rejects(sftp.rename('readme.txt', 'pub/make.txt'));
+    assert.equal(readFileSync(join(folder, 'pub/make.txt'), 'utf8'), 'content of make.txt');
+    assert.ok(existsSync(join(folder, 'readme.txt')));
+  });
+
+  test('onto itself leaves the file as it is', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.rename('readme.txt', 'readme.txt');
+    await sftp.posixRename('readme.txt', 'readme.txt');
+    await assert.rejects(sftp.rename('nowhere', 'nowhere'), { code: 'ENOENT' });
+    assert.ok(existsSync(join(folder, 'readme.txt')));
+  });
+
+  test('posixRename replaces the destination', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.posixRename('pub/make.txt', 'readme.txt');
+    assert.equal(readFileSync(join(folder, 'readme.txt'), 'utf8'), 'content of make.txt');
+    assert.equal(existsSync(join(folder, 'pub/make.txt')), false);
+  });
+});
+
+describeContract('symlink and readlink', ({ open }) => {
+  test('symlink makes a link at the destination to the source', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.symlink('readme.txt', 'new.sym');
+    assert.equal(readlinkSync(join(folder, 'new.sym')), 'readme.txt');
+    assert.equal((await sftp.stat('new.sym')).size, 8192);
+  });
+
+  test('symlink rejects if something exists at the destination', async (t) => {
+    const { sftp, folder } = await open(t);
+    await assert.rejects(sftp.symlink('pub/make.txt', 'readme.txt'));
+    assert.ok(lstatSync(join(folder, 'readme.txt')).isFile());
+  });
+
+  test('readlink gives the absolute path of the target', async (t) => {
+    const { sftp, home } = await open(t);
+    assert.equal(await sftp.readlink('readme.sym'), `${home}/readme.txt`);
+    await sftp.symlink('/no/where', 'absolute');
+    assert.equal(await sftp.readlink('absolute'), '/no/where');
+  });
+
+  test("readlink counts a relative target from the link's own directory", async (t) => {
+    const { sftp, folder, home } = await open(t);
+    symlinkSync('../../readme.txt', join(folder, 'pub/foo1/up'));
+    symlinkSync('./x/../y', join(folder, 'pub/foo1/odd'));
+    symlinkSync('..', join(folder, 'pub/foo1/parent'));
+    symlinkSync('pub/foo1', join(folder, 'short'));
+    assert.equal(await sftp.readlink('pub/foo1/up'), `${home}/readme.txt`);
+    assert.equal(await sftp.readlink('short/up'), `${home}/readme.txt`);
+    assert.equal(await sftp.readlink('pub/foo1/parent'), `${home}/pub`);
+    assert.equal(await sftp.readlink('pub/foo1/odd'), `${home}/pub/foo1/x/../y`);
+  });
+
+  test('readlink gives bytes where they are asked for', async (t) => {
+    const { sftp, home } = await open(t);
+    const target = Buffer.from([0x66, 0xff, 0x6f]);
+    await sftp.symlink(target, 'bytes');
+    const link = await sftp.readlink('bytes', { encoding: 'buffer' });
+    assert.deepEqual(link, Buffer.concat([Buffer.from(`${home}/`), target]));
+  });
+
+  test('readlink rejects for what is no link', async (t) => {
+    const { sftp } = await open(t);
+    await assert.rejects(sftp.readlink('readme.txt'));
+    await assert.rejects(sftp.readlink('nowhere'), { code: 'ENOENT' });
+  });
+});
+
+describeContract('truncate', ({ open }) => {
+  test('changes the size, confirms it and returns it', async (t) => {
+    const { sftp, folder } = await open(t);
+    assert.equal(await sftp.truncate('readme.txt', 4096), 4096);
+    assert.equal(statSync(join(folder, 'readme.txt')).size, 4096);
+    assert.equal(await sftp.truncate('readme.txt', 10_000), 10_000);
+    assert.equal(await sftp.truncate('readme.txt', 0), 0);
+  });
+
+  test("rejects if the file doesn't exist", async (t) => {
+    const { sftp } = await open(t);
+    await assert.rejects(sftp.truncate('nowhere', 1), { code: 'ENOENT' });
+  });
+});
+
+describeContract('utime and touch', ({ open }) => {
+  test('utime sets both times', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.utime('readme.txt', [1_000_000_000, new Date('2033-05-18T03:33:20Z')]);
+    const { atimeMs, mtimeMs } = statSync(join(folder, 'readme.txt'));
+    assert.deepEqual([atimeMs, mtimeMs], [1e12, 2e12]);
+  });
+
+  test('utime without times, and touch, mean now', async (t) => {
+    const { sftp, folder } = await open(t);
+    for (const act of [() => sftp.utime('readme.txt'), () => sftp.touch('readme.txt')]) {
+      utimesSync(join(folder, 'readme.txt'), 1, 1);
+      const before = Math.floor(Date.now() / 1000) * 1000;
+      await act();
+      const { mtimeMs } = statSync(join(folder, 'readme.txt'));
+      assert.ok(before <= mtimeMs && mtimeMs <= Date.now() + 1000);
+    }
+    assert.equal(statSync(join(folder, 'readme.txt')).size, 8192);
+  });
+
+  test('touch makes an empty file, and takes a directory too', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.touch('new');
+    assert.equal(statSync(join(folder, 'new')).size, 0);
+    await sftp.touch('pub');
+  });
+});
+
+describeContract('hardlink and copy', ({ open }) => {
+  test('hardlink gives a second name', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.hardlink('readme.txt', 'second');
+    assert.equal(statSync(join(folder, 'second')).ino, statSync(join(folder, 'readme.txt')).ino);
+    await assert.rejects(sftp.hardlink('readme.txt', 'pub/make.txt'));
+  });
+
+  test('copy copies, replaces, and tells how far it is', async (t) => {
+    const { sftp, folder } = await open(t);
+    const seen: (readonly number[])[] = [];
+    await sftp.copy('readme.txt', 'pub/copy.txt', { callback: (...figures) => seen.push(figures) });
+    await sftp.copy('readme.txt', 'pub/make.txt', { atomic: false });
+    for (const name of ['pub/copy.txt', 'pub/make.txt']) {
+      assert.deepEqual(readFileSync(join(folder, name)), readFileSync(join(folder, 'readme.txt')));
+    }
+    assert.deepEqual(seen.at(-1), [8192, 8192]);
+    assert.deepEqual(await sftp.listdir('pub'), ['copy.txt', 'foo1', 'foo2', 'make.txt']);
+  });
+
+  test('copy keeps a file that is copied onto itself, under whatever name', async (t) => {
+    const { sftp, folder } = await open(t);
+    await sftp.hardlink('readme.txt', 'second');
+    for (const [from, to] of [
+      ['readme.txt', './readme.txt'],
+      ['readme.sym', 'readme.txt'],
+    ] as const) {
+      for (const atomic of [true, false]) {
+        await assert.rejects(sftp.copy(from, to, { atomic }), { code: 'EINVAL' });
+      }
+    }
+    await sftp.copy('second', 'readme.txt');
+    assert.equal(statSync(join(folder, 'readme.txt')).size, 8192);
+  });
+
+  test('copy takes empty files, and refuses directories and what is not there', async (t) => {
+    const { sftp, folder } = await open(t);
+    writeFileSync(join(folder, 'empty'), '');
+    await sftp.copy('empty', 'empty-too');
+    assert.equal(statSync(join(folder, 'empty-too')).size, 0);
+    await assert.rejects(sftp.copy('pub', 'pub-too'), { code: 'EISDIR' });
+    await assert.rejects(sftp.copy('readme.txt', 'pub'), { code: 'EISDIR' });
+    await assert.rejects(sftp.copy('nowhere', 'x'), { code: 'ENOENT' });
+    assert.deepEqual(await sftp.listdir(), ['empty', 'empty-too', 'pub', 'readme.sym', 'readme.txt']);
+  });
+});
+
+describeContract('the file system', ({ open }) => {
+  test('statvfs tells what df prints', async (t) => {
+    const { sftp } = await open(t);
+    const figures = await sftp.statvfs();
+    assert.ok(figures.size > 0 && figures.available > 0);
+    assert.equal(figures.used, figures.size - figures.free);
+    assert.ok(figures.usedPercent >= 0 && figures.usedPercent <= 100);
+    assert.equal(figures.isReadOnly, false);
+    assert.equal(BigInt(figures.size), figures.raw.blocks * figures.raw.fragmentSize);
+  });
+
+  test('expandPath and homeDirectory know ~', async (t) => {
+    const { sftp, home, login } = await open(t);
+    const at = await sftp.homeDirectory();
+    assert.equal(await sftp.expandPath('~'), at);
+    assert.equal(await sftp.expandPath('~/'), at);
+    assert.equal(await sftp.expandPath('pub'), `${home}/pub`);
+    assert.equal(await sftp.homeDirectory(login.username), at);
+    assert.equal(await sftp.expandPath(`~${login.username}`), at);
+  });
+});
+
+describeOpenSsh('permissions', ({ open }) => {
+  test('a mode without the right to read shows in stModeToInt', async (t) => {
+    const { sftp, folder } = await open(t);
+    chmodSync(join(folder, 'readme.txt'), 0o007);
+    assert.equal(stModeToInt((await sftp.stat('readme.txt')).mode ?? -1), 7);
+  });
+});

@@ -1,0 +1,129 @@
+/**
+ * A server with a small tree for each test, once as the embedded server and once as OpenSSH's: what pysftp documents
+ * must hold on both.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, describe, type TestContext } from 'node:test';
+import { type Connection, type ConnectOptions, connect, type HostOptions } from '../../src/index.js';
+import { startServer } from '../../src/testing/index.js';
+import { needsOpenSsh, type Sshd, startSshd } from '../support/sshd.js';
+
+export interface World {
+  /** Connected, and in `home` unless `login` says otherwise. */
+  readonly sftp: Connection;
+  /** The tree as a folder of this machine, and as a path of the server. */
+  readonly folder: string;
+  readonly home: string;
+  /** An empty folder for the client's side. */
+  readonly local: string;
+  /** What connects to the server. */
+  readonly login: HostOptions;
+}
+
+/** The tree of pysftp's examples. */
+export const TREE: Readonly<Record<string, string>> = {
+  'readme.txt': 'r'.repeat(8192),
+  'pub/make.txt': 'content of make.txt',
+  'pub/foo1/foo1.txt': 'content of foo1.txt',
+  'pub/foo2/bar1/bar1.txt': 'content of bar1.txt',
+  'pub/foo2/foo2.txt': 'content of foo2.txt',
+};
+
+interface Server {
+  readonly login: HostOptions;
+  /** The path of a folder of this machine on the server. */
+  pathOf(folder: string): string;
+  stop(): Promise<void>;
+}
+
+export interface Contract {
+  readonly isOpenSsh: boolean;
+  /** A world of its own for one test, removed after it. */
+  open(t: TestContext, options?: ConnectOptions): Promise<World>;
+}
+
+/** Declares the tests for both servers. */
+export function describeContract(name: string, declare: (contract: Contract) => void): void {
+  describe(`${name}, on the embedded server`, () => declare(embedded));
+  describeOpenSsh(name, declare);
+}
+
+/** Declares tests that only a real server can pass. */
+export function describeOpenSsh(name: string, declare: (contract: Contract) => void): void {
+  describe(`${name}, on OpenSSH`, { skip: needsOpenSsh }, () => declare(openSsh));
+}
+
+const embedded = makeContract(startEmbedded, false);
+const openSsh = makeContract(startOpenSsh, true);
+
+/** One server for all tests of a file, started with the first of them. */
+function makeContract(start: (root: string) => Promise<Server>, isOpenSsh: boolean): Contract {
+  let running: Promise<{ readonly root: string; readonly server: Server }> | undefined;
+  const begin = async () => {
+    const root = mkdtempSync(join(tmpdir(), 'tsftp-contract-'));
+    chmodSync(root, 0o755);
+    return { root, server: await start(root) };
+  };
+  after(async () => {
+    if (running === undefined) return;
+    const { root, server } = await running;
+    await server.stop();
+    rmSync(root, { recursive: true, force: true });
+  });
+  const open = async (t: TestContext, options: ConnectOptions = {}): Promise<World> => {
+    running ??= begin();
+    const { root, server } = await running;
+    const folder = mkdtempSync(join(root, 'home-'));
+    chmodSync(folder, 0o755);
+    plant(folder);
+    const local = mkdtempSync(join(tmpdir(), 'tsftp-client-'));
+    t.after(() => rmSync(local, { recursive: true, force: true }));
+    const home = server.pathOf(folder);
+    const { login } = server;
+    const sftp = await connect({ ...login, defaultPath: home, ...options });
+    t.after(() => sftp.close());
+    return { sftp, folder, home, local, login };
+  };
+  return { isOpenSsh, open };
+}
+
+/** Writes the tree into a folder, with the link of pysftp's examples. */
+export function plant(folder: string, files: Readonly<Record<string, string>> = TREE): void {
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), content);
+  }
+  if (files === TREE) symlinkSync('readme.txt', join(folder, 'readme.sym'));
+}
+
+async function startEmbedded(root: string): Promise<Server> {
+  const server = await startServer({ root });
+  return {
+    login: {
+      host: server.host,
+      port: server.port,
+      username: server.username,
+      password: server.password,
+      cnopts: { fingerprint: server.hostKey.fingerprint, hostkeys: null, agent: false },
+    },
+    pathOf: (folder) => folder.slice(root.length),
+    stop: () => server.close(),
+  };
+}
+
+async function startOpenSsh(): Promise<Server> {
+  const sshd: Sshd = await startSshd({ hostKeyTypes: ['ed25519'] });
+  return {
+    login: {
+      host: sshd.host,
+      port: sshd.port,
+      username: sshd.user,
+      privateKey: sshd.privateKeyPath,
+      cnopts: { knownhosts: sshd.knownHosts, agent: false },
+    },
+    pathOf: (folder) => folder,
+    stop: () => sshd.stop(),
+  };
+}
