@@ -15,7 +15,8 @@ const jobs = {
   get: (sftp) => sftp.get(remote, local),
   put: (sftp) => sftp.put(local, remote),
   getTree: async (sftp) => {
-    await sftp.cd(remote, () => sftp.getR('.', local));
+    await sftp.chdir(remote);
+    await sftp.getR('.', local);
   },
   putTree: (sftp) => sftp.putR(local, remote),
   getStream: (sftp) => pipeline(sftp.createReadStream(remote), createWriteStream(local)),

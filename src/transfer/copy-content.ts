@@ -135,7 +135,7 @@ export class ContentCopy {
     try {
       pieces = await chunk.content;
     } catch (error) {
-      this.#options.window.release(chunk.length, { grow: false });
+      this.#options.window.release(chunk.length, { counts: false });
       throw error;
     }
     const count = byteLength(pieces);
@@ -166,7 +166,7 @@ export class ContentCopy {
   /** What was asked for behind the end, or in vain. */
   async #discard(chunk: Chunk): Promise<void> {
     await chunk.content.catch(() => {});
-    this.#options.window.release(chunk.length, { grow: false });
+    this.#options.window.release(chunk.length, { counts: false });
   }
 }
 

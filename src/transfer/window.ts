@@ -1,26 +1,28 @@
 /**
  * The only concurrency algorithm: a budget of units (bytes in flight, open files), handed out in the order of
- * asking. It starts small and doubles with every full turn, as long as more brings more; how far it opens is
- * bounded.
+ * asking. How many these are, is the matter of its {@link Pace}; never more than a maximum.
  */
 import { onAbort } from '../abort.js';
+import { Pace } from './pace.js';
 
 export interface WindowOptions {
   /** The most units that may be out at once. */
   readonly max: number;
-  /** How many at first; the window then grows by what comes back. Default: `max`. */
+  /** How many at first. Default: `max`. */
   readonly initial?: number;
+  /** The clock, in milliseconds. */
+  readonly now?: () => number;
 }
 
 export class Window {
   readonly max: number;
-  #limit: number;
+  readonly #pace: Pace;
   #used = 0;
   readonly #queue: { readonly amount: number; readonly grant: () => void }[] = [];
 
-  constructor({ max, initial = max }: WindowOptions) {
+  constructor({ max, initial = max, ...clock }: WindowOptions) {
     this.max = max;
-    this.#limit = Math.min(initial, max);
+    this.#pace = new Pace({ max, initial, ...clock });
   }
 
   /** Units that are out. */
@@ -30,12 +32,16 @@ export class Window {
 
   /** Units that may be out at present. */
   get limit(): number {
-    return this.#limit;
+    return this.#pace.limit;
   }
 
   /** Takes `amount` units if they are free and nobody waits. */
   tryAcquire(amount: number): boolean {
-    if (this.#queue.length > 0 || !this.#fits(amount)) return false;
+    if (this.#queue.length > 0 || !this.#fits(amount)) {
+      this.#pace.noteFull();
+      return false;
+    }
+    if (this.#used === 0) this.#pace.start();
     this.#used += amount;
     return true;
   }
@@ -64,15 +70,15 @@ export class Window {
     });
   }
 
-  /** Gives units back; those that did their work (`grow`) open the window further. */
-  release(amount: number, { grow = true }: { readonly grow?: boolean } = {}): void {
+  /** Gives units back; those that were taken in vain tell nothing about the line (`counts: false`). */
+  release(amount: number, { counts = true }: { readonly counts?: boolean } = {}): void {
     this.#used -= amount;
-    if (grow) this.#limit = Math.min(this.max, this.#limit + amount);
+    if (counts) this.#pace.count(amount);
     this.#serve();
   }
 
   #fits(amount: number): boolean {
-    return this.#used === 0 || this.#used + amount <= this.#limit;
+    return this.#used === 0 || this.#used + amount <= this.limit;
   }
 
   #serve(): void {

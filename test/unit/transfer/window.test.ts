@@ -43,18 +43,24 @@ describe('Window', () => {
     assert.equal(window.tryAcquire(1), false);
   });
 
-  test('starts small, opens with what comes back, and never beyond its maximum', () => {
-    const window = new Window({ max: 10, initial: 2 });
+  test('starts small, and doubles after a full turn in which somebody had to wait', () => {
+    let time = 0;
+    const window = new Window({ max: 7, initial: 2, now: () => time });
     assert.equal(window.tryAcquire(3), true, 'alone anything goes');
-    assert.equal(window.limit, 2);
+    assert.equal(window.tryAcquire(1), false);
+    time += 10;
     window.release(3);
-    assert.equal(window.limit, 5);
-    window.tryAcquire(5);
-    window.release(5, { grow: false });
-    assert.equal(window.limit, 5);
-    window.tryAcquire(9);
-    window.release(9);
-    assert.equal(window.limit, 10);
+    assert.equal(window.limit, 4);
+    window.tryAcquire(4);
+    window.tryAcquire(1);
+    time += 1;
+    window.release(4, { counts: false });
+    assert.equal(window.limit, 4, 'what was taken in vain does not count');
+    window.tryAcquire(4);
+    window.tryAcquire(1);
+    time += 1;
+    window.release(4);
+    assert.equal(window.limit, 7);
   });
 
   test('an initial limit above the maximum is the maximum', () => {

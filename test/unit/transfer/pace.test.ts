@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Pace } from '../../../src/transfer/pace.js';
+
+/** A line that brings `unitsPerMs(limit)` units in a millisecond, and somebody who always wants more. */
+function runTurns(pace: Pace, clock: { time: number }, turns: number, unitsPerMs: (limit: number) => number) {
+  const limits: number[] = [];
+  for (let turn = 0; turn < turns; turn += 1) {
+    const { limit } = pace;
+    clock.time += limit / unitsPerMs(limit);
+    pace.noteFull();
+    pace.count(limit);
+    limits.push(pace.limit);
+  }
+  return limits;
+}
+
+function makePace(initial: number, max: number) {
+  const clock = { time: 0 };
+  return { clock, pace: new Pace({ initial, max, now: () => clock.time }) };
+}
+
+describe('Pace', () => {
+  test('doubles up to the maximum as long as more brings more, as on a long line', () => {
+    const { pace, clock } = makePace(1, 32);
+    const limits = runTurns(pace, clock, 7, (limit) => limit / 50);
+    assert.deepEqual(limits, [2, 4, 8, 16, 32, 32, 32]);
+  });
+
+  test('steps back to what was enough where more brings nothing, and rests there', () => {
+    const { pace, clock } = makePace(1, 1024);
+    const limits = runTurns(pace, clock, 12, (limit) => Math.min(limit, 8));
+    assert.deepEqual(limits, [2, 4, 8, 16, 8, 8, 8, 8, 8, 8, 8, 8]);
+  });
+
+  test('tries again after a while, and opens when the line has become longer', () => {
+    const { pace, clock } = makePace(1, 1024);
+    runTurns(pace, clock, 12, (limit) => Math.min(limit, 8));
+    runTurns(pace, clock, 40, (limit) => Math.min(limit, 64) / 10);
+    assert.ok(pace.limit >= 64, `the window opened to ${pace.limit} only`);
+  });
+
+  test('stays as it is where nobody has to wait', () => {
+    const { pace, clock } = makePace(4, 64);
+    for (let turn = 0; turn < 10; turn += 1) {
+      clock.time += 1;
+      pace.count(4);
+    }
+    assert.equal(pace.limit, 4);
+  });
+
+  test('a time of rest does not count as slowness', () => {
+    const { pace, clock } = makePace(4, 64);
+    clock.time += 1_000_000;
+    pace.start();
+    const limits = runTurns(pace, clock, 3, (limit) => limit);
+    assert.deepEqual(limits, [8, 16, 32]);
+  });
+});
