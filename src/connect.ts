@@ -8,6 +8,7 @@ import { SftpClient } from './session/sftp-client.js';
 import { loadCredentials } from './ssh/credentials.js';
 import type { SshConnection } from './ssh/ssh-connection.js';
 import { connectSsh2, SSH_DEFAULTS } from './ssh/ssh2.js';
+import { timerDelay } from './timer-delay.js';
 
 /**
  * Connects to an SFTP server. Resolves once the server's host key is verified, the user is logged in, the SFTP
@@ -43,7 +44,7 @@ export async function connect(target: string | HostOptions, options?: ConnectOpt
   const callOff = onAbort(resolved.signal, (reason) => abort.abort(reason));
   const timer = setTimeout(
     () => abort.abort(timeoutError(ssh, timeoutMs)),
-    Math.max(1, startMs + timeoutMs - performance.now()),
+    timerDelay(Math.max(1, startMs + timeoutMs - performance.now())),
   );
   try {
     resolved.signal?.throwIfAborted();

@@ -5,6 +5,7 @@
 import { onAbort } from '../abort.js';
 import { ConnectionLostError, ProtocolError } from '../errors.js';
 import { printable } from '../printable.js';
+import { timerDelay } from '../timer-delay.js';
 import { decodeHandshake, encodeHandshake } from '../wire/codec.js';
 import type { Frame } from '../wire/framing.js';
 import { SFTP_VERSION } from '../wire/packets.js';
@@ -41,7 +42,7 @@ export function performHandshake(
   const timer = setTimeout(() => {
     const message = `The server did not answer the start of SFTP within ${timeoutMs / 1000} s`;
     packets.end(new ConnectionLostError(message, { code: 'ETIMEDOUT' }));
-  }, timeoutMs);
+  }, timerDelay(timeoutMs));
   return promise.finally(() => {
     clearTimeout(timer);
     callOff();

@@ -6,9 +6,15 @@ import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import { onAbort } from '../abort.js';
 import { ConnectionLostError, ProtocolError, TimeoutError, UnsupportedError } from '../errors.js';
+import { timerDelay } from '../timer-delay.js';
 import type { ByteWriter } from '../wire/bytes.js';
 import { decodeReply, encodeRequest } from '../wire/codec.js';
-import { type ExtensionFields, encodeExtensionFields, extensions } from '../wire/extensions.js';
+import {
+  type ExtensionFields,
+  type ExtensionName,
+  encodeExtensionFields,
+  extensions,
+} from '../wire/extensions.js';
 import type { Frame } from '../wire/framing.js';
 import {
   type Reply,
@@ -26,7 +32,11 @@ import { describeRequest, type RequestContext, statusError } from './status-erro
 export interface SessionOptions {
   /** How long one call waits for its reply, in milliseconds; `null`: as long as the session lives. */
   readonly timeoutMs?: number | null | undefined;
-  /** The session ends when calls are pending and no byte has moved for so long, in milliseconds. */
+  /**
+   * The session ends when calls are pending and no byte has moved for so long, in milliseconds. Not while the
+   * server is at work that takes its time (`copy-data`, `fsync@openssh.com`); whether the other side is still
+   * there is then up to the keepalive of whatever carries the stream.
+   */
   readonly noProgressTimeoutMs?: number | undefined;
   /** How long the server may take to answer INIT, in milliseconds. */
   readonly handshakeTimeoutMs?: number | undefined;
@@ -69,6 +79,11 @@ interface Pending {
   /** False while the request waits for the stream; a reply is no reply then. */
   sent: boolean;
 }
+
+/** Copying or syncing gigabytes may take minutes, in which OpenSSH's server answers nothing else either. */
+const UNHURRIED: ReadonlySet<string> = new Set(
+  (['copyData', 'fsync'] as const satisfies readonly ExtensionName[]).map((name) => extensions[name].name),
+);
 
 const NO_PROGRESS_TIMEOUT_MS = 60_000;
 const HANDSHAKE_TIMEOUT_MS = 20_000;
@@ -244,7 +259,9 @@ export class Session {
   #arm(context: RequestContext, signal: AbortSignal | undefined, abandon: (reason: unknown) => void) {
     const timeoutMs = this.timeoutMs;
     const timer =
-      timeoutMs === null ? undefined : setTimeout(() => abandon(timeoutError(context, timeoutMs)), timeoutMs);
+      timeoutMs === null
+        ? undefined
+        : setTimeout(() => abandon(timeoutError(context, timeoutMs)), timerDelay(timeoutMs));
     const callOff = onAbort(signal, abandon);
     return () => {
       clearTimeout(timer);
@@ -279,10 +296,19 @@ export class Session {
     this.#watchdog = setTimeout(() => {
       this.#watchdog = undefined;
       if (this.#inFlight.size === 0) return;
+      if (this.#isServerAtWork) {
+        this.#watch();
+        return;
+      }
       const seconds = this.#noProgressTimeoutMs / 1000;
       const message = `The server has not answered for ${seconds} s, and the connection was given up`;
       this.destroy(new ConnectionLostError(message, { code: 'ETIMEDOUT' }));
-    }, this.#noProgressTimeoutMs).unref();
+    }, timerDelay(this.#noProgressTimeoutMs)).unref();
+  }
+
+  get #isServerAtWork(): boolean {
+    for (const { context } of this.#inFlight.values()) if (UNHURRIED.has(context.operation)) return true;
+    return false;
   }
 
   #end(reason: Error): void {

@@ -49,6 +49,8 @@ export const OPEN_FLAGS = SSH_FXF;
 export class SftpClient {
   readonly #session: Session;
   #limits: Limits = DEFAULT_LIMITS;
+  /** Where a READ has been answered with nothing. */
+  readonly #emptyReplies = new WeakMap<RemoteHandle, Set<number>>();
 
   constructor(session: Session) {
     this.#session = session;
@@ -106,7 +108,8 @@ export class SftpClient {
     return this.#session.request(
       'read',
       { handle: handle.bytes, offset, length },
-      (answer: Answer<'data'>) => (answer.eof ? null : checkedContent(answer.data, length)),
+      (answer: Answer<'data'>) =>
+        answer.eof ? null : this.#checkedContent(answer.data, { handle, offset, length }),
       { ...options, path: handle.path },
     );
   }
@@ -300,6 +303,23 @@ export class SftpClient {
     return this.#data('usersGroupsById', { uids, gids }, undefined, options);
   }
 
+  /** Fewer bytes than asked for are legal, and none may be a whim; but twice the same is a loop without end. */
+  #checkedContent(
+    data: readonly Buffer[],
+    { handle, offset, length: asked }: AskedContent,
+  ): readonly Buffer[] {
+    const length = data.reduce((sum, piece) => sum + piece.length, 0);
+    if (length > asked)
+      throw new ProtocolError(`The server sent ${length} bytes where ${asked} were asked for`);
+    if (length > 0 || asked === 0) return data;
+    const emptyAt = this.#emptyReplies.get(handle) ?? new Set();
+    if (emptyAt.has(offset)) {
+      throw new ProtocolError(`The server sent no content at offset ${offset}, twice, and no end of file`);
+    }
+    this.#emptyReplies.set(handle, emptyAt.add(offset));
+    return data;
+  }
+
   #command<N extends RequestAnsweredBy<'status'>>(
     name: N,
     fields: RequestFields<N>,
@@ -360,17 +380,16 @@ export class SftpClient {
   }
 }
 
+interface AskedContent {
+  readonly handle: RemoteHandle;
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** An end of file is no answer to those who do not read; the session has made it a failure already. */
 function present<A extends { readonly eof: boolean }>(answer: A): Extract<A, { readonly eof: false }> {
   if (answer.eof) throw new ProtocolError('The server answered with an end of file');
   return answer as Extract<A, { readonly eof: false }>;
-}
-
-function checkedContent(data: readonly Buffer[], asked: number): readonly Buffer[] {
-  const length = data.reduce((sum, piece) => sum + piece.length, 0);
-  if (length > asked)
-    throw new ProtocolError(`The server sent ${length} bytes where ${asked} were asked for`);
-  return data;
 }
 
 /** REALPATH and READLINK are answered with exactly one name, which is a path. */

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import ssh2, { type AuthHandlerMiddleware, type ConnectConfig, type NegotiatedAlgorithms } from 'ssh2';
 import { AuthenticationError, ConnectionError, ConnectionLostError, SshError } from '../errors.js';
 import { printable } from '../printable.js';
+import { timerDelay } from '../timer-delay.js';
 import { type AlgorithmOptions, makeOffer, needsStrictKex, type Offer } from './algorithms.js';
 import { Authentication, type PromptHandler } from './authentication.js';
 import type { Credentials } from './credentials.js';
@@ -93,7 +94,7 @@ class Attempt {
     });
     this.#offer = makeOffer(algorithms, hostKeys instanceof HostKeys ? hostKeys.keyTypes(host, port) : []);
     const timeoutMs = options.connectTimeout ?? SSH_DEFAULTS.connectTimeout;
-    this.#timer = setTimeout(() => this.#fail(this.#timeoutError(timeoutMs)), timeoutMs);
+    this.#timer = setTimeout(() => this.#fail(this.#timeoutError(timeoutMs)), timerDelay(timeoutMs));
   }
 
   start(): void {
@@ -153,7 +154,7 @@ class Attempt {
       sock: socket,
       username,
       readyTimeout: 0,
-      keepaliveInterval: keepaliveInterval ?? SSH_DEFAULTS.keepaliveInterval,
+      keepaliveInterval: timerDelay(keepaliveInterval ?? SSH_DEFAULTS.keepaliveInterval),
       keepaliveCountMax: keepaliveCountMax ?? SSH_DEFAULTS.keepaliveCountMax,
       algorithms: toSsh2(this.#offer),
       hostVerifier: (key: Buffer) => this.#verify(key),

@@ -120,7 +120,7 @@ export class ContentCopy {
     // At the size that it tells a source is only asked whether it has grown where no answer has come so far.
     while (count < length && (count === 0 || offset + count !== this.#size)) {
       const more = await this.#source.read(offset + count, length - count, { signal: this.#tasks.signal });
-      if (more === null || more.length === 0) break;
+      if (more === null) break;
       pieces.push(...more);
       count += byteLength(more);
     }

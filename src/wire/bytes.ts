@@ -75,16 +75,19 @@ export class ByteWriter {
   }
 
   uint8(value: number): void {
+    checkInteger(value, 0xff);
     const at = this.#reserve(1);
     this.#block.writeUInt8(value, at);
   }
 
   uint32(value: number): void {
+    checkInteger(value, 0xffff_ffff);
     const at = this.#reserve(4);
     this.#block.writeUInt32BE(value, at);
   }
 
   uint64(value: number): void {
+    checkInteger(value, Number.MAX_SAFE_INTEGER);
     const at = this.#reserve(8);
     this.#block.writeUInt32BE(Math.floor(value / 2 ** 32), at);
     this.#block.writeUInt32BE(value % 2 ** 32, at + 4);
@@ -168,4 +171,10 @@ export class ByteWriter {
     if (this.#end > this.#sealed) this.#chunks.push(this.#block.subarray(this.#sealed, this.#end));
     this.#sealed = this.#end;
   }
+}
+
+/** Node writes NaN as 0 and cuts fractions off: a mistake of the caller would truncate a file to nothing. */
+function checkInteger(value: number, max: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return;
+  throw new RangeError(`The number ${value} cannot be sent: a whole number from 0 to ${max} is needed`);
 }

@@ -172,6 +172,21 @@ describe('replies that say too much or too little', () => {
     );
   });
 
+  test('P11: DATA of length 0, twice for the same offset', () =>
+    breaksTheProtocol(
+      async (client) => {
+        assert.equal(String(Buffer.concat((await client.read(handle, 0, 10)) ?? [])), 'ab');
+        assert.equal(String(Buffer.concat((await client.read(handle, 2, 8)) ?? [])), '');
+        return client.read(handle, 2, 8);
+      },
+      async (peer) => {
+        (await peer.expect('read')).data('ab');
+        (await peer.expect('read')).data('');
+        (await peer.expect('read')).data('');
+      },
+      /^The server sent no content at offset 2, twice, and no end of file$/,
+    ));
+
   test('P17: a count of 2^32 - 1 extended attributes', () =>
     breaksTheProtocol(
       stat,

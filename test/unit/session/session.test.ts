@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
 import { ConnectionLostError, ProtocolError, TimeoutError } from '../../../src/errors.js';
-import { OPEN_FLAGS } from '../../../src/session/sftp-client.js';
+import { OPEN_FLAGS, type SftpClient } from '../../../src/session/sftp-client.js';
+import { extensions } from '../../../src/wire/extensions.js';
 import { converseInSession, gate } from './conversation.js';
 
 /** The way in which a promise has settled. */
@@ -308,6 +309,47 @@ describe('a session without progress', () => {
       },
       { noProgressTimeoutMs: 30 },
     );
+  });
+
+  for (const operation of ['copyData', 'fsync'] as const) {
+    test(`is not one in which the server is at work on ${operation}, and is one after that`, async () => {
+      const handle = { bytes: Buffer.from('h'), path: '/f' };
+      const calls = {
+        copyData: (client: SftpClient) =>
+          client.copyData({ handle, offset: 0, length: 0 }, { handle, offset: 9 }),
+        fsync: (client: SftpClient) => client.fsync(handle),
+      };
+      await converseInSession(
+        async (peer) => {
+          const long = await peer.expectExtension(operation);
+          const other = await peer.expect('stat');
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          other.attributes({ size: 1 });
+          long.ok();
+          await peer.expect('stat');
+          await peer.closed;
+        },
+        async ({ client }) => {
+          await Promise.all([calls[operation](client), client.stat('/')]);
+          assert.equal(((await outcome(client.stat('/'))) as ConnectionLostError).code, 'ETIMEDOUT');
+        },
+        { noProgressTimeoutMs: 30, extensions: { [extensions[operation].name]: '1' } },
+      );
+    });
+  }
+
+  test('may be waited for as long as it takes: no timer fires at once', async () => {
+    for (const timeoutMs of [Number.POSITIVE_INFINITY, 2 ** 31, 1e300]) {
+      await converseInSession(
+        async (peer) => {
+          const stat = await peer.expect('stat');
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          stat.attributes({ size: 1 });
+        },
+        ({ client }) => client.stat('/'),
+        { timeoutMs, noProgressTimeoutMs: timeoutMs, handshakeTimeoutMs: timeoutMs },
+      );
+    }
   });
 
   test('is not one that has nothing to do, before and after a call', async () => {

@@ -243,6 +243,10 @@ describe('numbers that do not fit into their field', () => {
   const handle = { bytes: Buffer.from('h'), path: '/f' };
   const calls: readonly (readonly [what: string, call: (client: SftpClient) => Promise<unknown>])[] = [
     ['a negative offset', (client) => client.read(handle, -1, 10)],
+    ['an offset that is no number', (client) => client.write(handle, Number.NaN, [Buffer.from('x')])],
+    ['a size that is no number', (client) => client.setstat('/f', { size: Number.NaN })],
+    ['a mode that is no number', (client) => client.setstat('/f', { mode: Number.NaN })],
+    ['an offset with a fraction', (client) => client.read(handle, 0.5, 10)],
     ['a length of 2^32', (client) => client.read(handle, 0, 2 ** 32)],
     ['an offset of 2^64', (client) => client.write(handle, 2 ** 64, [Buffer.from('x')])],
     ['a negative mode', (client) => client.setstat('/f', { mode: -1 })],
