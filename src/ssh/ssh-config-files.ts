@@ -1,0 +1,114 @@
+/** Finds and reads the files of an ssh configuration, and those that `Include` names. */
+import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { homedir, userInfo } from 'node:os';
+import { isAbsolute, join, parse, sep } from 'node:path';
+import { SshError } from '../errors.js';
+import { expandHome } from './home-path.js';
+
+/** No configuration comes near it. */
+const MAXIMUM_BYTES = 4 * 1024 * 1024;
+
+/** A file to read settings from. */
+export interface ConfigFile {
+  readonly path: string;
+  /** Where what `Include` names is looked for. */
+  readonly folder: string;
+  /** Is it no error that there is none? */
+  readonly optional: boolean;
+  /** Must nobody but its owner be able to write to it? */
+  readonly guarded: boolean;
+}
+
+/** `true`: the user's own and the system's, in the order in which ssh reads them; else the files named. */
+export function configFiles(config: true | string | readonly string[]): readonly ConfigFile[] {
+  const userFolder = join(homedir(), '.ssh');
+  if (config !== true) {
+    return [config]
+      .flat()
+      .map((path) => ({ path: expandHome(path), folder: userFolder, optional: false, guarded: false }));
+  }
+  const systemFolder =
+    process.platform === 'win32' ? join(process.env.ProgramData ?? 'C:\\ProgramData', 'ssh') : '/etc/ssh';
+  return [
+    { path: join(userFolder, 'config'), folder: userFolder, optional: true, guarded: true },
+    { path: join(systemFolder, 'ssh_config'), folder: systemFolder, optional: true, guarded: false },
+  ];
+}
+
+/** Gives `undefined` for an optional file that does not exist. Throws `SshError` (`CONFIG_UNUSABLE`). */
+export function readConfigFile(file: ConfigFile): string | undefined {
+  const fail = (why: string, cause?: unknown): SshError =>
+    new SshError('CONFIG_UNUSABLE', `cannot use the ssh configuration ${file.path}: ${why}`, { cause });
+  try {
+    const facts = statSync(file.path);
+    if (!facts.isFile() || facts.size > MAXIMUM_BYTES) {
+      throw fail(facts.isFile() ? 'it is too large to be one' : 'it is no file');
+    }
+    if (file.guarded && isOpenToOthers(facts)) {
+      throw fail(`others can write to it, and so decide where you connect to: chmod 600 ${file.path}`);
+    }
+    return readFileSync(file.path, 'utf8');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'error';
+    if (cause instanceof SshError) {
+      throw cause;
+    }
+    if (file.optional && code === 'ENOENT') {
+      return undefined;
+    }
+    throw fail(code, cause);
+  }
+}
+
+/** As ssh sees it: it must be the user's or root's, and neither the group nor others may write. */
+function isOpenToOthers({ uid, mode }: { uid: number; mode: number }): boolean {
+  return process.platform !== 'win32' && ((uid !== 0 && uid !== userInfo().uid) || (mode & 0o022) !== 0);
+}
+
+/** The files that an `Include` pattern means, sorted; none is no error. */
+export function findIncluded(pattern: string, from: ConfigFile): readonly ConfigFile[] {
+  const path = expandHome(pattern);
+  const full = isAbsolute(path) ? path : join(from.folder, path);
+  const { root } = parse(full);
+  const segments = full
+    .slice(root.length)
+    .split(process.platform === 'win32' ? /[\\/]/ : '/')
+    .filter((segment) => segment !== '');
+  let found: readonly string[] = [root];
+  for (const segment of segments) {
+    found = found.flatMap((folder) => matchesIn(folder, segment));
+  }
+  return found.map((match) => ({ ...from, path: match, optional: true }));
+}
+
+function matchesIn(folder: string, segment: string): readonly string[] {
+  const prefix = folder.endsWith(sep) || folder.endsWith('/') ? folder : `${folder}${sep}`;
+  if (!/[*?[]/.test(segment)) {
+    return exists(prefix + segment) ? [prefix + segment] : [];
+  }
+  const wanted = segmentPattern(segment);
+  try {
+    return readdirSync(folder)
+      .filter((name) => wanted.test(name) && (segment.startsWith('.') || !name.startsWith('.')))
+      .sort()
+      .map((name) => prefix + name);
+  } catch {
+    return [];
+  }
+}
+
+function exists(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** `*`, `?` and `[a-z]` or `[!a-z]`, as in glob(7). */
+function segmentPattern(segment: string): RegExp {
+  const source = segment.replace(/\*+/g, '*').replace(/\[[!^]?\]?[^\]]*\]|[\s\S]/g, (piece) => {
+    if (piece.length > 1) {
+      const [, not, characters = ''] = /^\[([!^]?)(.*)\]$/s.exec(piece) ?? [];
+      return `[${not ? '^' : ''}${characters.replace(/[\\\]^[]/g, '\\$&')}]`;
+    }
+    return piece === '*' ? '.*' : piece === '?' ? '.' : piece.replace(/[.+^${}()|[\]\\]/, '\\$&');
+  });
+  return new RegExp(`^${source}$`, 's');
+}
