@@ -3,7 +3,8 @@ import { onAbort } from './abort.js';
 import { Connection } from './connection.js';
 import { ConnectionError, ConnectionLostError } from './errors.js';
 import { type ConnectOptions, type HostOptions, type ResolvedOptions, resolveOptions } from './options.js';
-import { Session } from './session/session.js';
+import { Lanes } from './session/lanes.js';
+import { Session, type SessionOptions } from './session/session.js';
 import { SftpClient } from './session/sftp-client.js';
 import { loadCredentials } from './ssh/credentials.js';
 import type { SshConnection } from './ssh/ssh-connection.js';
@@ -66,8 +67,11 @@ async function openConnection(
   defaultPath: string | undefined,
   signal: AbortSignal,
 ): Promise<Connection> {
-  const session = await Session.open(await ssh.openSubsystem('sftp', { signal }), { signal });
-  const connection = new Connection(ssh, session, new SftpClient(session));
+  const openSession = async (options: SessionOptions) =>
+    Session.open(await ssh.openSubsystem('sftp', options), options);
+  const session = await openSession({ signal });
+  const lanes = new Lanes(async () => new SftpClient(await openSession({})));
+  const connection = new Connection(ssh, session, new SftpClient(session), lanes);
   if (defaultPath !== undefined) await connection.chdir(defaultPath, { signal });
   return connection;
 }

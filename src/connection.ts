@@ -30,6 +30,7 @@ import { WorkingDirectory } from './connection/working-directory.js';
 import { ConnectionLostError } from './errors.js';
 import { parseMode } from './modes.js';
 import { decodePath, encodePath, type RemotePath } from './remote-path.js';
+import type { Lanes } from './session/lanes.js';
 import type { Session } from './session/session.js';
 import type { OperationOptions, SftpClient } from './session/sftp-client.js';
 import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
@@ -71,11 +72,11 @@ export class Connection implements AsyncDisposable {
   readonly sftpClient: SftpClient;
 
   /** @internal */
-  constructor(ssh: SshConnection, session: Session, client: SftpClient) {
+  constructor(ssh: SshConnection, session: Session, client: SftpClient, lanes: Lanes) {
     this.#ssh = ssh;
     this.#session = session;
     this.#directory = new WorkingDirectory(client);
-    this.#transfers = new Transfers(client);
+    this.#transfers = new Transfers(client, lanes);
     this.sftpClient = client;
   }
 

@@ -2,6 +2,7 @@
 import { Buffer } from 'node:buffer';
 import { mkdir, opendir } from 'node:fs/promises';
 import { baseName, quote } from '../remote-path.js';
+import type { Lanes } from '../session/lanes.js';
 import type { SftpClient } from '../session/sftp-client.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { copyTree, type FileProgress, type TreeReport } from '../transfer/copy-tree.js';
@@ -55,8 +56,8 @@ export interface PutTreeOptions extends TreeOptions {
   readonly confirm?: boolean | undefined;
 }
 
-/** In flight over one connection, both ways together; more does not make OpenSSH faster. */
-const MAX_BYTES_IN_FLIGHT = 8 * 1024 * 1024;
+/** In flight over one connection, both ways together, where the line is long enough to hold it. */
+const MAX_BYTES_IN_FLIGHT = 16 * 1024 * 1024;
 /** The first request goes alone: some servers bear no more, and a line shows its pace soon enough. */
 const FIRST_BYTES_IN_FLIGHT = 256 * 1024;
 
@@ -66,9 +67,9 @@ export class Transfers {
   readonly #remote: RemoteFileSystem;
   readonly #window = new Window({ max: MAX_BYTES_IN_FLIGHT, initial: FIRST_BYTES_IN_FLIGHT });
 
-  constructor(client: SftpClient) {
+  constructor(client: SftpClient, lanes: Lanes) {
     this.#client = client;
-    this.#remote = new RemoteFileSystem(client);
+    this.#remote = new RemoteFileSystem(client, lanes);
   }
 
   async get(remotePath: Buffer, localPath: string | undefined, options: GetOptions): Promise<void> {

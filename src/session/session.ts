@@ -95,6 +95,7 @@ export class Session {
   readonly #idCount: number;
   #nextId: number;
   #watchdog: NodeJS.Timeout | undefined;
+  #roundTripMs = Number.POSITIVE_INFINITY;
   #resolveClosed: (reason: Error) => void = () => {};
 
   /** The extensions that the server announced, by name. */
@@ -146,6 +147,11 @@ export class Session {
   /** Why the session is over, or `undefined` while it lives. */
   get endReason(): Error | undefined {
     return this.#packets.endReason;
+  }
+
+  /** The shortest time in which the server has answered, in milliseconds; `Infinity` before the first answer. */
+  get roundTripMs(): number {
+    return this.#roundTripMs;
   }
 
   /** Calls that wait for a reply, those whose caller has gone included. */
@@ -201,12 +207,14 @@ export class Session {
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise<T>((resolve, reject) => {
       const context = { operation, path, newPath };
+      const askedAt = performance.now();
       const pending: Pending & { readonly name: N } = {
         name,
         context,
         abandoned: false,
         sent: false,
         accept: (received) => {
+          this.#roundTripMs = Math.min(this.#roundTripMs, performance.now() - askedAt);
           const value = accept(answerOf(reply, received, operation));
           disarm();
           resolve(value);

@@ -70,6 +70,11 @@ export class SftpClient {
     return this.#limits;
   }
 
+  /** The shortest time in which the server has answered so far, in milliseconds: about the round trip of the line. */
+  get roundTripMs(): number {
+    return this.#session.roundTripMs;
+  }
+
   /** The names of the extensions that the server announced. */
   get extensions(): readonly string[] {
     return [...this.#session.extensions.keys()];

@@ -88,6 +88,7 @@ async function copyTo<Confirmation extends Sized>(
     signal,
     exclusive,
     refuseLink: options.refuseLink,
+    size: file.info.size,
   });
   const { atime, mtime } = file.info;
   const attributes = preserveMtime ? { ...changes, atime, mtime } : changes;

@@ -38,6 +38,8 @@ export interface OpenTargetOptions extends Cancellable {
   readonly exclusive?: boolean | undefined;
   /** Refuses a link, where the file system can; a server has no such request. */
   readonly refuseLink?: boolean | undefined;
+  /** How long the file will be, where that is known; only the speed depends on it. */
+  readonly size?: number | undefined;
 }
 
 /** A file that is open for reading. */

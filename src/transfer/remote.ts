@@ -4,13 +4,13 @@ import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
 import { baseName, decodePath, directoryName, joinPath, quote } from '../remote-path.js';
 import { readDirectory } from '../session/directory-reader.js';
+import type { Lanes } from '../session/lanes.js';
 import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
 import type { FileAttributes } from '../wire/attributes.js';
 import { describeStatus, SSH_FX } from '../wire/status.js';
 import type {
   Cancellable,
   DirectoryEntry,
-  FileChanges,
   FileInfo,
   FileSystem,
   OpenTargetOptions,
@@ -19,6 +19,7 @@ import type {
 } from './file-system.js';
 import { hasCode, isMissing } from './file-system.js';
 import { objectionTo } from './local.js';
+import { RemoteTarget } from './remote-target.js';
 
 /** Without word from the server: what the most modest ones bear. */
 const MAX_OPEN_FILES = 64;
@@ -28,9 +29,12 @@ const MAX_FILES = 256;
 
 export class RemoteFileSystem implements FileSystem {
   readonly #client: SftpClient;
+  readonly #lanes: Lanes | undefined;
 
-  constructor(client: SftpClient) {
+  /** @param lanes where more sessions come from, for large files over long lines */
+  constructor(client: SftpClient, lanes?: Lanes) {
     this.#client = client;
+    this.#lanes = lanes;
   }
 
   get chunkLength(): { readonly read: number; readonly write: number } {
@@ -86,11 +90,15 @@ export class RemoteFileSystem implements FileSystem {
     return new RemoteSource(this.#client, await this.#client.open(path, OPEN_FLAGS.READ, { signal }), info);
   }
 
-  async openTarget(path: Buffer, { signal, exclusive = false }: OpenTargetOptions): Promise<TargetFile> {
+  async openTarget(
+    path: Buffer,
+    { signal, exclusive = false, size }: OpenTargetOptions,
+  ): Promise<TargetFile> {
     const { WRITE, CREAT, TRUNC, EXCL } = OPEN_FLAGS;
     const flags = WRITE | CREAT | (exclusive ? EXCL : TRUNC);
     try {
-      return new RemoteTarget(this.#client, await this.#client.open(path, flags, { signal }));
+      const handle = await this.#client.open(path, flags, { signal });
+      return new RemoteTarget({ client: this.#client, handle, path, size, lanes: this.#lanes });
     } catch (error) {
       if (!hasCode(error, 'FAILURE', 'EISDIR')) throw error;
       const { type } = await this.#infoOrUnknown(path, signal);
@@ -211,34 +219,5 @@ class RemoteSource implements SourceFile {
   /** All has been read by now, and a server that fails to close has done no harm. */
   async close({ signal }: Cancellable): Promise<void> {
     await untilAborted(this.#client.close(this.#handle), signal).catch(() => {});
-  }
-}
-
-class RemoteTarget implements TargetFile {
-  readonly isOrdered = true;
-  readonly #client: SftpClient;
-  readonly #handle: RemoteHandle;
-
-  constructor(client: SftpClient, handle: RemoteHandle) {
-    this.#client = client;
-    this.#handle = handle;
-  }
-
-  write(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void> {
-    return this.#client.write(this.#handle, offset, pieces, options);
-  }
-
-  /** At best effort: there are servers that refuse this, and the content is what counts. */
-  async setAttributes({ mode, atime, mtime }: FileChanges, options: Cancellable): Promise<void> {
-    if (mode === undefined && mtime === undefined) return;
-    const seconds = (time: number | undefined) => (time === undefined ? undefined : Math.floor(time));
-    const times = mtime === undefined ? {} : { atime: seconds(atime ?? mtime), mtime: seconds(mtime) };
-    await this.#client.fsetstat(this.#handle, { mode, ...times }, options).catch((error) => {
-      if (!(error instanceof SftpStatusError)) throw error;
-    });
-  }
-
-  close({ signal }: Cancellable): Promise<void> {
-    return untilAborted(this.#client.close(this.#handle), signal);
   }
 }

@@ -1,0 +1,106 @@
+/**
+ * A file that is being written on a server. A large one over a long line is written through several sessions at
+ * once, each with a handle of its own, as one channel carries no more than its window in a round trip.
+ */
+import type { Buffer } from 'node:buffer';
+import { untilAborted } from '../abort.js';
+import { SftpStatusError } from '../errors.js';
+import type { Lanes } from '../session/lanes.js';
+import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
+import type { Cancellable, FileChanges, TargetFile } from './file-system.js';
+
+/** The window of a channel in OpenSSH, and in most servers that have one of that size or less. */
+const CHANNEL_WINDOW = 2 * 1024 * 1024;
+/** Below this a channel is fast enough, and opening more takes longer than it saves. */
+const LONG_ROUND_TRIP_MS = 10;
+/** What is left of a file must be worth another lane. */
+const BYTES_PER_LANE = 8 * 1024 * 1024;
+
+/** A session that has the file open, and the bytes that are on the way through it. */
+interface Lane {
+  readonly client: SftpClient;
+  readonly handle: RemoteHandle;
+  bytes: number;
+}
+
+export interface RemoteTargetOptions {
+  readonly client: SftpClient;
+  readonly handle: RemoteHandle;
+  readonly path: Buffer;
+  /** How long the file will be, where that is known. */
+  readonly size: number | undefined;
+  readonly lanes: Lanes | undefined;
+}
+
+export class RemoteTarget implements TargetFile {
+  readonly #options: RemoteTargetOptions;
+  readonly #first: Lane;
+  readonly #lanes: Lane[];
+  /** Lanes that are being opened, once there was a need. */
+  #widening: Promise<unknown> | undefined;
+  #isClosed = false;
+
+  constructor(options: RemoteTargetOptions) {
+    this.#options = options;
+    this.#first = { client: options.client, handle: options.handle, bytes: 0 };
+    this.#lanes = [this.#first];
+  }
+
+  get isOrdered(): boolean {
+    return this.#widening === undefined;
+  }
+
+  async write(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void> {
+    const lane = this.#leastBusy();
+    if (lane.bytes >= CHANNEL_WINDOW) this.#widen(offset);
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    lane.bytes += length;
+    try {
+      await lane.client.write(lane.handle, offset, pieces, options);
+    } finally {
+      lane.bytes -= length;
+    }
+  }
+
+  /** At best effort: there are servers that refuse this, and the content is what counts. */
+  async setAttributes({ mode, atime, mtime }: FileChanges, options: Cancellable): Promise<void> {
+    if (mode === undefined && mtime === undefined) return;
+    const seconds = (time: number | undefined) => (time === undefined ? undefined : Math.floor(time));
+    const times = mtime === undefined ? {} : { atime: seconds(atime ?? mtime), mtime: seconds(mtime) };
+    const { client, handle } = this.#first;
+    await client.fsetstat(handle, { mode, ...times }, options).catch((error) => {
+      if (!(error instanceof SftpStatusError)) throw error;
+    });
+  }
+
+  async close({ signal }: Cancellable): Promise<void> {
+    this.#isClosed = true;
+    await untilAborted(
+      Promise.all([this.#widening, ...this.#lanes.map(({ client, handle }) => client.close(handle))]),
+      signal,
+    );
+  }
+
+  #leastBusy(): Lane {
+    return this.#lanes.reduce((least, lane) => (lane.bytes < least.bytes ? lane : least));
+  }
+
+  /** Called when every lane is full: as many more as the rest of the file is worth. */
+  #widen(offset: number): void {
+    const { lanes, size = 0, client } = this.#options;
+    if (this.#widening !== undefined || lanes === undefined) return;
+    if (client.roundTripMs < LONG_ROUND_TRIP_MS) return;
+    const count = Math.floor((size - offset) / BYTES_PER_LANE);
+    if (count > 0) this.#widening = Promise.all(lanes.take(count).map((opening) => this.#join(opening)));
+  }
+
+  /** Opens the file once more; where that fails, the other lanes carry its share. */
+  async #join(opening: Promise<SftpClient | undefined>): Promise<void> {
+    const client = await opening;
+    if (client === undefined || this.#isClosed) return;
+    const handle = await client.open(this.#options.path, OPEN_FLAGS.WRITE).catch(() => undefined);
+    if (handle === undefined) return;
+    if (this.#isClosed) await client.close(handle).catch(() => {});
+    else this.#lanes.push({ client, handle, bytes: 0 });
+  }
+}
