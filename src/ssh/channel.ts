@@ -236,7 +236,8 @@ export class Channel extends Duplex {
   }
 
   #announce(): void {
-    const bytes = RECEIVE_WINDOW - this.#window;
+    // What lies here unread counts as well: together it is never more than the window.
+    const bytes = RECEIVE_WINDOW - this.#window - this.readableLength - this.stderr.readableLength;
     if (bytes < WINDOW_STEP || this.#readerFull || this.#stderrFull || this.errored !== null) {
       return;
     }
