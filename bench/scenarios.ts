@@ -32,7 +32,7 @@ export interface Data {
 const MIB = 1024 * 1024;
 
 /** A file of noise: nothing on the way can make it smaller. */
-export function file(bytes: number): Data {
+function file(bytes: number): Data {
   return {
     make: (path) => {
       mkdirSync(dirname(path), { recursive: true });
@@ -55,7 +55,7 @@ function noise(seed: number, length: number): Buffer {
 }
 
 /** Small files in directories of twenty, 200 to 8,000 bytes each. */
-export function smallFiles(count: number): Data {
+function smallFiles(count: number): Data {
   return {
     make: (path) => {
       for (let index = 0; index < count; index += 1) {

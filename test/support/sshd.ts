@@ -20,8 +20,6 @@ export const needsOpenSsh: string | false =
     ? false
     : 'needs OpenSSH (openssh-server and openssh-client) and root';
 
-export const haveOpenSsh = needsOpenSsh === false;
-
 export type KeyType = 'ed25519' | 'rsa' | 'ecdsa';
 
 export interface SshdOptions {
@@ -127,8 +125,8 @@ let users = 0;
 export function addUser(password = 'correct horse'): TemporaryUser {
   users++;
   const name = `tsftp${process.pid % 100000}x${users}`;
-  const hash = execFileSync('openssl', ['passwd', '-6', '-stdin'], { input: password }).toString().trim();
-  execFileSync('useradd', ['-m', '-s', '/bin/sh', '-p', hash, name]);
+  execFileSync('useradd', ['-m', '-s', '/bin/sh', name]);
+  execFileSync('chpasswd', { input: `${name}:${password}\n` });
   const remove = (): void => void execFileSync('userdel', ['-f', '-r', name], { stdio: 'ignore' });
   return { name, password, [Symbol.dispose]: remove };
 }

@@ -19,11 +19,6 @@ export interface Operation {
   readonly readsToTheEnd?: true;
 }
 
-/** Every extension of the table, as a server announces them. */
-export const allExtensions: Readonly<Record<string, string>> = Object.fromEntries(
-  Object.values(extensions).map(({ name }) => [name, '1']),
-);
-
 const handle = { bytes: Buffer.from('h1'), path: '/f' };
 const other = { bytes: Buffer.from('h2'), path: '/g' };
 const attributes = { size: 7, uid: 1, gid: 2, mode: 0o100644, atime: 3, mtime: 4 };
