@@ -65,6 +65,10 @@ const RULES: Readonly<
     allowed: ['./printable.js'],
     refused: ['./wire/codec.js', './connection.js', './index.js'],
   },
+  'src/any.ts': {
+    allowed: ['./errors.js', './remote-path.js', 'node:path'],
+    refused: ['./wire/codec.js', './transfer/local.js', './options.js'],
+  },
   'src/connect.ts': {
     allowed: ['./connection.js', './session/session.js', './ssh/ssh2.js'],
     refused: ['./testing/index.js', './cli/demo.js'],

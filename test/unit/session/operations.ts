@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer';
 import { OPEN_FLAGS, type OperationOptions, type SftpClient } from '../../../src/session/sftp-client.js';
 import { FileAttributes } from '../../../src/wire/attributes.js';
-import { encodeExtensionData, extensions } from '../../../src/wire/extensions.js';
+import { encodeExtensionData } from '../../../src/wire/extensions.js';
 import type { ReplyName } from '../../../src/wire/packets.js';
 import type { ScriptedPeer } from '../../support/scripted-peer.js';
 import type { AnyRequest } from './conversation.js';
