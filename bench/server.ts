@@ -1,7 +1,6 @@
 /** The server of all scenarios: OpenSSH's sshd on loopback, behind a long line where wanted. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { type Sshd, startSshd } from '../test/support/sshd.js';
+import { startDelayProxy } from '../test/support/delay-proxy.js';
+import { startSshd } from '../test/support/sshd.js';
 
 export interface BenchServer extends AsyncDisposable {
   readonly port: number;
@@ -16,7 +15,7 @@ const CONFIG = ['Ciphers aes128-gcm@openssh.com', 'MaxStartups 100'];
 
 export async function startBenchServer(roundTripMs: number): Promise<BenchServer> {
   const sshd = await startSshd({ config: CONFIG });
-  const proxy = roundTripMs > 0 ? await startProxy(sshd, roundTripMs) : undefined;
+  const proxy = roundTripMs > 0 ? await startDelayProxy(sshd.port, roundTripMs) : undefined;
   const port = proxy?.port ?? sshd.port;
   const { user, privateKeyPath } = sshd;
   return {
@@ -35,19 +34,8 @@ export async function startBenchServer(roundTripMs: number): Promise<BenchServer
       ...['-o', `HostKeyAlias=[127.0.0.1]:${sshd.port}`, '-o', `UserKnownHostsFile=${sshd.knownHosts}`],
     ],
     [Symbol.asyncDispose]: async () => {
-      proxy?.process.kill();
+      await proxy?.[Symbol.asyncDispose]();
       await sshd.stop();
     },
   };
-}
-
-async function startProxy(sshd: Sshd, roundTripMs: number): Promise<{ port: number; process: ChildProcess }> {
-  const program = fileURLToPath(new URL('delay-proxy.mjs', import.meta.url));
-  const child = spawn(process.execPath, [program, String(sshd.port), String(roundTripMs)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const port = await new Promise<number>((resolve) => {
-    child.stdout.once('data', (text) => resolve(Number(text)));
-  });
-  return { port, process: child };
 }

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { connect } from '../../../src/index.js';
+import { startServer } from '../../../src/testing/index.js';
+import { startDelayProxy } from '../../support/delay-proxy.js';
+import { needsOpenSsh, startSshd } from '../../support/sshd.js';
+
+const MIB = 1024 * 1024;
+/** Long enough for several channels to be worth their opening. */
+const ROUND_TRIP_MS = 40;
+
+async function makeFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'tsftp-lanes-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function makeFile(t: TestContext, bytes: number): Promise<{ path: string; content: Buffer }> {
+  const path = join(await makeFolder(t), 'file');
+  const content = randomBytes(bytes);
+  await writeFile(path, content);
+  return { path, content };
+}
+
+describe('a large file', () => {
+  for (const atomic of [false, true]) {
+    test(`goes through several channels of one connection over a long line (atomic: ${atomic})`, async (t) => {
+      const { path, content } = await makeFile(t, 48 * MIB);
+      await using server = await startServer({ files: {} });
+      await using proxy = await startDelayProxy(server.port, ROUND_TRIP_MS);
+      await using sftp = await connect(server.host, {
+        port: proxy.port,
+        username: server.username,
+        password: server.password,
+        cnopts: { fingerprint: server.hostKey.fingerprint },
+      });
+      const seen: number[] = [];
+      await sftp.put(path, 'target', { atomic, callback: (transferred) => seen.push(transferred) });
+      assert.ok(content.equals(server.readFile('target')));
+      assert.deepEqual(
+        seen,
+        [...seen].sort((left, right) => left - right),
+      );
+      assert.equal(seen.at(-1), content.length);
+      assert.equal(server.counters.connections, 1);
+      assert.ok(server.counters.sessions > 1, `${server.counters.sessions} sessions`);
+      assert.equal(server.counters.openHandles, 0);
+    });
+  }
+
+  test('goes through one channel over a short line', async (t) => {
+    const { path, content } = await makeFile(t, 48 * MIB);
+    await using server = await startServer({ files: {} });
+    await using sftp = await connect(server.host, {
+      port: server.port,
+      username: server.username,
+      password: server.password,
+      cnopts: { fingerprint: server.hostKey.fingerprint },
+    });
+    await sftp.put(path, 'target');
+    assert.ok(content.equals(server.readFile('target')));
+    assert.equal(server.counters.sessions, 1);
+  });
+
+  test('arrives where the server allows no second session', { skip: needsOpenSsh }, async (t) => {
+    const { path, content } = await makeFile(t, 24 * MIB);
+    const target = join(await makeFolder(t), 'target');
+    await using sshd = await startSshd({ config: ['MaxSessions 1'] });
+    await using proxy = await startDelayProxy(sshd.port, ROUND_TRIP_MS);
+    await using sftp = await connect(sshd.host, {
+      port: proxy.port,
+      username: sshd.user,
+      privateKey: sshd.privateKeyPath,
+      cnopts: { hostkeys: null },
+    });
+    await sftp.put(path, target);
+    assert.ok(content.equals(await readFile(target)));
+  });
+});
