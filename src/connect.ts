@@ -1,11 +1,14 @@
 /** Where the layers are joined: an SSH connection, an SFTP session over one of its channels, and the face. */
 import { onAbort } from './abort.js';
-import { Connection } from './connection.js';
+import type { CnOpts } from './cnopts.js';
+import { Connection, type SecurityOptions } from './connection.js';
 import { ConnectionError, ConnectionLostError } from './errors.js';
+import { Log } from './log.js';
 import { type ConnectOptions, type HostOptions, type ResolvedOptions, resolveOptions } from './options.js';
 import { Lanes } from './session/lanes.js';
 import { Session, type SessionOptions } from './session/session.js';
 import { SftpClient } from './session/sftp-client.js';
+import { makeOffer } from './ssh/algorithms.js';
 import { loadCredentials } from './ssh/credentials.js';
 import type { SshConnection } from './ssh/ssh-connection.js';
 import { connectSsh2, SSH_DEFAULTS } from './ssh/ssh2.js';
@@ -39,7 +42,12 @@ export async function connect(target: string | HostOptions, options?: ConnectOpt
   const resolved = resolveOptions(target, options);
   resolved.signal?.throwIfAborted();
   const startMs = performance.now();
-  const ssh = await openSsh(resolved);
+  const log = openLog(resolved);
+  const ssh = await openSsh(resolved, log).catch((error) => {
+    log.write('error', String(error));
+    log.close();
+    throw error;
+  });
   const timeoutMs = resolved.timeout ?? resolved.cnopts.connectTimeout ?? SSH_DEFAULTS.connectTimeout;
   const abort = new AbortController();
   const callOff = onAbort(resolved.signal, (reason) => abort.abort(reason));
@@ -49,8 +57,9 @@ export async function connect(target: string | HostOptions, options?: ConnectOpt
   );
   try {
     resolved.signal?.throwIfAborted();
-    return await openConnection(ssh, resolved.defaultPath, abort.signal);
+    return await openConnection(ssh, resolved, log, abort.signal);
   } catch (error) {
+    log.write('error', String(error));
     // Whoever has given up does not wait for a farewell either.
     if (abort.signal.aborted)
       ssh.destroy(new ConnectionLostError('Connecting was given up', { cause: error }));
@@ -62,18 +71,51 @@ export async function connect(target: string | HostOptions, options?: ConnectOpt
   }
 }
 
+/** @throws Error Node's own where the log file cannot be written; nothing is sent then. */
+function openLog({ host, port, username, password, privateKeyPass, cnopts }: ResolvedOptions): Log {
+  const { logfile: file, logger, hostkeys, fingerprint, knownHostsProblem } = cnopts;
+  const log = new Log({ file, logger, secrets: [password, privateKeyPass] });
+  log.write('info', `connecting to ${host}:${port} as ${username}`);
+  if (hostkeys === null && fingerprint === undefined) {
+    log.write('warn', 'hostkeys is null: the host key is not checked, and anybody may pose as the server');
+  }
+  if (knownHostsProblem !== undefined && fingerprint === undefined) log.write('warn', knownHostsProblem);
+  return log;
+}
+
 async function openConnection(
   ssh: SshConnection,
-  defaultPath: string | undefined,
+  { defaultPath, cnopts }: ResolvedOptions,
+  log: Log,
   signal: AbortSignal,
 ): Promise<Connection> {
+  const { negotiated, remoteServerKey } = ssh;
+  log.write('info', `logged in; the host key is ${remoteServerKey.type} ${remoteServerKey.fingerprint}`);
+  log.write('debug', `negotiated ${JSON.stringify(negotiated)}`);
+  void ssh.closed.then((reason) => {
+    log.write(reason === undefined ? 'info' : 'error', reason?.message ?? 'closed');
+    log.close();
+  });
+  const debug = log.isOn ? (line: string) => log.write('debug', line) : undefined;
   const openSession = async (options: SessionOptions) =>
-    Session.open(await ssh.openSubsystem('sftp', options), options);
+    Session.open(await ssh.openSubsystem('sftp', options), { ...options, debug });
   const session = await openSession({ signal });
+  const client = new SftpClient(session);
   const lanes = new Lanes(async () => new SftpClient(await openSession({})));
-  const connection = new Connection(ssh, session, new SftpClient(session), lanes);
+  log.write('info', `SFTP session open; the server's extensions: ${client.extensions.join(' ')}`);
+  const securityOptions = describeOffer(ssh, cnopts);
+  const connection = new Connection(ssh, session, client, lanes, {
+    logfile: cnopts.logfile,
+    securityOptions,
+  });
   if (defaultPath !== undefined) await connection.chdir(defaultPath, { signal });
   return connection;
+}
+
+function describeOffer({ host, port }: SshConnection, cnopts: CnOpts): SecurityOptions {
+  const known = cnopts.hostkeys?.keyTypes(host, port) ?? [];
+  const { ciphers, macs: digests, hostKeyAlgorithms: keyTypes, kex } = makeOffer(cnopts, known);
+  return { ciphers, digests, keyTypes, kex };
 }
 
 function timeoutError({ host, port }: SshConnection, timeoutMs: number): ConnectionError {
@@ -83,7 +125,7 @@ function timeoutError({ host, port }: SshConnection, timeoutMs: number): Connect
   return new ConnectionError('ETIMEDOUT', text, { host, port });
 }
 
-async function openSsh(options: ResolvedOptions): Promise<SshConnection> {
+async function openSsh(options: ResolvedOptions, log: Log): Promise<SshConnection> {
   const { host, port, username, password, privateKey, privateKeyPass, cnopts, signal, timeout } = options;
   const { agent, onPrompt, fingerprint, hostkeys, kex, hostKeyAlgorithms, ciphers, macs, compression } =
     cnopts;
@@ -100,5 +142,6 @@ async function openSsh(options: ResolvedOptions): Promise<SshConnection> {
     keepaliveCountMax: cnopts.keepaliveCountMax,
     signal,
     onPrompt,
+    debug: log.isOn ? (line) => log.write('debug', line) : undefined,
   });
 }

@@ -47,6 +47,20 @@ import type { FileAttributes } from './wire/attributes.js';
 /** Options of a call that asks the server something. */
 export type CallOptions = OperationOptions;
 
+/** Names of algorithms as in RFC 4253; see {@link Connection.securityOptions}. */
+export interface SecurityOptions {
+  readonly ciphers: readonly string[];
+  readonly digests: readonly string[];
+  readonly keyTypes: readonly string[];
+  readonly kex: readonly string[];
+}
+
+/** What is settled when a connection begins. */
+interface ConnectionFacts {
+  readonly logfile: string | false;
+  readonly securityOptions: SecurityOptions;
+}
+
 /**
  * A connection to an SFTP server; {@link connect} makes one.
  *
@@ -71,8 +85,22 @@ export class Connection implements AsyncDisposable {
   /** Every SFTP request, one to one, for whoever dislikes our conveniences; paths count from the login directory. */
   readonly sftpClient: SftpClient;
 
+  /** The path of the log file (`cnopts.log`), or `false` without one. */
+  readonly logfile: string | false;
+
+  /** The algorithms that we accept for this connection, each list in order of preference. */
+  readonly securityOptions: SecurityOptions;
+
   /** @internal */
-  constructor(ssh: SshConnection, session: Session, client: SftpClient, lanes: Lanes) {
+  constructor(
+    ssh: SshConnection,
+    session: Session,
+    client: SftpClient,
+    lanes: Lanes,
+    { logfile, securityOptions }: ConnectionFacts,
+  ) {
+    this.logfile = logfile;
+    this.securityOptions = securityOptions;
     this.#ssh = ssh;
     this.#session = session;
     this.#directory = new WorkingDirectory(client);

@@ -15,9 +15,10 @@ export type {
   TreeProgressCallback,
 } from './connection/transfers.js';
 export type { WalkEntry, WalkOptions } from './connection/walk.js';
-export { type CallOptions, Connection } from './connection.js';
+export { type CallOptions, Connection, type SecurityOptions } from './connection.js';
 export * from './errors.js';
 export { cd, type Restorer, walktree } from './local-directory.js';
+export type { Logger } from './log.js';
 export { stModeToInt } from './modes.js';
 export type { ConnectOptions, HostOptions } from './options.js';
 export { pathAdvance, pathRetreat, reparent } from './paths.js';
@@ -28,7 +29,7 @@ export {
   type RemoteHandle,
   type SftpClient,
 } from './session/sftp-client.js';
-export { HostKeys } from './ssh/known-hosts.js';
+export { type HostKeyStatus, HostKeys, type HostKeyVerdict, type KnownHostEntry } from './ssh/known-hosts.js';
 export type { ServerKey } from './ssh/ssh-connection.js';
 export type { PromptHandler, PromptRequest } from './ssh/ssh2.js';
 export type { FileProgress, SkippedEntry, TreeReport } from './transfer/copy-tree.js';

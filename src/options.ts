@@ -1,7 +1,7 @@
 /** What `connect` takes, its three forms made one. */
 import { isIPv6 } from 'node:net';
 import { userInfo } from 'node:os';
-import { CnOpts, type CnOptsFields } from './cnopts.js';
+import { CnOpts, type CnOptsFields, checkCnOpts } from './cnopts.js';
 import { printable } from './printable.js';
 
 /** Longer timers fire at once. */
@@ -55,7 +55,9 @@ export function resolveOptions(target: string | HostOptions, options: ConnectOpt
   checkOptionalText('password', given.password);
   checkOptionalText('privateKeyPass', given.privateKeyPass);
   checkOptionalText('defaultPath', given.defaultPath);
-  return { ...given, host, port, username, cnopts: cnopts instanceof CnOpts ? cnopts : new CnOpts(cnopts) };
+  const allCnopts = cnopts instanceof CnOpts ? cnopts : new CnOpts(cnopts);
+  checkCnOpts(allCnopts);
+  return { ...given, host, port, username, cnopts: allCnopts };
 }
 
 /** `host` or `sftp://user:password@host:port/start/here`; explicit options win. */

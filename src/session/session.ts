@@ -42,6 +42,8 @@ export interface SessionOptions {
   readonly handshakeTimeoutMs?: number | undefined;
   /** Ends the handshake. */
   readonly signal?: AbortSignal | undefined;
+  /** Gets a line for each request but READ and WRITE. */
+  readonly debug?: ((line: string) => void) | undefined;
   /** The id of the first request, and after how many ids they start over at 0; tests of the wrap at 2³² set it. */
   readonly requestIds?: { readonly first: number; readonly count?: number } | undefined;
 }
@@ -92,6 +94,7 @@ export class Session {
   readonly #packets: PacketStream;
   readonly #inFlight = new Map<number, Pending>();
   readonly #noProgressTimeoutMs: number;
+  readonly #debug: ((line: string) => void) | undefined;
   readonly #idCount: number;
   #nextId: number;
   #watchdog: NodeJS.Timeout | undefined;
@@ -111,6 +114,7 @@ export class Session {
     options: SessionOptions,
   ) {
     this.#packets = packets;
+    this.#debug = options.debug;
     this.extensions = extensions;
     this.#nextId = options.requestIds?.first ?? 0;
     this.#idCount = options.requestIds?.count ?? 2 ** 32;
@@ -208,6 +212,7 @@ export class Session {
     return new Promise<T>((resolve, reject) => {
       const context = { operation, path, newPath };
       const askedAt = performance.now();
+      if (name !== 'read' && name !== 'write') this.#debug?.(describeRequest(context));
       const pending: Pending & { readonly name: N } = {
         name,
         context,
