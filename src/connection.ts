@@ -1,6 +1,7 @@
 /** The pysftp-shaped face: names, defaults and the current directory; everything else is delegated. */
 import type { Buffer } from 'node:buffer';
 import { basename } from 'node:path';
+import type { Content } from './arguments.js';
 import { checkChoice, checkLocalPath } from './connection/arguments.js';
 import {
   changeOwner,
@@ -10,11 +11,20 @@ import {
   truncateFile,
 } from './connection/attributes.js';
 import { linesOf, type RunOptions, type RunResult, runCommand } from './connection/commands.js';
+import type { ReadFileOptions, WriteFileOptions } from './connection/content-options.js';
 import { listDirectory, makeDirectories } from './connection/directories.js';
 import { describeFileSystem, type FileSystemStatistics } from './connection/file-system-statistics.js';
+import {
+  Files,
+  type FileWriteStreamOptions,
+  type GetfoOptions,
+  type OpenOptions,
+  type PutfoOptions,
+} from './connection/files.js';
 import { findMatches } from './connection/glob.js';
 import { expandHome, findHome } from './connection/home.js';
 import { makeLink, readLink, type SymlinkOptions } from './connection/links.js';
+import type { RemoteFile } from './connection/remote-file.js';
 import { removeTree } from './connection/removal.js';
 import type { CopyOptions } from './connection/server-copy.js';
 import {
@@ -36,6 +46,10 @@ import type { OperationOptions, SftpClient } from './session/sftp-client.js';
 import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
 import type { TreeReport } from './transfer/copy-tree.js';
 import { hasCode } from './transfer/file-system.js';
+import type { ReadStreamOptions, RemoteReadStream } from './transfer/read-stream.js';
+import type { ContentSource } from './transfer/sequential-source.js';
+import type { ContentSink } from './transfer/sink.js';
+import type { RemoteWriteStream } from './transfer/write-stream.js';
 import {
   checkCallbacks,
   type WalkCallback,
@@ -79,6 +93,7 @@ export class Connection implements AsyncDisposable {
   readonly #session: Session;
   readonly #directory: WorkingDirectory;
   readonly #transfers: Transfers;
+  readonly #files: Files;
   #closing: Promise<void> | undefined;
   #closeReason: ConnectionLostError | undefined;
 
@@ -105,6 +120,7 @@ export class Connection implements AsyncDisposable {
     this.#session = session;
     this.#directory = new WorkingDirectory(client);
     this.#transfers = new Transfers(client, lanes);
+    this.#files = new Files(client, this.#transfers);
     this.sftpClient = client;
   }
 
@@ -627,6 +643,133 @@ export class Connection implements AsyncDisposable {
     checkLocalPath(localpath);
     const target = this.#directory.resolve(remotepath, 'remotepath');
     return this.#transfers.putTree(localpath, target, { ...options, recurse: false });
+  }
+
+  // Files and streams
+
+  /**
+   * Opens a file. The modes are those of Python and Node: `r`, `r+`, `w`, `w+`, `a`, `a+`, `x`, `wx` … with a `b`
+   * or without: content is always bytes. The third argument may be pysftp's `bufsize`, which changes nothing
+   * here, as nothing is held back.
+   *
+   * @throws SftpStatusError `ENOENT`, `EACCES`, `EEXIST` (`x`) …
+   * @throws RangeError the mode is unknown
+   *
+   * @example
+   * await using file = await sftp.open('pub/log.txt', 'a');
+   * await file.write('one more line\n');
+   */
+  async open(file: RemotePath, mode: string = 'r', options: number | OpenOptions = {}): Promise<RemoteFile> {
+    return this.#files.open(this.#directory.resolve(file, 'file'), mode, options);
+  }
+
+  /**
+   * The whole content of a regular file, as bytes, or as text where an encoding is given; 2 GiB at most.
+   *
+   * @throws SftpError `LIMIT`: the file is larger
+   *
+   * @example
+   * const settings = JSON.parse(await sftp.readFile('settings.json', 'utf8'));
+   */
+  async readFile(
+    path: RemotePath,
+    options?: ReadFileOptions & { readonly encoding?: undefined },
+  ): Promise<Buffer>;
+  async readFile(
+    path: RemotePath,
+    options: BufferEncoding | (ReadFileOptions & { readonly encoding: BufferEncoding }),
+  ): Promise<string>;
+  async readFile(path: RemotePath, options?: BufferEncoding | ReadFileOptions): Promise<Buffer | string> {
+    return this.#files.readFile(this.#directory.resolve(path), options);
+  }
+
+  /**
+   * Makes a file of text or bytes, or replaces its content. Others may see it half-written meanwhile; {@link putfo}
+   * with `atomic` avoids that.
+   *
+   * @example
+   * await sftp.writeFile('secret.txt', 'one egg', { mode: 600, flag: 'wx' });
+   */
+  async writeFile(
+    path: RemotePath,
+    data: Content,
+    options?: BufferEncoding | WriteFileOptions,
+  ): Promise<void> {
+    await this.#files.writeFile(this.#directory.resolve(path), data, 'w', options);
+  }
+
+  /**
+   * Adds text or bytes to the end of a file, which is made where it is missing. Of several that append at the
+   * same time, one may overwrite the other.
+   *
+   * @example
+   * await sftp.appendFile('log.txt', `${new Date().toISOString()} done\n`);
+   */
+  async appendFile(
+    path: RemotePath,
+    data: Content,
+    options?: BufferEncoding | WriteFileOptions,
+  ): Promise<void> {
+    await this.#files.writeFile(this.#directory.resolve(path), data, 'a', options);
+  }
+
+  /**
+   * A Node Readable of a regular file, or of the bytes from `start` to `end` in it, both included. It reads ahead
+   * of its consumer, up to `highWaterMark`. Errors are emitted, those of opening too.
+   *
+   * @throws TypeError | RangeError at the call, as Node does, where an argument cannot be meant
+   *
+   * @example
+   * await pipeline(sftp.createReadStream('big.csv.gz'), createGunzip(), createWriteStream('big.csv'));
+   */
+  createReadStream(path: RemotePath, options: ReadStreamOptions = {}): RemoteReadStream {
+    return this.#files.createReadStream(this.#directory.resolve(path), options);
+  }
+
+  /**
+   * A Node Writable into a file. It does not wait for each answer of the server, but accepts no more than
+   * `highWaterMark` unconfirmed bytes. `finish` is emitted when the server has confirmed all and closed the file.
+   *
+   * @throws TypeError | RangeError at the call, as Node does, where an argument cannot be meant
+   *
+   * @example
+   * await pipeline(createReadStream('dump.sql'), createGzip(), sftp.createWriteStream('dump.sql.gz'));
+   */
+  createWriteStream(path: RemotePath, options: FileWriteStreamOptions = {}): RemoteWriteStream {
+    return this.#files.createWriteStream(this.#directory.resolve(path), options);
+  }
+
+  /**
+   * Downloads a file into a Node Writable, a web WritableStream or any object with `write`, at the pace at which
+   * it takes the bytes, and resolves with their number when it has taken all. The sink is not closed.
+   *
+   * @throws TransferError reading or writing failed, or the file changed; `bytesDone` tells how much was taken
+   * @throws TypeError the sink cannot be written to; nothing is sent
+   *
+   * @example
+   * const chunks: Buffer[] = [];
+   * await sftp.getfo('pub/readme.txt', { write: (chunk) => chunks.push(chunk) });
+   */
+  async getfo(remotepath: RemotePath, sink: ContentSink, options: GetfoOptions = {}): Promise<number> {
+    return this.#files.getfo(this.#directory.resolve(remotepath, 'remotepath'), sink, options);
+  }
+
+  /**
+   * Uploads what a Node Readable, a web ReadableStream, an iterable or async iterable of text or bytes, a Blob, a
+   * string or bytes give, and resolves as {@link put}. A stream that cannot be uploaded to its end is destroyed.
+   *
+   * @throws TransferError reading or writing failed; `SIZE_MISMATCH` and `VANISHED` where the confirmation fails
+   * @throws TypeError the source gives no content, or there is no remotepath; nothing is sent
+   *
+   * @example
+   * await sftp.putfo(response.body, 'incoming/picture.jpg', { atomic: true });
+   */
+  async putfo(
+    source: ContentSource,
+    remotepath: RemotePath,
+    options: PutfoOptions = {},
+  ): Promise<FileAttributes> {
+    return this.#files.putfo(source, this.#directory.resolve(remotepath, 'remotepath'), options);
   }
 
   // Commands and the connection

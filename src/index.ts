@@ -1,9 +1,18 @@
+export type { Content } from './arguments.js';
 export { CnOpts, type CnOptsFields, knownHosts } from './cnopts.js';
 export { connect } from './connect.js';
 export type { Timestamp } from './connection/attributes.js';
 export type { RunOptions, RunResult } from './connection/commands.js';
+export type { ReadFileOptions, WriteFileOptions } from './connection/content-options.js';
 export type { FileSystemStatistics } from './connection/file-system-statistics.js';
+export type {
+  FileWriteStreamOptions,
+  GetfoOptions,
+  OpenOptions,
+  PutfoOptions,
+} from './connection/files.js';
 export type { SymlinkOptions } from './connection/links.js';
+export { type AutoCloseOption, RemoteFile, type Whence } from './connection/remote-file.js';
 export type { CopyOptions } from './connection/server-copy.js';
 export type {
   GetOptions,
@@ -33,5 +42,10 @@ export { type HostKeyStatus, HostKeys, type HostKeyVerdict, type KnownHostEntry 
 export type { ServerKey } from './ssh/ssh-connection.js';
 export type { PromptHandler, PromptRequest } from './ssh/ssh2.js';
 export type { FileProgress, SkippedEntry, TreeReport } from './transfer/copy-tree.js';
+export type { LinesOptions } from './transfer/lines.js';
+export type { ReadStreamOptions, RemoteReadStream } from './transfer/read-stream.js';
+export type { ContentSource } from './transfer/sequential-source.js';
+export type { ContentSink, ObjectWithWrite } from './transfer/sink.js';
+export type { RemoteWriteStream, WriteStreamOptions } from './transfer/write-stream.js';
 export { type WalkCallback, type WalktreeOptions, WTCallbacks } from './walk-callbacks.js';
 export { type AttributeValues, FileAttributes, type FileType } from './wire/attributes.js';

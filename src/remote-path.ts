@@ -3,6 +3,7 @@
  * are taken as UTF-8. Nothing here asks a server or a disk.
  */
 import { Buffer } from 'node:buffer';
+import { kindOf } from './arguments.js';
 import { printable } from './printable.js';
 
 /**
@@ -23,7 +24,7 @@ const SLASH = 0x2f;
  */
 export function encodePath(path: RemotePath, name = 'path'): Buffer {
   if (typeof path !== 'string' && !(path instanceof Uint8Array)) {
-    throw new TypeError(`${name} must be a string or a Uint8Array, not ${describe(path)}`);
+    throw new TypeError(`${name} must be a string or a Uint8Array, not ${kindOf(path)}`);
   }
   if (path.length === 0) throw new TypeError(`${name} is empty: use '.' for the current directory`);
   const length = Buffer.byteLength(path);
@@ -85,10 +86,4 @@ function withoutTrailingSlashes(path: Uint8Array): Buffer {
 
 function isDot(path: Uint8Array): boolean {
   return path.length === 1 && path[0] === 0x2e;
-}
-
-function describe(value: unknown): string {
-  if (value === null) return 'null';
-  // An object without a prototype has no constructor either.
-  return typeof value === 'object' ? (value.constructor?.name ?? 'object') : typeof value;
 }

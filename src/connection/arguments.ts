@@ -1,22 +1,15 @@
 /** Checks of what callers pass; nothing is sent where one fails. */
+import { checkCount } from '../arguments.js';
 import { quote } from '../remote-path.js';
 
 /** @throws TypeError | RangeError where the value is no size of a file. */
 export function checkSize(value: unknown, name: string): number {
-  return checkInteger(value, name, Number.MAX_SAFE_INTEGER);
+  return checkCount(name, value);
 }
 
 /** @throws TypeError | RangeError where the value does not fit the wire's 32 bits. */
 export function checkUint32(value: unknown, name: string): number {
-  return checkInteger(value, name, 0xffff_ffff);
-}
-
-function checkInteger(value: unknown, name: string, max: number): number {
-  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, not ${typeName(value)}`);
-  if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(`${name} ${value} is not an integer between 0 and ${max}`);
-  }
-  return value;
+  return checkCount(name, value, 0xffff_ffff);
 }
 
 /** @throws TypeError where the value is no path on this machine. */

@@ -72,7 +72,7 @@ function checkTimes(times: readonly [Timestamp, Timestamp]): AttributeValues {
 }
 
 /** SFTP's times are whole seconds in unsigned 32 bits, up to the year 2106. */
-function secondsOf(time: unknown, name: string): number {
+export function secondsOf(time: unknown, name: string): number {
   if (typeof time !== 'number' && !(time instanceof Date)) {
     throw new TypeError(`${name} must be seconds since 1970 or a Date, not ${typeName(time)}`);
   }

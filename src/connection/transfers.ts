@@ -64,18 +64,19 @@ const FIRST_BYTES_IN_FLIGHT = 256 * 1024;
 /** The transfers of one connection, which share its window. */
 export class Transfers {
   readonly #client: SftpClient;
-  readonly #remote: RemoteFileSystem;
-  readonly #window = new Window({ max: MAX_BYTES_IN_FLIGHT, initial: FIRST_BYTES_IN_FLIGHT });
+  readonly remote: RemoteFileSystem;
+  /** For whatever waits for the server alone. */
+  readonly window = new Window({ max: MAX_BYTES_IN_FLIGHT, initial: FIRST_BYTES_IN_FLIGHT });
 
   constructor(client: SftpClient, lanes: Lanes) {
     this.#client = client;
-    this.#remote = new RemoteFileSystem(client, lanes);
+    this.remote = new RemoteFileSystem(client, lanes);
   }
 
   async get(remotePath: Buffer, localPath: string | undefined, options: GetOptions): Promise<void> {
     const target = localPath === undefined ? localNameFor(remotePath) : localBytes(localPath);
     await copyFile(this.#at(remotePath), local(target), {
-      window: this.#window,
+      window: this.window,
       signal: options.signal,
       atomic: options.atomic ?? true,
       preserveMtime: options.preserveMtime,
@@ -86,7 +87,7 @@ export class Transfers {
   async put(localPath: string, remotePath: Buffer, options: PutOptions): Promise<FileAttributes> {
     const { confirm = true } = options;
     const { confirmation } = await copyFile(local(localBytes(localPath)), this.#at(remotePath), {
-      window: this.#window,
+      window: this.window,
       signal: options.signal,
       atomic: options.atomic ?? false,
       confirm: confirm ? (file) => this.#client.stat(file, { signal: options.signal }) : undefined,
@@ -111,7 +112,7 @@ export class Transfers {
       await localFileSystem.ensureDirectory(target, { signal });
     }
     return copyTree(this.#at(remotePath), local(target), {
-      window: this.#window,
+      window: this.window,
       signal,
       atomic: options.atomic ?? true,
       preserveMtime,
@@ -132,7 +133,7 @@ export class Transfers {
     if (recurse) await makeDirectories(this.#client, remotePath, undefined, { signal });
     else await this.#checkDirectory(remotePath, signal);
     return copyTree(local(localBytes(localPath)), this.#at(remotePath), {
-      window: this.#window,
+      window: this.window,
       signal,
       atomic: options.atomic ?? false,
       confirm: confirm ? (file) => this.#client.stat(file, { signal }) : undefined,
@@ -144,18 +145,18 @@ export class Transfers {
   }
 
   copy(from: Buffer, to: Buffer, options: CopyOptions): Promise<void> {
-    return copyOnServer(this.#client, this.#window, from, to, options);
+    return copyOnServer(this.#client, this.window, from, to, options);
   }
 
   /** Before anything is made, on our side or there. */
   async #checkDirectory(remotePath: Buffer, signal: AbortSignal | undefined): Promise<void> {
-    const { type } = await this.#remote.stat(remotePath, { signal });
+    const { type } = await this.remote.stat(remotePath, { signal });
     if (type !== 'directory' && type !== 'unknown')
       throw failure('ENOTDIR', 'opendir', remotePath, 'it is not a directory');
   }
 
   #at(remotePath: Buffer): Place {
-    return { fileSystem: this.#remote, path: remotePath };
+    return { fileSystem: this.remote, path: remotePath };
   }
 }
 

@@ -1,13 +1,13 @@
 /** What the caller is told when a copy has failed. */
 import { ConnectionLostError, ProtocolError, TimeoutError, TransferError } from '../errors.js';
 import { quote } from '../remote-path.js';
-import type { Place } from './file-system.js';
+import type { SourcePlace, TargetPlace } from './file-system.js';
 
 /** The failure of reading or writing, with the two paths and how far the copy has come. */
 export function explainFailure(
   error: unknown,
-  source: Place,
-  target: Place,
+  source: SourcePlace,
+  target: TargetPlace,
   bytesDone: number,
   signal: AbortSignal | undefined,
 ): unknown {
@@ -40,7 +40,12 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /** The source turned out shorter or longer than it was when the copy began. */
-export function sourceChanged(source: Place, target: Place, bytes: number, size: number): TransferError {
+export function sourceChanged(
+  source: SourcePlace,
+  target: TargetPlace,
+  bytes: number,
+  size: number,
+): TransferError {
   const { from, to } = texts(source, target);
   const how = bytes < size ? `ended after ${bytes} of ${size} bytes` : `grew beyond its ${size} bytes`;
   return new TransferError(`${quote(from)} ${how} while it was copied; try again when it rests`, {
@@ -52,8 +57,8 @@ export function sourceChanged(source: Place, target: Place, bytes: number, size:
 }
 
 export function sizeMismatch(
-  source: Place,
-  target: Place,
+  source: SourcePlace,
+  target: TargetPlace,
   bytes: number,
   size: number | undefined,
 ): TransferError {
@@ -67,7 +72,12 @@ export function sizeMismatch(
 }
 
 /** Drop boxes are emptied by programs that do not wait for us. */
-export function vanished(source: Place, target: Place, bytes: number, cause: unknown): TransferError {
+export function vanished(
+  source: SourcePlace,
+  target: TargetPlace,
+  bytes: number,
+  cause: unknown,
+): TransferError {
   const { from, to } = texts(source, target);
   const message =
     `${quote(to)} was written and accepted whole, but was gone when its size was to be confirmed: ` +
@@ -81,6 +91,6 @@ export function vanished(source: Place, target: Place, bytes: number, cause: unk
   });
 }
 
-function texts(source: Place, target: Place): { from: string; to: string } {
+function texts(source: SourcePlace, target: TargetPlace): { from: string; to: string } {
   return { from: source.fileSystem.textOf(source.path), to: target.fileSystem.textOf(target.path) };
 }

@@ -2,15 +2,21 @@
 import type { Buffer } from 'node:buffer';
 import { ContentCopy } from './copy-content.js';
 import { explainFailure, sizeMismatch, sourceChanged, vanished } from './copy-failure.js';
-import { type FileChanges, type FileInfo, isMissing, type Place, type SourceFile } from './file-system.js';
+import {
+  type FileChanges,
+  type FileInfo,
+  isMissing,
+  type Place,
+  type SourceFile,
+  type SourcePlace,
+  type TargetPlace,
+} from './file-system.js';
 import { existingFile, temporaryPath } from './temporary-file.js';
 import type { Window } from './window.js';
 
-export interface CopyFileOptions<Confirmation extends Sized = Sized> {
+export interface CopyOptions<Confirmation extends Sized = Sized> {
   readonly window: Window;
   readonly signal?: AbortSignal | undefined;
-  /** Write under a temporary name in the same directory, and rename when all is there. */
-  readonly atomic: boolean;
   /** Where it is not atomic: writes through no link that lies in the target's place. */
   readonly refuseLink?: boolean | undefined;
   /** Asks what has arrived under a path; its size must agree. Left out: the target's word is enough. */
@@ -20,6 +26,11 @@ export interface CopyFileOptions<Confirmation extends Sized = Sized> {
   readonly known?: FileInfo | undefined;
   /** Called at least once, the last time with `transferred === total`. */
   readonly onProgress?: ((transferred: number, total: number) => void) | undefined;
+}
+
+export interface CopyFileOptions<Confirmation extends Sized = Sized> extends CopyOptions<Confirmation> {
+  /** Write under a temporary name in the same directory, and rename when all is there. */
+  readonly atomic: boolean;
 }
 
 /** A size that nobody tells is `undefined`, and no mismatch. */
@@ -39,33 +50,50 @@ export interface CopiedFile<Confirmation> {
  *   copy then leaves the target as it was, and nothing beside it.
  */
 export async function copyFile<Confirmation extends Sized>(
-  source: Place,
+  source: SourcePlace,
   target: Place,
   options: CopyFileOptions<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
-  const { signal, known, atomic } = options;
-  const file = await source.fileSystem.openSource(source.path, { signal, known });
+  if (!options.atomic) return copyDirectly(source, target, options);
+  return withSource(source, options, (file) => copyAside(target, { source, target, file, options }));
+}
+
+/** As {@link copyFile} where it is not atomic; the target need not be a file system's. */
+export async function copyDirectly<Confirmation extends Sized>(
+  source: SourcePlace,
+  target: TargetPlace,
+  options: CopyOptions<Confirmation>,
+): Promise<CopiedFile<Confirmation>> {
+  return withSource(source, options, (file) => copyTo(target.path, {}, { source, target, file, options }));
+}
+
+async function withSource<T>(
+  { fileSystem, path }: SourcePlace,
+  { signal, known }: Pick<CopyOptions, 'signal' | 'known'>,
+  copy: (file: SourceFile) => Promise<T>,
+): Promise<T> {
+  const file = await fileSystem.openSource(path, { signal, known });
   try {
-    const copy = { source, target, file, options };
-    return atomic ? await copyAside(copy) : await copyTo(target.path, {}, copy);
+    return await copy(file);
   } finally {
     await file.close({ signal });
   }
 }
 
 interface Copy<Confirmation extends Sized> {
-  readonly source: Place;
-  readonly target: Place;
+  readonly source: SourcePlace;
+  readonly target: TargetPlace;
   readonly file: SourceFile;
-  readonly options: CopyFileOptions<Confirmation>;
+  readonly options: CopyOptions<Confirmation>;
 }
 
 async function copyAside<Confirmation extends Sized>(
+  target: Place,
   copy: Copy<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
-  const { fileSystem, path } = copy.target;
-  const existing = await existingFile(copy.source, copy.target, copy.options.signal);
-  const temporary = temporaryPath(copy.target);
+  const { fileSystem, path } = target;
+  const existing = await existingFile(copy.source, target, copy.options.signal);
+  const temporary = temporaryPath(target);
   try {
     const copied = await copyTo(temporary, { mode: existing?.mode }, copy);
     await fileSystem.replace(temporary, path);
@@ -125,7 +153,7 @@ async function copyTo<Confirmation extends Sized>(
 }
 
 /** Reports every advance once, and the end also where nothing was to be copied. */
-function progressReport(onProgress: CopyFileOptions['onProgress'], size: number) {
+function progressReport(onProgress: CopyOptions['onProgress'], size: number) {
   let isComplete = false;
   const report = (bytes: number, total: number) => {
     isComplete = bytes === total;

@@ -113,6 +113,18 @@ export interface Place {
   readonly path: Buffer;
 }
 
+/** Where content comes from: a path, or something that only looks like one, as a stream. */
+export interface SourcePlace {
+  readonly fileSystem: Pick<FileSystem, 'chunkLength' | 'textOf' | 'openSource'>;
+  readonly path: Buffer;
+}
+
+/** Where content goes to. */
+export interface TargetPlace {
+  readonly fileSystem: Pick<FileSystem, 'chunkLength' | 'textOf' | 'openTarget'>;
+  readonly path: Buffer;
+}
+
 /** Whether an error of either side says that a path names nothing. */
 export function isMissing(error: unknown): boolean {
   return hasCode(error, 'ENOENT');

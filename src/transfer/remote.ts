@@ -19,6 +19,7 @@ import type {
 } from './file-system.js';
 import { hasCode, isMissing } from './file-system.js';
 import { objectionTo } from './local.js';
+import { UNKNOWN_INFO } from './memory.js';
 import { RemoteTarget } from './remote-target.js';
 
 /** Without word from the server: what the most modest ones bear. */
@@ -111,7 +112,7 @@ export class RemoteFileSystem implements FileSystem {
     try {
       return await this.stat(path, { signal });
     } catch (error) {
-      if (error instanceof SftpStatusError && !isMissing(error)) return UNKNOWN;
+      if (error instanceof SftpStatusError && !isMissing(error)) return UNKNOWN_INFO;
       throw error;
     }
   }
@@ -122,7 +123,7 @@ export class RemoteFileSystem implements FileSystem {
       await this.#client.mkdir(path, {}, options);
     } catch (error) {
       if (!(error instanceof SftpStatusError)) throw error;
-      const info = await this.stat(path, options).catch(() => UNKNOWN);
+      const info = await this.stat(path, options).catch(() => UNKNOWN_INFO);
       if (info.type === 'directory') return;
       throw info.type === 'unknown' ? error : inTheWay(path, info, error);
     }
@@ -148,14 +149,6 @@ export class RemoteFileSystem implements FileSystem {
     return untilAborted(this.#client.remove(path), signal);
   }
 }
-
-const UNKNOWN: FileInfo = {
-  type: 'unknown',
-  size: undefined,
-  mode: undefined,
-  atime: undefined,
-  mtime: undefined,
-};
 
 function infoOf(attributes: FileAttributes): FileInfo {
   const { type, size, mode, atime, mtime } = attributes;

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { createHash, randomBytes } from 'node:crypto';
 import { TransferError } from '../errors.js';
 import { quote } from '../remote-path.js';
-import { type FileInfo, isMissing, type Place } from './file-system.js';
+import { type FileInfo, isMissing, type Place, type SourcePlace } from './file-system.js';
 
 /**
  * A name in the target's directory, as a rename within one directory is atomic. It has the same short length
@@ -22,7 +22,7 @@ export function temporaryPath({ fileSystem, path }: Place): Buffer {
  * @throws TransferError where something else is in the way: a directory (`EISDIR`), a device, a FIFO (`EEXIST`).
  */
 export async function existingFile(
-  source: Place,
+  source: SourcePlace,
   { fileSystem, path }: Place,
   signal: AbortSignal | undefined,
 ): Promise<FileInfo | undefined> {

@@ -1,0 +1,466 @@
+/** An open file, as `open` gives it. */
+import type { Buffer } from 'node:buffer';
+import { untilAborted } from '../abort.js';
+import { type Content, checkCount, contentBytes, kindOf } from '../arguments.js';
+import { SftpError } from '../errors.js';
+import { parseMode } from '../modes.js';
+import { quote } from '../remote-path.js';
+import type { OperationOptions, RemoteHandle, SftpClient } from '../session/sftp-client.js';
+import { ContentCopy } from '../transfer/copy-content.js';
+import { copyToEnd, FileRange } from '../transfer/file-range.js';
+import type { Cancellable, SourceFile, TargetFile } from '../transfer/file-system.js';
+import { checkLinesOptions, type LinesOptions, splitLines } from '../transfer/lines.js';
+import { MemorySource, MemoryTarget, UNKNOWN_INFO } from '../transfer/memory.js';
+import { type ReadStreamOptions, RemoteReadStream } from '../transfer/read-stream.js';
+import type { Window } from '../transfer/window.js';
+import {
+  RemoteWriteStream,
+  type WriteStreamOptions,
+  type WriteStreamTarget,
+} from '../transfer/write-stream.js';
+import type { FileAttributes } from '../wire/attributes.js';
+import { secondsOf, type Timestamp } from './attributes.js';
+import { MAX_CONTENT_LENGTH, type ReadFileOptions, readFileOptions } from './content-options.js';
+import type { OpenMode } from './open-mode.js';
+
+/** Whether a stream of a {@link RemoteFile} closes the file at its end. Default: true, as in Node. */
+export interface AutoCloseOption {
+  readonly autoClose?: boolean | undefined;
+}
+
+/** What `seek` counts from: words, or Python's `os.SEEK_SET`, `SEEK_CUR`, `SEEK_END`. */
+export type Whence = 'start' | 'current' | 'end' | 0 | 1 | 2;
+
+/** What a file is made of; `open` gathers it. */
+export interface OpenedFile {
+  readonly client: SftpClient;
+  readonly window: Window;
+  readonly handle: RemoteHandle;
+  readonly mode: OpenMode;
+  /** Where a file that is appended to ends. */
+  readonly end: number;
+}
+
+/**
+ * An open file on the server; {@link Connection.open} gives one. Content is bytes: there is no text mode.
+ *
+ * `read`, `write`, `seek`, `readFile` and `writeFile` share one position, which is kept on our side, and run one
+ * after the other in the order of their calls; `readAt` and `writeAt` go their own ways. Long reads and writes
+ * are split into many requests at once. A file that is opened for appending (`a`, `a+`) knows its end from when
+ * it was opened: others that append at the same time may overwrite each other.
+ *
+ * Every method may reject as those of {@link Connection} do, with a `TypeError` where the mode does not allow
+ * what is asked, and with an `SftpError` (`EBADF`) when the file is closed.
+ *
+ * @example
+ * await using file = await sftp.open('pub/numbers.dat', 'r+');
+ * const header = await file.read(16);
+ * await file.writeAt(4096, 'at byte 4096');
+ * for await (const line of file) console.log(line);
+ */
+export class RemoteFile implements AsyncDisposable {
+  /** The path that was opened. */
+  readonly path: string;
+  /** The mode in which it was opened, as it was given. */
+  readonly mode: string;
+  readonly #client: SftpClient;
+  readonly #window: Window;
+  readonly #handle: RemoteHandle;
+  readonly #mode: OpenMode;
+  /** As far as it is known. */
+  #end: number;
+  #position: number;
+  #turn: Promise<unknown> = Promise.resolve();
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #streams = new Set<RemoteReadStream | RemoteWriteStream>();
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor({ client, window, handle, mode, end }: OpenedFile) {
+    this.#client = client;
+    this.#window = window;
+    this.#handle = handle;
+    this.#mode = mode;
+    this.#end = end;
+    this.#position = end;
+    this.path = handle.path;
+    this.mode = mode.text;
+  }
+
+  /**
+   * Reads `length` bytes, or up to the end, from the position on, and moves it. Fewer bytes than asked for mean
+   * that the file has ended; an empty buffer, that the position is at the end.
+   *
+   * @example
+   * const magic = await file.read(4);
+   * const rest = await file.read();
+   */
+  async read(length?: number, options: OperationOptions = {}): Promise<Buffer> {
+    this.#checkReads();
+    if (length !== undefined) checkCount('length', length, MAX_CONTENT_LENGTH);
+    return this.#inTurn(options, async () => {
+      const content = await this.#readRange(this.#position, length, options);
+      this.#position += content.length;
+      return content;
+    });
+  }
+
+  /**
+   * Writes text (as UTF-8) or bytes at the position, or at the end of a file opened for appending, and moves the
+   * position behind them. Resolves with the number of bytes when the server has confirmed them all. The bytes
+   * must stay as they are until then. After a failure the position is where it was.
+   *
+   * @example
+   * await file.write('one egg\n');
+   */
+  async write(data: Content, options: OperationOptions = {}): Promise<number> {
+    this.#checkWrites();
+    const bytes = contentBytes(data, 'data');
+    return this.#inTurn(options, async () => {
+      const offset = this.#mode.appends ? this.#end : this.#position;
+      await this.#writeRange(offset, bytes, options);
+      this.#position = offset + bytes.length;
+      return bytes.length;
+    });
+  }
+
+  /**
+   * Reads `length` bytes at `offset`, fewer only at the end of the file. The position plays no part; several may
+   * run at once.
+   *
+   * @example
+   * const [first, second] = await Promise.all([file.readAt(0, 512), file.readAt(1 << 30, 512)]);
+   */
+  async readAt(offset: number, length: number, options: OperationOptions = {}): Promise<Buffer> {
+    this.#checkReads();
+    checkCount('offset', offset);
+    checkCount('length', length, MAX_CONTENT_LENGTH);
+    return this.#track(this.#readRange(offset, length, options));
+  }
+
+  /**
+   * Writes at `offset`, in whatever mode the file is open, and resolves with the number of bytes. The position
+   * plays no part; several may run at once.
+   *
+   * @example
+   * await file.writeAt(0, new Uint8Array([0x7f, 0x45, 0x4c, 0x46]));
+   */
+  async writeAt(offset: number, data: Content, options: OperationOptions = {}): Promise<number> {
+    this.#checkWrites();
+    checkCount('offset', offset);
+    const bytes = contentBytes(data, 'data');
+    await this.#track(this.#writeRange(offset, bytes, options));
+    return bytes.length;
+  }
+
+  /**
+   * The whole content, from the first byte on wherever the position is, which stays. Text where an encoding is
+   * given.
+   *
+   * @example
+   * const text = await file.readFile('utf8');
+   */
+  async readFile(options?: ReadFileOptions & { readonly encoding?: undefined }): Promise<Buffer>;
+  async readFile(
+    options: BufferEncoding | (ReadFileOptions & { readonly encoding: BufferEncoding }),
+  ): Promise<string>;
+  async readFile(options?: BufferEncoding | ReadFileOptions): Promise<Buffer | string> {
+    this.#checkReads();
+    const { encoding, ...rest } = readFileOptions(options);
+    const content = await this.#inTurn(rest, () => this.#readRange(0, undefined, rest));
+    return encoding === undefined ? content : content.toString(encoding);
+  }
+
+  /**
+   * Replaces the whole content; the position stays. Others may see the file empty or half-written meanwhile.
+   *
+   * @example
+   * await file.writeFile(JSON.stringify(settings));
+   */
+  async writeFile(data: Content, options: OperationOptions = {}): Promise<void> {
+    this.#checkWrites();
+    const bytes = contentBytes(data, 'data');
+    await this.#inTurn(options, async () => {
+      await this.#client.fsetstat(this.#handle, { size: 0 }, options);
+      this.#end = 0;
+      await this.#writeRange(0, bytes, options);
+    });
+  }
+
+  /**
+   * Moves the position, and resolves with the new one. It may lie behind the end; a write there leaves zeros in
+   * between.
+   *
+   * @throws RangeError where it would be negative; the position is where it was then
+   *
+   * @example
+   * await file.seek(-128, 'end');
+   */
+  async seek(offset: number, whence: Whence = 'start', options: OperationOptions = {}): Promise<number> {
+    this.#checkOpen();
+    if (typeof offset !== 'number') throw new TypeError(`offset must be a number, not ${kindOf(offset)}`);
+    if (!Number.isSafeInteger(offset)) throw new RangeError(`offset ${offset} is not a whole number`);
+    const base = BASES.get(whence);
+    if (base === undefined) throw new RangeError("whence must be 'start', 'current', 'end', 0, 1 or 2");
+    return this.#inTurn(options, async () => {
+      const from = { start: 0, current: this.#position, end: undefined }[base] ?? (await this.#size(options));
+      this.#position = checkCount('the position', from + offset);
+      return this.#position;
+    });
+  }
+
+  /** The position: where the next `read` or `write` begins, those that are still under way not counted. */
+  tell(): number {
+    return this.#position;
+  }
+
+  /** The file's attributes, by its handle. */
+  async stat(options: OperationOptions = {}): Promise<FileAttributes> {
+    this.#checkOpen();
+    return this.#track(this.#client.fstat(this.#handle, options));
+  }
+
+  /** Cuts the file, or extends it with zeros, and resolves with the size that the server then tells. */
+  async truncate(size: number, options: OperationOptions = {}): Promise<number> {
+    this.#checkWrites();
+    checkCount('size', size);
+    return this.#inTurn(options, async () => {
+      await this.#client.fsetstat(this.#handle, { size }, options);
+      this.#end = size;
+      return (await this.#client.fstat(this.#handle, options)).size ?? size;
+    });
+  }
+
+  /** Sets the permissions, in the digits of chmod: `644`. */
+  async chmod(mode: number | string, options: OperationOptions = {}): Promise<void> {
+    this.#checkOpen();
+    await this.#track(this.#client.fsetstat(this.#handle, { mode: parseMode(mode) }, options));
+  }
+
+  /** Sets the times of the last access and modification: seconds since 1970, cut to whole ones, or dates. */
+  async utimes(atime: Timestamp, mtime: Timestamp, options: OperationOptions = {}): Promise<void> {
+    this.#checkOpen();
+    const times = { atime: secondsOf(atime, 'atime'), mtime: secondsOf(mtime, 'mtime') };
+    await this.#track(this.#client.fsetstat(this.#handle, times, options));
+  }
+
+  /**
+   * Resolves when the content is on the server's disk (`fsync@openssh.com`).
+   *
+   * @throws UnsupportedError where the server does not have the extension
+   */
+  async sync(options: OperationOptions = {}): Promise<void> {
+    this.#checkOpen();
+    await this.#inTurn(options, () => this.#client.fsync(this.#handle, options));
+  }
+
+  /**
+   * The lines from the position on, without their `\n` or `\r\n`, read ahead. The position moves behind each
+   * line as it is given, so that one may stop and go on. `for await (const line of file)` is the same.
+   *
+   * @throws SftpError `LIMIT`: a line is longer than `maxLength`
+   *
+   * @example
+   * for await (const line of file.lines({ encoding: 'latin1' })) console.log(line.split(';'));
+   */
+  async *lines(options: LinesOptions = {}): AsyncGenerator<string, void, void> {
+    this.#checkReads();
+    const checked = checkLinesOptions(options);
+    const stream = this.createReadStream({ signal: options.signal, autoClose: false });
+    for await (const { text, byteLength } of splitLines(stream, quote(this.path), checked)) {
+      this.#position += byteLength;
+      yield text;
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<string, void, void> {
+    return this.lines();
+  }
+
+  /**
+   * A Readable from `start` or the position on, which stays. It reads ahead within `highWaterMark`, and closes
+   * the file at its end unless `autoClose` is false.
+   *
+   * @throws TypeError | RangeError at the call, as Node does, where an option cannot be meant
+   *
+   * @example
+   * await pipeline(file.createReadStream({ start: 1024, end: 2047 }), process.stdout);
+   */
+  createReadStream(options: ReadStreamOptions & AutoCloseOption = {}): RemoteReadStream {
+    const close = this.#closer(options);
+    const from = {
+      path: this.path,
+      position: this.#position,
+      chunkLength: () => this.#client.limits.maxReadLength,
+      open: async () => {
+        this.#checkReads();
+        return { ...this.#source(), close };
+      },
+    };
+    return this.#register(new RemoteReadStream(from, options));
+  }
+
+  /**
+   * A Writable from `start` or the position on, which stays; in a file opened for appending, from the end on. It
+   * does not wait for each answer of the server, within `highWaterMark`; `finish` means that all is confirmed.
+   * It closes the file at its end unless `autoClose` is false.
+   *
+   * @throws TypeError | RangeError at the call, as Node does, where an option cannot be meant
+   *
+   * @example
+   * await pipeline(createReadStream('local.dat'), file.createWriteStream());
+   */
+  createWriteStream(options: WriteStreamOptions & AutoCloseOption = {}): RemoteWriteStream {
+    return this.#register(new RemoteWriteStream(this.streamTarget(options), options));
+  }
+
+  /** @internal */
+  streamTarget(options: AutoCloseOption): WriteStreamTarget {
+    const close = this.#closer(options);
+    const position = this.#position;
+    return {
+      path: this.path,
+      chunkLength: () => this.#client.limits.maxWriteLength,
+      open: async () => {
+        this.#checkWrites();
+        return { file: { ...this.#target(0), close }, position: this.#mode.appends ? this.#end : position };
+      },
+    };
+  }
+
+  /**
+   * Closes the file, when everything that was called before has settled; streams are destroyed. May be called
+   * again. Of a file that was written, only its success means that all is well; of a file that was only read it
+   * never rejects.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #finish(): Promise<void> {
+    for (const stream of this.#streams) if (!stream.closed) stream.destroy(this.#closedError());
+    await Promise.allSettled(this.#running);
+    const closing = this.#client.close(this.#handle);
+    await (this.#mode.writes ? closing : closing.catch(() => {}));
+  }
+
+  /** One after the other; a failure is no obstacle to the next. */
+  #inTurn<T>({ signal }: OperationOptions, operation: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(() => {
+      signal?.throwIfAborted();
+      return operation();
+    });
+    this.#turn = result.catch(() => {});
+    return untilAborted(this.#track(result), signal);
+  }
+
+  #track<T>(operation: Promise<T>): Promise<T> {
+    const settled: Promise<unknown> = operation.catch(() => {}).finally(() => this.#running.delete(settled));
+    this.#running.add(settled);
+    return operation;
+  }
+
+  #closer({ autoClose }: AutoCloseOption): (options: Cancellable) => Promise<void> {
+    if (autoClose === false) return async () => {};
+    return ({ signal }) => untilAborted(this.close(), signal);
+  }
+
+  #register<S extends RemoteReadStream | RemoteWriteStream>(stream: S): S {
+    this.#streams.add(stream);
+    stream.once('close', () => this.#streams.delete(stream));
+    return stream;
+  }
+
+  async #readRange(offset: number, length: number | undefined, options: OperationOptions): Promise<Buffer> {
+    const target = new MemoryTarget(quote(this.path), MAX_CONTENT_LENGTH);
+    const { maxReadLength } = this.#client.limits;
+    await copyToEnd(new FileRange(this.#source(), offset, length), target, {
+      chunkLength: Math.max(1, Math.min(maxReadLength, length ?? maxReadLength)),
+      window: this.#window,
+      signal: options.signal,
+    });
+    return target.takeContent();
+  }
+
+  async #writeRange(offset: number, bytes: Buffer, options: OperationOptions): Promise<void> {
+    await new ContentCopy(new MemorySource(bytes), this.#target(offset), {
+      chunkLength: this.#client.limits.maxWriteLength,
+      window: this.#window,
+      signal: options.signal,
+      finish: async () => {},
+    }).run();
+  }
+
+  #source(): SourceFile {
+    return {
+      info: UNKNOWN_INFO,
+      read: (offset: number, length: number, options: Cancellable) =>
+        this.#client.read(this.#handle, offset, length, options),
+      close: async () => {},
+    };
+  }
+
+  #target(start: number): TargetFile {
+    return {
+      isOrdered: true,
+      write: async (offset, pieces, options) => {
+        await this.#client.write(this.#handle, start + offset, pieces, options);
+        const end = pieces.reduce((sum, piece) => sum + piece.length, start + offset);
+        this.#end = Math.max(this.#end, end);
+      },
+      setAttributes: async () => {},
+      close: async () => {},
+    };
+  }
+
+  async #size(options: OperationOptions): Promise<number> {
+    const { size } = await this.#client.fstat(this.#handle, options);
+    if (size === undefined)
+      throw new SftpError('ENOTSUP', `The server does not tell the size of ${this.#name}`);
+    return size;
+  }
+
+  get #name(): string {
+    return quote(this.path);
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw this.#closedError();
+  }
+
+  #closedError(): SftpError {
+    return new SftpError('EBADF', `The file ${this.#name} is closed`);
+  }
+
+  #checkReads(): void {
+    this.#checkOpen();
+    if (!this.#mode.reads) throw this.#wrongMode('reading', 'r', 'w+');
+  }
+
+  #checkWrites(): void {
+    this.#checkOpen();
+    if (!this.#mode.writes) throw this.#wrongMode('writing', 'w', 'r+');
+  }
+
+  #wrongMode(what: string, ...modes: readonly [string, string]): TypeError {
+    const advice = `open it with '${modes[0]}' or '${modes[1]}'`;
+    return new TypeError(`${this.#name} was opened with mode '${this.mode}', not for ${what}: ${advice}`);
+  }
+}
+
+const BASES: ReadonlyMap<unknown, 'start' | 'current' | 'end'> = new Map<
+  unknown,
+  'start' | 'current' | 'end'
+>([
+  ['start', 'start'],
+  ['current', 'current'],
+  ['end', 'end'],
+  [0, 'start'],
+  [1, 'current'],
+  [2, 'end'],
+]);

@@ -1,0 +1,148 @@
+/** A file as a Writable that does not wait for the server's answer to every write. */
+import type { Buffer } from 'node:buffer';
+import { Writable } from 'node:stream';
+import { onAbort } from '../abort.js';
+import { checkCount, checkEncoding } from '../arguments.js';
+import type { Cancellable, TargetFile } from './file-system.js';
+import { asError, callBack, checkHighWaterMark, windowOf } from './stream-options.js';
+import { WriteBehind } from './write-behind.js';
+
+/** Options of a stream that writes. */
+export interface WriteStreamOptions {
+  /** Where the first byte goes. Default: where the file stands; files that are appended to always begin at the end. */
+  readonly start?: number | undefined;
+  /** How text is meant. Default: `utf8`. */
+  readonly encoding?: BufferEncoding | undefined;
+  /** How many bytes are accepted at most before the server has confirmed them. Default: 4 MiB. */
+  readonly highWaterMark?: number | undefined;
+  /** Destroys the stream with the signal's reason; what has been written stays. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Where the bytes go. */
+export interface WriteStreamTarget {
+  readonly path: string;
+  /** The most bytes in one request, asked when the file is open. */
+  readonly chunkLength: () => number;
+  /** The open file, and where it stands. */
+  readonly open: (options: Cancellable) => Promise<{ readonly file: TargetFile; readonly position: number }>;
+}
+
+/** Of `highWaterMark`, the part that Node keeps; small writes of one tick gather there. */
+const MAX_BUFFERED = 64 * 1024;
+
+/**
+ * What `createWriteStream` gives: a Node Writable, with the path and what has been confirmed so far. The callback
+ * of a write only tells that the next may follow; `finish` tells that the server has confirmed every write and
+ * closed the file. The handle is closed too when the stream fails or is destroyed, before `close` is emitted.
+ */
+export class RemoteWriteStream extends Writable {
+  /** The path that was opened. */
+  readonly path: string;
+  #bytesWritten = 0;
+  readonly #to: WriteStreamTarget;
+  readonly #start: number | undefined;
+  readonly #maxBytes: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #abort = new AbortController();
+  readonly #callOff: () => void;
+  #file: TargetFile | undefined;
+  #behind: WriteBehind | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(to: WriteStreamTarget, options: WriteStreamOptions) {
+    const { signal } = options;
+    const total = checkHighWaterMark(options.highWaterMark);
+    const buffered = Math.min(MAX_BUFFERED, Math.ceil(total / 2));
+    const start = options.start === undefined ? undefined : checkCount('start', options.start);
+    const defaultEncoding = checkEncoding(options.encoding) ?? 'utf8';
+    super({ highWaterMark: buffered, defaultEncoding });
+    this.path = to.path;
+    this.#to = to;
+    this.#start = start;
+    this.#signal = signal;
+    this.#maxBytes = Math.max(1, total - buffered);
+    this.#callOff = onAbort(signal, (reason) => this.#stop(reason));
+    if (signal?.aborted) this.#stop(signal.reason);
+  }
+
+  /** Bytes that the server has confirmed. */
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
+  override _construct(callback: (error?: Error | null) => void): void {
+    callBack(this.#open(), callback);
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    callBack(this.#write([chunk]), callback);
+  }
+
+  override _writev(
+    chunks: readonly { readonly chunk: Buffer }[],
+    callback: (error?: Error | null) => void,
+  ): void {
+    callBack(this.#write(chunks.map(({ chunk }) => chunk)), callback);
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    callBack(this.#finish(), callback);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#callOff();
+    this.#abort.abort(error ?? new Error('the stream was destroyed'));
+    const released = Promise.resolve(this.#behind?.settle())
+      .catch(() => {})
+      .then(() => this.#close())
+      .catch(() => {});
+    callBack(
+      released.then(() => {
+        if (error !== null) throw error;
+      }),
+      callback,
+    );
+  }
+
+  /** Also while the file is being opened, when Node does not destroy a stream yet. */
+  #stop(reason: unknown): void {
+    this.#abort.abort(reason);
+    this.destroy(asError(reason));
+  }
+
+  async #open(): Promise<void> {
+    const { file, position } = await this.#to.open({ signal: this.#abort.signal });
+    this.#file = {
+      isOrdered: file.isOrdered,
+      write: async (offset, pieces, options) => {
+        await file.write(offset, pieces, options);
+        for (const piece of pieces) this.#bytesWritten += piece.length;
+      },
+      setAttributes: (changes, options) => file.setAttributes(changes, options),
+      close: (options) => file.close(options),
+    };
+    this.#behind = new WriteBehind(this.#file, {
+      chunkLength: Math.min(this.#to.chunkLength(), this.#maxBytes),
+      window: windowOf(this.#maxBytes),
+      signal: this.#abort.signal,
+      offset: this.#start ?? position,
+      onFailure: (reason) => this.destroy(asError(reason)),
+    });
+  }
+
+  async #write(pieces: readonly Buffer[]): Promise<void> {
+    await this.#behind?.write(pieces);
+  }
+
+  async #finish(): Promise<void> {
+    await this.#behind?.settle();
+    await this.#close();
+  }
+
+  #close(): Promise<void> {
+    this.#closing ??= Promise.resolve(this.#file?.close({ signal: this.#signal }));
+    return this.#closing;
+  }
+}
