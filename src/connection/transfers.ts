@@ -1,9 +1,15 @@
 /** Files and trees between the local disk and the server. */
 import { Buffer } from 'node:buffer';
+
 import { mkdir, opendir } from 'node:fs/promises';
+import { untilAborted } from '../abort.js';
+import { SftpStatusError } from '../errors.js';
+
 import { baseName, quote } from '../remote-path.js';
+
 import type { Lanes } from '../session/lanes.js';
-import type { SftpClient } from '../session/sftp-client.js';
+import type { RemoteHandle, SftpClient } from '../session/sftp-client.js';
+
 import { copyFile } from '../transfer/copy-file.js';
 import { copyTree, type FileProgress, type TreeReport } from '../transfer/copy-tree.js';
 import type { Place } from '../transfer/file-system.js';
@@ -105,7 +111,7 @@ export class Transfers {
   ): Promise<TreeReport> {
     const { signal, preserveMtime, callback, recurse, keptNames } = options;
     let target = localBytes(localPath);
-    await this.#checkDirectory(remotePath, signal);
+    await this.#checkListable(remotePath, signal);
     await mkdir(target, { recursive: true });
     for (const name of keptNames) {
       target = localFileSystem.join(target, name);
@@ -153,6 +159,19 @@ export class Transfers {
     const { type } = await this.remote.stat(remotePath, { signal });
     if (type !== 'directory' && type !== 'unknown')
       throw failure('ENOTDIR', 'opendir', remotePath, 'it is not a directory');
+  }
+
+  /** Whether it can be listed, before anything is made on our side. */
+  async #checkListable(remotePath: Buffer, signal: AbortSignal | undefined): Promise<void> {
+    let handle: RemoteHandle;
+    try {
+      handle = await this.#client.opendir(remotePath, { signal });
+    } catch (error) {
+      // Servers do not say of a file that it is one.
+      if (error instanceof SftpStatusError) await this.#checkDirectory(remotePath, signal);
+      throw error;
+    }
+    await untilAborted(this.#client.close(handle), signal).catch(() => {});
   }
 
   #at(remotePath: Buffer): Place {
