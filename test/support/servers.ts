@@ -13,6 +13,8 @@ export interface ServerUnderTest {
   /** A name in that folder as the server's path. */
   path(name: string): string;
   connect(options?: ConnectOptions): Promise<Connection>;
+  /** Answers nothing from now on. */
+  freeze(): void;
   /** Cuts every connection at once; new ones are welcome. */
   cut(): void;
   stop(): Promise<void>;
@@ -36,6 +38,7 @@ async function startOpenSsh(): Promise<ServerUnderTest> {
     folder,
     path: (name) => join(folder, name),
     connect: (options) => connectToSshd(sshd, options),
+    freeze: () => sshd.pause(),
     cut: () => {
       for (const pid of sshd.children()) kill(pid);
     },
@@ -57,11 +60,20 @@ function kill(pid: number): void {
 
 async function startEmbedded(): Promise<ServerUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), 'tsftp-remote-'));
-  const server = await startServer({ root: folder });
+  let isFrozen = false;
+  const commands = (command: string) => {
+    if (command === 'hang') return new Promise<never>(() => {});
+    return { stdout: `${command}\n` };
+  };
+  const failOn = () => (isFrozen ? new Promise<undefined>(() => {}) : undefined);
+  const server = await startServer({ root: folder }, { commands, faults: { failOn } });
   return {
     folder,
     path: (name) => `/${name}`,
     connect: (options) => connectToServer(server, options),
+    freeze: () => {
+      isFrozen = true;
+    },
     cut: () => server.disconnectAll(),
     stop: async () => {
       await server.close();
