@@ -1,8 +1,8 @@
 /** Commands on the server. */
 import { Buffer } from 'node:buffer';
 import type { Readable } from 'node:stream';
-import { onAbort } from '../abort.js';
-import { SftpError } from '../errors.js';
+import { untilAborted } from '../abort.js';
+import { ConnectionLostError, SftpError } from '../errors.js';
 import { printable } from '../printable.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
 
@@ -36,39 +36,42 @@ export async function runCommand(
   if (typeof command !== 'string') throw new TypeError(`command must be a string, not ${typeof command}`);
   if (command.includes('\0')) throw new TypeError('command contains a NUL character');
   const running = await ssh.startCommand(command, { signal });
-  const callOff = onAbort(signal, () => running.kill());
+  // A command that does not read its input may have ended before it is written.
+  running.stdin.on('error', () => {});
+  running.stdin.end(input);
+  const ending = Promise.all([
+    collect(running.stdout, command, maxOutput),
+    collect(running.stderr, command, maxOutput),
+    running.exit,
+  ]);
   try {
-    // A command that does not read its input may have ended before it is written.
-    running.stdin.on('error', () => {});
-    running.stdin.end(input);
-    const [stdout, stderr, exit] = await Promise.all([
-      collect(running.stdout, command, maxOutput),
-      collect(running.stderr, command, maxOutput),
-      running.exit,
-    ]);
+    const [stdout, stderr, exit] = await untilAborted(ending, signal);
     return { stdout, stderr, ...exit };
   } catch (error) {
     running.kill();
-    running.exit.catch(() => {});
-    signal?.throwIfAborted();
     throw error;
-  } finally {
-    callOff();
   }
 }
 
-async function collect(output: Readable, command: string, maxOutput: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of output as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length > maxOutput) {
-      const shown = printable(command, 100);
-      throw new SftpError('LIMIT', `'${shown}' wrote more than ${maxOutput} bytes; raise maxOutput for more`);
-    }
-  }
-  return Buffer.concat(chunks).toString('utf8');
+/** What comes after the end of our interest is read all the same, as the channel closes behind it. */
+function collect(output: Readable, command: string, maxOutput: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    output.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length <= maxOutput) chunks.push(chunk);
+      else reject(tooMuchOutput(command, maxOutput));
+    });
+    output.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    output.once('error', reject);
+    output.once('close', () => reject(new ConnectionLostError('The output of the command was cut off')));
+  });
+}
+
+function tooMuchOutput(command: string, maxOutput: number): SftpError {
+  const shown = printable(command, 100);
+  return new SftpError('LIMIT', `'${shown}' wrote more than ${maxOutput} bytes; raise maxOutput for more`);
 }
 
 /** pysftp's answer: the lines of stdout, or of stderr where stdout is empty. */

@@ -256,7 +256,7 @@ export class Channel extends Duplex {
   #afterWrite(callback: WriteCallback): void {
     if (this.#closedByServer) {
       this.#queue.clear();
-      callback(this.#endedError());
+      callback(this.#unreadError());
       return;
     }
     if (!this.#pumpScheduled) {
@@ -347,13 +347,18 @@ export class Channel extends Duplex {
     this.#queue.clear();
     const failed = this.#settings.stderr === 'error' && !this.writableEnded;
     const finish = (): void => void this.destroy(failed ? this.#endedError() : undefined);
-    this.#release(this.#endedError());
+    this.#release(this.#unreadError());
     if (this.readableEnded || (failed && this.readableLength === 0)) {
       finish();
     } else {
       this.once('end', finish);
       this.push(null);
     }
+  }
+
+  /** What a command leaves unread is no failure, and must not take its output along. */
+  #unreadError(): SshError | undefined {
+    return this.#settings.stderr === 'error' ? this.#endedError() : undefined;
   }
 
   #endedError(): SshError {
