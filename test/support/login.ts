@@ -3,7 +3,7 @@ import { type Connection, type ConnectOptions, connect } from '../../src/index.j
 import type { TestServer } from '../../src/testing/index.js';
 import type { Sshd } from './sshd.js';
 
-function optionsForSshd(sshd: Sshd, more: ConnectOptions = {}): ConnectOptions {
+export function optionsForSshd(sshd: Sshd, more: ConnectOptions = {}): ConnectOptions {
   return {
     port: sshd.port,
     username: sshd.user,
