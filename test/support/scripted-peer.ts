@@ -187,6 +187,17 @@ export class ScriptedPeer {
     return new ReceivedRequest<N>(this, id, values as unknown as RequestFields<N>);
   }
 
+  /** Waits for the client's next request, whichever it is; rejects when the client has gone. */
+  async expectAny(): Promise<ReceivedRequest<RequestName> & { readonly kind: RequestName }> {
+    const { kind, id, ...values } = await this.#request('any request');
+    const received = new ReceivedRequest<RequestName>(
+      this,
+      id,
+      values as unknown as RequestFields<RequestName>,
+    );
+    return Object.assign(received, { kind });
+  }
+
   /** Waits for an EXTENDED request of the table. */
   async expectExtension<N extends ExtensionName>(
     name: N,

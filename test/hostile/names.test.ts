@@ -1,0 +1,256 @@
+/** The rows N of the fault catalogue: what a server calls its files. */
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { SftpError } from '../../src/errors.js';
+import { printable } from '../../src/printable.js';
+import { localFileSystem, objectionTo } from '../../src/transfer/local.js';
+import { makeFolder, snapshot } from '../support/folder.js';
+import { type HostileEntry, openHostileTree } from '../support/hostile-tree.js';
+
+const content = 'from the server';
+
+describe('names from a server', () => {
+  const kinds: Readonly<Record<string, Omit<HostileEntry, 'name'>>> = {
+    'a file': { content },
+    'a directory': { entries: [{ name: 'inner', content }] },
+    'a link to a file': { type: 'symlink', target: { content } },
+    'a link to a directory': {
+      type: 'symlink',
+      target: { type: 'directory', entries: [{ name: 'inner', content }] },
+    },
+  };
+  for (const name of ['../x', '/etc/x', 'a/b', '', 'nul\0x']) {
+    for (const [kind, entry] of Object.entries(kinds)) {
+      test(`N1: ${printable(JSON.stringify(name))} as ${kind} is refused by name, and nothing is outside the folder`, async (t) => {
+        const outer = makeFolder(t);
+        mkdirSync(join(outer, 'target'));
+        const { connection } = await openHostileTree(t, [{ name, ...entry }]);
+        await assert.rejects(connection.getR('/', join(outer, 'target')), (error) => {
+          assert.ok(error instanceof SftpError);
+          assert.equal(error.code, 'UNSAFE_NAME');
+          assert.ok(error.message.includes(`The name '${printable(name)}' in '/' is refused`), error.message);
+          return true;
+        });
+        assert.deepEqual([...snapshot(outer).keys()], ['target']);
+      });
+    }
+  }
+
+  test('N1: the directories themselves, . and .., are no entries', async (t) => {
+    const folder = makeFolder(t);
+    const { connection } = await openHostileTree(t, [
+      { name: '.', entries: [] },
+      { name: '..', entries: [{ name: 'x', content }] },
+      { name: 'file', content },
+    ]);
+    await connection.getR('/', folder);
+    assert.deepEqual([...snapshot(folder).keys()], ['file']);
+    assert.deepEqual(await connection.listdir('/'), ['file']);
+  });
+
+  test('N1: on Windows, separators, drives, streams and devices are refused too', () => {
+    const refused = [
+      '..\\x',
+      'C:',
+      'C:x',
+      'file:stream',
+      'CON',
+      'nul.txt',
+      'COM1',
+      'a?',
+      'end.',
+      'end ',
+      '\x1b',
+    ];
+    for (const name of refused) {
+      assert.notEqual(objectionTo(Buffer.from(name), 'win32'), undefined, name);
+      assert.equal(objectionTo(Buffer.from(name), 'linux'), undefined, name);
+    }
+    for (const name of ['console', 'a.b', '.hidden', 'ü'])
+      assert.equal(objectionTo(Buffer.from(name), 'win32'), undefined, name);
+  });
+
+  test('N1: a name for get without a local one is judged as well', async (t) => {
+    const { connection } = await openHostileTree(t, [{ name: '..', content }]);
+    for (const path of ['/..', '/', '/a/..']) await assert.rejects(connection.get(path), TypeError);
+  });
+
+  test('N2: a link X and then a directory X: nothing is written through a link', async (t) => {
+    const outer = makeFolder(t);
+    const inner = { name: 'planted', content };
+    const target = join(outer, 'target');
+    mkdirSync(join(outer, 'elsewhere'));
+    mkdirSync(target);
+    symlinkSync('../elsewhere', join(target, 'X'));
+    const { connection } = await openHostileTree(t, [
+      { name: 'X', type: 'symlink' },
+      { name: 'X', entries: [inner] },
+    ]);
+    for (const symlinks of ['skip', 'follow'] as const) {
+      await assert.rejects(connection.getR('/', target, { symlinks }), { code: 'ENOTDIR' });
+    }
+    assert.deepEqual(readdirSync(join(outer, 'elsewhere')), []);
+    assert.equal(readlinkSync(join(target, 'X')), '../elsewhere');
+  });
+
+  test('N2: no link is ever made of what a server shows', async (t) => {
+    const folder = makeFolder(t);
+    const { connection } = await openHostileTree(t, [
+      { name: 'X', type: 'symlink', target: { content } },
+      { name: 'X', entries: [{ name: 'planted', content }] },
+    ]);
+    await connection.getR('/', folder, { symlinks: 'skip' });
+    assert.ok(lstatSync(join(folder, 'X')).isDirectory());
+  });
+
+  test('N4: newlines, ESC, C1 and marks of direction stay in the bytes and are shown escaped', async (t) => {
+    const folder = makeFolder(t);
+    const names = ['line\nbreak', '\x1b[31mred', '\u009b31m', '\u202egpj.exe', '\r\x07'];
+    const { connection } = await openHostileTree(
+      t,
+      names.map((name) => ({ name, content: name })),
+    );
+    assert.deepEqual(new Set(await connection.listdir('/')), new Set(names));
+    await connection.getR('/', folder);
+    for (const name of names) {
+      assert.equal(readFileSync(join(folder, name), 'utf8'), name);
+      const failed = await connection.rmdir(`/${name}`).then(
+        () => assert.fail(),
+        (error: Error) => error.message,
+      );
+      assert.doesNotMatch(failed, /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u);
+    }
+  });
+
+  test('N5: two names that are not UTF-8 and decode alike are two files', {
+    skip: process.platform !== 'linux',
+  }, async (t) => {
+    const folder = makeFolder(t);
+    const names = [Buffer.from('f\xff', 'latin1'), Buffer.from('f\xfe', 'latin1')];
+    const { connection } = await openHostileTree(
+      t,
+      names.map((name) => ({ name, content: name.toString('hex') })),
+    );
+    await connection.getR('/', folder);
+    const found = readdirSync(folder, { encoding: 'buffer' }).map((name) => name.toString('hex'));
+    assert.deepEqual(found.sort(), ['66fe', '66ff']);
+    for (const name of names) {
+      const path = localFileSystem.join(Buffer.from(folder), name);
+      assert.equal(readFileSync(path, 'utf8'), name.toString('hex'));
+    }
+  });
+
+  test('N6: NFC and NFD, and names that differ in case, all arrive where the disk tells them apart', {
+    skip: process.platform !== 'linux',
+  }, async (t) => {
+    const folder = makeFolder(t);
+    const names = ['\u00e9', 'e\u0301', 'Readme', 'README'];
+    const { connection } = await openHostileTree(
+      t,
+      names.map((name) => ({ name, content: name })),
+    );
+    const report = await connection.getR('/', folder);
+    assert.equal(report.files, 4);
+    for (const name of names) assert.equal(readFileSync(join(folder, name), 'utf8'), name);
+  });
+
+  test('N7: a name of 255 bytes arrives, one of 256 is an error that names it', async (t) => {
+    const folder = makeFolder(t);
+    const fits = await openHostileTree(t, [{ name: 'x'.repeat(255), content }]);
+    await fits.connection.getR('/', folder);
+    assert.deepEqual(readdirSync(folder), ['x'.repeat(255)]);
+    const tooLong = await openHostileTree(t, [{ name: 'y'.repeat(256), content }]);
+    await assert.rejects(tooLong.connection.getR('/', folder), { code: 'ENAMETOOLONG' });
+    assert.deepEqual(readdirSync(folder), ['x'.repeat(255)]);
+  });
+
+  test('N8: a tree without end is left at a depth of 64', async (t) => {
+    const folder = makeFolder(t);
+    const endless = (): readonly HostileEntry[] => [{ name: 'd', entries: endless }];
+    for (const symlinks of ['follow', 'skip'] as const) {
+      const { connection, asked } = await openHostileTree(t, endless);
+      await assert.rejects(connection.getR('/', folder, { symlinks }), { code: 'LIMIT' });
+      assert.ok(asked.length < 300, `${asked.length} requests`);
+    }
+  });
+
+  test('N8: links without end are left at a depth of 64 as well', async (t) => {
+    const folder = makeFolder(t);
+    const endless = (): readonly HostileEntry[] => [
+      { name: 'd', type: 'symlink', target: { type: 'directory', entries: endless } },
+    ];
+    const { connection } = await openHostileTree(t, endless);
+    await assert.rejects(connection.getR('/', folder), { code: 'LIMIT' });
+  });
+
+  for (const type of ['fifo', 'socket', 'character-device', 'block-device'] as const) {
+    test(`N9: a ${type} is left out and reported, and never opened`, async (t) => {
+      const folder = makeFolder(t);
+      const { connection, asked } = await openHostileTree(t, [
+        { name: 'special', type },
+        { name: 'file', content },
+      ]);
+      const report = await connection.getR('/', folder);
+      assert.deepEqual(report.skipped, [{ path: '/special', reason: `it is a ${type}` }]);
+      assert.deepEqual(readdirSync(folder), ['file']);
+      await assert.rejects(connection.get('/special', join(folder, 'special')), { code: 'EINVAL' });
+      assert.ok(!asked.includes('open /special'));
+    });
+  }
+
+  test('N10: a mode of 06777 gives nobody rights: the set-uid bits never arrive', async (t) => {
+    const folder = makeFolder(t);
+    const { connection } = await openHostileTree(t, [
+      { name: 'tool', mode: 0o6777, content },
+      { name: 'folder', mode: 0o7777, entries: [{ name: 'tool', mode: 0o4755, content }] },
+    ]);
+    const umask = process.umask();
+    await connection.getR('/', join(folder, 'tree'), { preserveMtime: true });
+    await connection.get('/tool', join(folder, 'tool'));
+    for (const [path, most] of [
+      ['tool', 0o777],
+      ['tree/tool', 0o777],
+      ['tree/folder', 0o777],
+      ['tree/folder/tool', 0o777],
+    ] as const) {
+      const mode = lstatSync(join(folder, path)).mode & 0o7777;
+      assert.equal(mode & ~(most & ~umask), 0, `${path} has ${mode.toString(8)}`);
+    }
+  });
+
+  test('N11: where the server says the source is, has no say in where the file goes', async (t) => {
+    const outer = makeFolder(t);
+    const folder = join(outer, 'folder');
+    mkdirSync(folder);
+    writeFileSync(join(outer, 'passwd'), 'mine');
+    for (const realpath of ['/../passwd', '/etc/passwd', '/C:/x', '..']) {
+      const { connection } = await openHostileTree(
+        t,
+        [
+          { name: 'file', content },
+          { name: 'folder', entries: [{ name: 'file', content }] },
+        ],
+        { realpath },
+      );
+      await connection.chdir('/');
+      await connection.get('/file', join(folder, 'file'));
+      await connection.getR('/folder', folder);
+    }
+    assert.deepEqual(
+      [...snapshot(outer).keys()],
+      ['folder', 'folder/file', 'folder/folder', 'folder/folder/file', 'passwd'],
+    );
+    assert.equal(readFileSync(join(outer, 'passwd'), 'utf8'), 'mine');
+  });
+});

@@ -1,0 +1,38 @@
+/** The public face over any stream: what the server says is a test's own affair, and there is no SSH in between. */
+import type { Duplex } from 'node:stream';
+import { Connection } from '../../src/connection.js';
+import { Session, type SessionOptions } from '../../src/session/session.js';
+import { SftpClient } from '../../src/session/sftp-client.js';
+import type { SshConnection } from '../../src/ssh/ssh-connection.js';
+
+/** Speaks the handshake and gives a connection; its `close` destroys the stream. */
+export async function openConnection(stream: Duplex, options: SessionOptions = {}): Promise<Connection> {
+  const session = await Session.open(stream, options);
+  return new Connection(fakeSsh(stream), session, new SftpClient(session));
+}
+
+function fakeSsh(stream: Duplex): SshConnection {
+  const closed = new Promise<undefined>((resolve) => stream.once('close', () => resolve(undefined)));
+  const refuse = () => Promise.reject(new Error('There is no SSH here'));
+  return {
+    host: 'test',
+    port: 22,
+    username: 'me',
+    negotiated: {
+      ciphers: ['none', 'none'],
+      macs: ['none', 'none'],
+      compression: ['none', 'none'],
+      kex: 'none',
+      hostKeyAlgorithm: 'none',
+    },
+    remoteServerKey: { type: 'none', bytes: new Uint8Array(), fingerprint: '' },
+    closed,
+    openSubsystem: refuse,
+    startCommand: refuse,
+    close: async () => {
+      stream.destroy();
+      await closed;
+    },
+    destroy: () => void stream.destroy(),
+  };
+}
