@@ -10,7 +10,10 @@ import type { SshConnection } from '../../src/ssh/ssh-connection.js';
 export async function openConnection(stream: Duplex, options: SessionOptions = {}): Promise<Connection> {
   const session = await Session.open(stream, options);
   const lanes = new Lanes(() => Promise.reject(new Error('There is one stream here')));
-  return new Connection(fakeSsh(stream), session, new SftpClient(session), lanes);
+  return new Connection(fakeSsh(stream), session, new SftpClient(session), lanes, {
+    logfile: false,
+    securityOptions: { ciphers: [], digests: [], keyTypes: [], kex: [] },
+  });
 }
 
 function fakeSsh(stream: Duplex): SshConnection {
