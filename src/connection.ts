@@ -39,7 +39,7 @@ import { type WalkEntry, type WalkOptions, walkTree } from './connection/walk.js
 import { WorkingDirectory } from './connection/working-directory.js';
 import { ConnectionLostError } from './errors.js';
 import { parseMode } from './modes.js';
-import { decodePath, encodePath, type RemotePath } from './remote-path.js';
+import { decodePath, encodePath, quote, type RemotePath } from './remote-path.js';
 import type { Lanes } from './session/lanes.js';
 import type { Session } from './session/session.js';
 import type { OperationOptions, SftpClient } from './session/sftp-client.js';
@@ -372,6 +372,7 @@ export class Connection implements AsyncDisposable {
     if (typeof username !== 'string')
       throw new TypeError(`username must be a string, not ${typeof username}`);
     if (username !== '') encodePath(username, 'username');
+    if (username.includes('/')) throw new TypeError(`username ${quote(username)} contains a /`);
     return decodePath(await findHome(this.sftpClient, username, options));
   }
 

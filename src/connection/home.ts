@@ -26,14 +26,10 @@ export async function findHome(
   username: string,
   options: OperationOptions,
 ): Promise<Buffer> {
-  if (username === '') {
-    // Not home-directory: OpenSSH does not take the empty name that its document allows.
-    return client.supports('expandPath')
-      ? client.expandPath(Buffer.from('~'), options)
-      : client.realpath('.', options);
-  }
-  if (client.supports('homeDirectory')) return client.homeDirectory(username, options);
+  // Rather than home-directory: OpenSSH fails there for the empty name, and up to 9.2 it tells everybody's own home.
   if (client.supports('expandPath')) return client.expandPath(Buffer.from(`~${username}`), options);
+  if (username === '') return client.realpath('.', options);
+  if (client.supports('homeDirectory')) return client.homeDirectory(username, options);
   const { name } = extensions.homeDirectory;
   throw new UnsupportedError(`The server does not tell where others are at home: it has no ${name}`, {
     extension: name,

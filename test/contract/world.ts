@@ -23,7 +23,7 @@ export interface World {
 }
 
 /** The tree of pysftp's examples. */
-const TREE: Readonly<Record<string, string>> = {
+export const TREE: Readonly<Record<string, string>> = {
   'readme.txt': 'r'.repeat(8192),
   'pub/make.txt': 'content of make.txt',
   'pub/foo1/foo1.txt': 'content of foo1.txt',

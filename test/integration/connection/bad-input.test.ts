@@ -166,6 +166,11 @@ const others: readonly (readonly [string, Call, Error])[] = [
     (sftp) => sftp.homeDirectory(7 as never),
     new TypeError('username must be a string, not number'),
   ],
+  [
+    'homeDirectory of a path',
+    (sftp) => sftp.homeDirectory('a/b'),
+    new TypeError("username 'a/b' contains a /"),
+  ],
   ['rmtree of the root', (sftp) => sftp.rmtree('/'), rootError('/')],
   ['rmtree of the current directory', (sftp) => sftp.rmtree('.'), rootError('.')],
 ];
