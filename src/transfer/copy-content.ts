@@ -19,7 +19,7 @@ export interface ContentOptions {
    * Called when everything is written; for a target whose requests are in order (see
    * {@link TargetFile.isOrdered}) as soon as everything has been given to it.
    */
-  readonly finish: () => Promise<void>;
+  readonly finish: (target: TargetFile) => Promise<void>;
 }
 
 interface Chunk {
@@ -34,7 +34,7 @@ const MAX_CHUNKS = 64;
 /** Copies to the source's end; the size that it tells only says how far to read ahead. */
 export class ContentCopy {
   readonly #source: SourceFile;
-  readonly #target: TargetFile;
+  readonly #target: TargetFile | Promise<TargetFile>;
   readonly #options: ContentOptions;
   readonly #tasks: TaskGroup;
   /** Asked of the source and not yet given to the target, in ascending order. */
@@ -49,7 +49,8 @@ export class ContentCopy {
   #writtenBytes = 0;
   #contiguousBytes = 0;
 
-  constructor(source: SourceFile, target: TargetFile, options: ContentOptions) {
+  /** @param target need not be open yet: the source is read ahead meanwhile */
+  constructor(source: SourceFile, target: TargetFile | Promise<TargetFile>, options: ContentOptions) {
     this.#source = source;
     this.#target = target;
     this.#options = options;
@@ -69,15 +70,20 @@ export class ContentCopy {
    */
   async run(): Promise<number> {
     const { finish } = this.#options;
+    let target: TargetFile | undefined;
     try {
-      while (await this.#readAhead()) await this.#writeNext();
-      if (this.#target.isOrdered) this.#tasks.add(finish());
+      while (await this.#readAhead()) {
+        target ??= await this.#target;
+        await this.#writeNext(target);
+      }
+      target ??= await this.#target;
+      if (target.isOrdered) this.#tasks.add(finish(target));
     } catch (error) {
       this.#tasks.fail(error);
       for (const chunk of this.#chunks) this.#tasks.add(this.#discard(chunk));
     }
     await this.#tasks.settle();
-    if (!this.#target.isOrdered) await finish();
+    if (target?.isOrdered === false) await finish(target);
     return this.#end ?? this.#nextOffset;
   }
 
@@ -127,7 +133,7 @@ export class ContentCopy {
     return pieces;
   }
 
-  async #writeNext(): Promise<void> {
+  async #writeNext(target: TargetFile): Promise<void> {
     const chunk = this.#chunks.shift();
     if (chunk === undefined) return;
     if (this.#end !== undefined) return this.#discard(chunk);
@@ -142,14 +148,14 @@ export class ContentCopy {
     if (count < chunk.length) this.#end = chunk.offset + count;
     else this.#allowed = Math.min(MAX_CHUNKS, this.#allowed * 2);
     if (count === 0) this.#options.window.release(chunk.length);
-    else this.#tasks.add(this.#write(chunk, pieces, count));
+    else this.#tasks.add(this.#write(target, chunk, pieces, count));
   }
 
-  async #write(chunk: Chunk, pieces: readonly Buffer[], count: number): Promise<void> {
+  async #write(target: TargetFile, chunk: Chunk, pieces: readonly Buffer[], count: number): Promise<void> {
     const write = { end: chunk.offset + count, done: false };
     this.#writes.push(write);
     try {
-      await this.#target.write(chunk.offset, pieces, { signal: this.#tasks.signal });
+      await target.write(chunk.offset, pieces, { signal: this.#tasks.signal });
       this.#source.release?.(pieces);
     } finally {
       this.#options.window.release(chunk.length);

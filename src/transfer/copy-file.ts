@@ -24,6 +24,8 @@ export interface CopyOptions<Confirmation extends Sized = Sized> {
   readonly preserveMtime?: boolean | undefined;
   /** What the source is, where a listing has told it already. */
   readonly known?: FileInfo | undefined;
+  /** Takes the closing of the source, where nobody need wait for it. */
+  readonly inBackground?: ((closing: Promise<void>) => void) | undefined;
   /** Called at least once, the last time with `transferred === total`. */
   readonly onProgress?: ((transferred: number, total: number) => void) | undefined;
 }
@@ -31,6 +33,8 @@ export interface CopyOptions<Confirmation extends Sized = Sized> {
 export interface CopyFileOptions<Confirmation extends Sized = Sized> extends CopyOptions<Confirmation> {
   /** Write under a temporary name in the same directory, and rename when all is there. */
   readonly atomic: boolean;
+  /** Nothing is in the target's place, as its directory is new. */
+  readonly isFree?: boolean | undefined;
 }
 
 /** A size that nobody tells is `undefined`, and no mismatch. */
@@ -55,7 +59,8 @@ export async function copyFile<Confirmation extends Sized>(
   options: CopyFileOptions<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
   if (!options.atomic) return copyDirectly(source, target, options);
-  return withSource(source, options, (file) => copyAside(target, { source, target, file, options }));
+  const isFree = options.isFree ?? false;
+  return withSource(source, options, (file) => copyAside(target, isFree, { source, target, file, options }));
 }
 
 /** As {@link copyFile} where it is not atomic; the target need not be a file system's. */
@@ -64,19 +69,23 @@ export async function copyDirectly<Confirmation extends Sized>(
   target: TargetPlace,
   options: CopyOptions<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
-  return withSource(source, options, (file) => copyTo(target.path, {}, { source, target, file, options }));
+  return withSource(source, options, (file) =>
+    copyTo(target.path, async () => ({}), { source, target, file, options }),
+  );
 }
 
 async function withSource<T>(
   { fileSystem, path }: SourcePlace,
-  { signal, known }: Pick<CopyOptions, 'signal' | 'known'>,
+  { signal, known, inBackground }: Pick<CopyOptions, 'signal' | 'known' | 'inBackground'>,
   copy: (file: SourceFile) => Promise<T>,
 ): Promise<T> {
   const file = await fileSystem.openSource(path, { signal, known });
   try {
     return await copy(file);
   } finally {
-    await file.close({ signal });
+    const closing = file.close({ signal });
+    if (inBackground === undefined) await closing;
+    else inBackground(closing);
   }
 }
 
@@ -89,13 +98,17 @@ interface Copy<Confirmation extends Sized> {
 
 async function copyAside<Confirmation extends Sized>(
   target: Place,
+  isFree: boolean,
   copy: Copy<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
   const { fileSystem, path } = target;
-  const existing = await existingFile(copy.source, target, copy.options.signal);
   const temporary = temporaryPath(target);
+  const findMode = async () => {
+    const existing = isFree ? undefined : await existingFile(copy.source, target, copy.options.signal);
+    return { mode: existing?.mode };
+  };
   try {
-    const copied = await copyTo(temporary, { mode: existing?.mode }, copy);
+    const copied = await copyTo(temporary, findMode, copy);
     await fileSystem.replace(temporary, path);
     return copied;
   } catch (error) {
@@ -104,32 +117,35 @@ async function copyAside<Confirmation extends Sized>(
   }
 }
 
+/** @param prepare runs before the target is opened, and tells what to set on it */
 async function copyTo<Confirmation extends Sized>(
   path: Buffer,
-  changes: FileChanges,
+  prepare: () => Promise<FileChanges>,
   copy: Copy<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
   const { source, target, file, options } = copy;
   const { window, signal, confirm, preserveMtime = false } = options;
   const exclusive = path !== target.path;
-  const targetFile = await target.fileSystem.openTarget(path, {
-    signal,
-    exclusive,
-    refuseLink: options.refuseLink,
-    size: file.info.size,
-  });
-  const { atime, mtime } = file.info;
-  const attributes = preserveMtime ? { ...changes, atime, mtime } : changes;
+  const { atime, mtime, size } = file.info;
+  const attributes: { -readonly [K in keyof FileChanges]: FileChanges[K] } = preserveMtime
+    ? { atime, mtime }
+    : {};
+  const open = async () => {
+    Object.assign(attributes, await prepare());
+    return target.fileSystem.openTarget(path, { signal, exclusive, refuseLink: options.refuseLink, size });
+  };
+  const opening = open();
+  opening.catch(() => {});
   const report = progressReport(options.onProgress, file.info.size ?? 0);
   let closing: Promise<void> | undefined;
   let confirming: Promise<Confirmation | undefined> = Promise.resolve(undefined);
 
-  const content = new ContentCopy(file, targetFile, {
+  const content = new ContentCopy(file, opening, {
     chunkLength: Math.min(source.fileSystem.chunkLength.read, target.fileSystem.chunkLength.write),
     window,
     signal,
     onProgress: report.advance,
-    finish: async () => {
+    finish: async (targetFile) => {
       const changing = targetFile.setAttributes(attributes, { signal });
       if (!targetFile.isOrdered) await changing;
       closing = targetFile.close({ signal });
@@ -143,10 +159,11 @@ async function copyTo<Confirmation extends Sized>(
     bytes = await content.run();
     report.complete(bytes);
   } catch (error) {
-    await (closing ?? targetFile.close({ signal })).catch(() => {});
+    const opened = await opening.catch(() => undefined);
+    if (opened === undefined) throw error;
+    await (closing ?? opened.close({ signal })).catch(() => {});
     throw explainFailure(error, source, target, content.contiguousBytes, signal);
   }
-  const { size } = file.info;
   if (size !== undefined && size !== 0 && bytes !== size) throw sourceChanged(source, target, bytes, size);
   if (confirm === undefined) return { bytes, confirmation: undefined };
   return { bytes, confirmation: await confirmed(bytes, path, await confirming, copy) };

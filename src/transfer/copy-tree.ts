@@ -69,6 +69,8 @@ interface Branch {
   readonly to: Buffer;
   /** The paths without links from the root down to it; only kept where links are followed. */
   readonly ancestors: readonly string[];
+  /** Nothing is in the target yet. */
+  readonly isNew: boolean;
 }
 
 class TreeCopy {
@@ -98,7 +100,7 @@ class TreeCopy {
     const { path: from, fileSystem } = this.#source;
     this.#tasks.add(
       this.#rootAncestors(from).then((ancestors) =>
-        this.#copyDirectory({ from, to: this.#target.path, ancestors }),
+        this.#copyDirectory({ from, to: this.#target.path, ancestors, isNew: false }),
       ),
     );
     await this.#tasks.settle();
@@ -161,11 +163,11 @@ class TreeCopy {
     if (actual === undefined) return;
     if (actual.type === 'file') {
       await this.#slots.acquire(1, this.#tasks.signal);
-      this.#tasks.add(this.#copyFile(from, to, actual).finally(() => this.#slots.release(1)));
+      this.#tasks.add(this.#copyFile(from, to, actual, branch.isNew).finally(() => this.#slots.release(1)));
     } else if (actual.type !== 'directory') this.#skip(from, `it is a ${actual.type}`);
     else if (this.#options.recurse) {
       const isLink = info.type === 'symlink';
-      this.#tasks.add(this.#copySubdirectory({ from, to, ancestors: branch.ancestors }, name, isLink));
+      this.#tasks.add(this.#copySubdirectory({ ...branch, from, to }, name, isLink));
     }
   }
 
@@ -200,12 +202,12 @@ class TreeCopy {
     if (isLink && ancestors.includes(real)) {
       throw new SftpError('ELOOP', `${quote(text)} is a link to a directory above it, a loop without end`);
     }
-    await this.#target.fileSystem.ensureDirectory(to, { signal });
+    const isNew = await this.#target.fileSystem.ensureDirectory(to, { signal });
     this.#directories += 1;
-    await this.#copyDirectory({ from, to, ancestors: [...ancestors, real] });
+    await this.#copyDirectory({ from, to, ancestors: [...ancestors, real], isNew });
   }
 
-  async #copyFile(from: Buffer, to: Buffer, known: FileInfo): Promise<void> {
+  async #copyFile(from: Buffer, to: Buffer, known: FileInfo, isFree: boolean): Promise<void> {
     const { window, atomic, confirm, preserveMtime } = this.#options;
     this.#filesKnown += 1;
     this.#bytesKnown += known.size ?? 0;
@@ -218,7 +220,10 @@ class TreeCopy {
         window,
         signal: this.#tasks.signal,
         atomic,
+        isFree,
         refuseLink: true,
+        // Its slot is for the next file by then: the server closes in the order of asking.
+        inBackground: (closing) => this.#tasks.add(closing),
         confirm,
         preserveMtime,
         known,

@@ -97,8 +97,8 @@ export interface FileSystem {
   ): Promise<SourceFile>;
   /** Creates a file, or empties the one that is there; refuses what {@link OpenTargetOptions} tells. */
   openTarget(path: Buffer, options: OpenTargetOptions): Promise<TargetFile>;
-  /** Makes a directory where there is none; anything else in the way is an error that names it. */
-  ensureDirectory(path: Buffer, options: Cancellable): Promise<void>;
+  /** Makes a directory where there is none: true. Anything else in the way is an error that names it. */
+  ensureDirectory(path: Buffer, options: Cancellable): Promise<boolean>;
   /** The path without links, to know a directory again. */
   realPath(path: Buffer, options: Cancellable): Promise<Buffer>;
   /** Renames, and replaces the file that is there. */

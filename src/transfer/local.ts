@@ -127,9 +127,10 @@ function linkInTheWay(file: Buffer): NodeJS.ErrnoException {
 }
 
 /** A link to a directory is in the way too: nothing is written through it. */
-async function ensureDirectory(directory: Buffer): Promise<void> {
+async function ensureDirectory(directory: Buffer): Promise<boolean> {
   try {
     await fs.promises.mkdir(directory);
+    return true;
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error;
     const { type } = await localFileSystem.lstat(directory, {});
@@ -139,6 +140,7 @@ async function ensureDirectory(directory: Buffer): Promise<void> {
         { code: 'ENOTDIR', syscall: 'mkdir', path: directory.toString() },
       );
     }
+    return false;
   }
 }
 

@@ -118,13 +118,14 @@ export class RemoteFileSystem implements FileSystem {
   }
 
   /** Servers say no more than "failure" of a directory that is there, so it is looked at. */
-  async ensureDirectory(path: Buffer, options: Cancellable): Promise<void> {
+  async ensureDirectory(path: Buffer, options: Cancellable): Promise<boolean> {
     try {
       await this.#client.mkdir(path, {}, options);
+      return true;
     } catch (error) {
       if (!(error instanceof SftpStatusError)) throw error;
       const info = await this.stat(path, options).catch(() => UNKNOWN_INFO);
-      if (info.type === 'directory') return;
+      if (info.type === 'directory') return false;
       throw info.type === 'unknown' ? error : inTheWay(path, info, error);
     }
   }

@@ -195,11 +195,12 @@ export class FakeFileSystem implements FileSystem {
     return new FakeTarget(this, key(path), node);
   }
 
-  async ensureDirectory(path: Buffer): Promise<void> {
+  async ensureDirectory(path: Buffer): Promise<boolean> {
     await this.step('ensureDirectory', key(path));
     const existing = this.nodes.get(key(path));
     if (existing === undefined) this.nodes.set(key(path), directory());
     else if (existing.type !== 'directory') throw errorWithCode('ENOTDIR');
+    return existing === undefined;
   }
 
   async realPath(path: Buffer): Promise<Buffer> {
