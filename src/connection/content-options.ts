@@ -19,7 +19,7 @@ export function readFileOptions(options: BufferEncoding | ReadFileOptions | null
 }
 
 /** Node's habit: a string in place of the options is the encoding. */
-export function asObject<T extends object>(options: string | T | null): T & { readonly encoding?: unknown } {
+function asObject<T extends object>(options: string | T | null): T & { readonly encoding?: unknown } {
   if (options === null) return {} as T;
   if (typeof options === 'string') return { encoding: options } as unknown as T;
   if (typeof options === 'object') return options;

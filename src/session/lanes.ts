@@ -6,7 +6,7 @@
 import type { SftpClient } from './sftp-client.js';
 
 /** OpenSSH allows ten sessions on a connection; some are left for commands. */
-export const MAX_LANES = 8;
+const MAX_LANES = 8;
 
 export class Lanes {
   readonly #open: () => Promise<SftpClient>;
