@@ -21,6 +21,21 @@ export function checkCount(name: string, value: unknown, max = Number.MAX_SAFE_I
   return value;
 }
 
+/** A number that fits the wire's 32 bits. Throws as {@link checkCount}. */
+export function checkUint32(name: string, value: unknown): number {
+  return checkCount(name, value, 0xffff_ffff);
+}
+
+/** @throws TypeError where the value is none of the choices. */
+export function checkChoice<T extends string>(value: unknown, choices: readonly T[], name: string): T {
+  const choice = choices.find((one) => one === value);
+  if (choice === undefined) {
+    const shown = typeof value === 'string' ? `'${value.slice(0, 100)}'` : kindOf(value);
+    throw new TypeError(`${name} must be ${choices.map((one) => `'${one}'`).join(' or ')}, not ${shown}`);
+  }
+  return choice;
+}
+
 /** @throws TypeError where Node does not know the encoding. */
 export function checkEncoding(encoding: unknown): BufferEncoding | undefined {
   if (encoding === undefined || encoding === null) return undefined;

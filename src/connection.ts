@@ -2,7 +2,7 @@
 import type { Buffer } from 'node:buffer';
 import { basename } from 'node:path';
 import type { Content } from './arguments.js';
-import { checkChoice, checkLocalPath } from './connection/arguments.js';
+import { checkChoice } from './arguments.js';
 import {
   changeOwner,
   changeTimes,
@@ -22,6 +22,7 @@ import {
   type PutfoOptions,
 } from './connection/files.js';
 import { findMatches } from './connection/glob.js';
+import { startHash } from './connection/hash.js';
 import { expandHome, findHome } from './connection/home.js';
 import { makeLink, readLink, type SymlinkOptions } from './connection/links.js';
 import type { RemoteFile } from './connection/remote-file.js';
@@ -38,6 +39,7 @@ import {
 import { type WalkEntry, type WalkOptions, walkTree } from './connection/walk.js';
 import { WorkingDirectory } from './connection/working-directory.js';
 import { ConnectionLostError } from './errors.js';
+import { checkLocalPath } from './local-path.js';
 import { parseMode } from './modes.js';
 import { decodePath, encodePath, quote, type RemotePath } from './remote-path.js';
 import type { Lanes } from './session/lanes.js';
@@ -326,7 +328,7 @@ export class Connection implements AsyncDisposable {
    * @throws RangeError braces that stand for more than 1,000 patterns
    *
    * @example
-   * await sftp.glob('reports/**' + '/*.{csv,tsv}');   // ['reports/2025/may.csv', 'reports/2026/june.tsv']
+   * await sftp.glob('reports/2026-*.{csv,tsv}');   // ['reports/2026-05.csv', 'reports/2026-06.tsv']
    */
   async glob(pattern: string, options: CallOptions = {}): Promise<string[]> {
     if (typeof pattern !== 'string') throw new TypeError(`pattern must be a string, not ${typeof pattern}`);
@@ -771,6 +773,24 @@ export class Connection implements AsyncDisposable {
     options: PutfoOptions = {},
   ): Promise<FileAttributes> {
     return this.#files.putfo(source, this.#directory.resolve(remotepath, 'remotepath'), options);
+  }
+
+  /**
+   * The checksum of a file in hexadecimal digits, as `sha256sum` prints it. The file is read for it, at full speed and
+   * without keeping it: to run a command on the server would trust that there is one, and that a shell sees the paths
+   * that SFTP sees, which is not so where users are confined to a directory.
+   *
+   * @param algorithm a name of Node's `getHashes()`, for instance `sha256`, `sha512` or `md5`
+   * @throws RangeError the algorithm is unknown; nothing is sent
+   * @throws TransferError reading failed part-way
+   *
+   * @example
+   * await sftp.checksum('backup.tar');   // 'e3b0c44298fc1c149afbf4c8996fb924…'
+   */
+  async checksum(path: RemotePath, algorithm = 'sha256', options: GetfoOptions = {}): Promise<string> {
+    const hash = startHash(algorithm);
+    await this.getfo(path, { write: (chunk: Uint8Array) => void hash.update(chunk) }, options);
+    return hash.digest('hex');
   }
 
   // Commands and the connection

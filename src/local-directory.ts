@@ -2,8 +2,8 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { byCodePoint } from './code-point-order.js';
-import { checkLocalPath } from './connection/arguments.js';
 import { SftpError } from './errors.js';
+import { checkLocalPath } from './local-path.js';
 import { quote } from './remote-path.js';
 import { hasCode } from './transfer/file-system.js';
 import {

@@ -1,9 +1,9 @@
 /** Changing owner, size and times. */
 import type { Buffer } from 'node:buffer';
+import { checkCount, checkUint32, kindOf } from '../arguments.js';
 import { OPEN_FLAGS, type OperationOptions, type SftpClient } from '../session/sftp-client.js';
 import { hasCode } from '../transfer/file-system.js';
 import type { AttributeValues } from '../wire/attributes.js';
-import { checkSize, checkUint32, typeName } from './arguments.js';
 import { failure } from './failure.js';
 
 /** A moment: seconds since 1970, or a `Date`. */
@@ -16,8 +16,8 @@ export async function changeOwner(
   owner: { readonly uid: number | null | undefined; readonly gid: number | null | undefined },
   options: OperationOptions,
 ): Promise<void> {
-  const uid = owner.uid == null ? undefined : checkUint32(owner.uid, 'uid');
-  const gid = owner.gid == null ? undefined : checkUint32(owner.gid, 'gid');
+  const uid = owner.uid == null ? undefined : checkUint32('uid', owner.uid);
+  const gid = owner.gid == null ? undefined : checkUint32('gid', owner.gid);
   if (uid === undefined && gid === undefined) return;
   const kept = uid === undefined || gid === undefined ? await client.stat(path, options) : undefined;
   const both = { uid: uid ?? kept?.uid, gid: gid ?? kept?.gid };
@@ -34,7 +34,7 @@ export async function truncateFile(
   size: number,
   options: OperationOptions,
 ): Promise<number> {
-  checkSize(size, 'size');
+  checkCount('size', size);
   await client.setstat(path, { size }, options);
   const confirmed = await client.stat(path, options);
   // A server that tells no sizes has at least not refused this one.
@@ -74,7 +74,7 @@ function checkTimes(times: readonly [Timestamp, Timestamp]): AttributeValues {
 /** SFTP's times are whole seconds in unsigned 32 bits, up to the year 2106. */
 export function secondsOf(time: unknown, name: string): number {
   if (typeof time !== 'number' && !(time instanceof Date)) {
-    throw new TypeError(`${name} must be seconds since 1970 or a Date, not ${typeName(time)}`);
+    throw new TypeError(`${name} must be seconds since 1970 or a Date, not ${kindOf(time)}`);
   }
   const seconds = typeof time === 'number' ? time : time.getTime() / 1000;
   if (!(seconds >= 0 && seconds < 2 ** 32))

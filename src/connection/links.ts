@@ -1,9 +1,9 @@
 /** Symbolic links. */
 import { Buffer } from 'node:buffer';
+import { checkChoice } from '../arguments.js';
 import { SftpStatusError } from '../errors.js';
 import { decodePath, directoryName, isAbsolute, joinPath } from '../remote-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
-import { checkChoice } from './arguments.js';
 import { failure } from './failure.js';
 
 /** Options of {@link Connection.symlink}. */

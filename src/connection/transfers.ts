@@ -4,12 +4,10 @@ import { Buffer } from 'node:buffer';
 import { mkdir, opendir } from 'node:fs/promises';
 import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
-
+import { checkLocalPath } from '../local-path.js';
 import { baseName, quote } from '../remote-path.js';
-
 import type { Lanes } from '../session/lanes.js';
 import type { RemoteHandle, SftpClient } from '../session/sftp-client.js';
-
 import { copyFile } from '../transfer/copy-file.js';
 import { copyTree, type FileProgress, type TreeReport } from '../transfer/copy-tree.js';
 import type { Place } from '../transfer/file-system.js';
@@ -17,7 +15,6 @@ import { localFileSystem } from '../transfer/local.js';
 import { RemoteFileSystem } from '../transfer/remote.js';
 import { Window } from '../transfer/window.js';
 import { FileAttributes } from '../wire/attributes.js';
-import { checkLocalPath } from './arguments.js';
 import { makeDirectories } from './directories.js';
 import { failure } from './failure.js';
 import { type CopyOptions, copyOnServer } from './server-copy.js';

@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { onAbort } from '../abort.js';
+import { checkChoice, checkUint32 } from '../arguments.js';
 import { SftpError, SftpStatusError } from '../errors.js';
 import { printable } from '../printable.js';
 import { decodePath, joinPath, quote } from '../remote-path.js';
@@ -13,7 +14,6 @@ import { hasCode } from '../transfer/file-system.js';
 import { objectionTo } from '../transfer/local.js';
 import { Window } from '../transfer/window.js';
 import type { FileAttributes } from '../wire/attributes.js';
-import { checkChoice, checkUint32 } from './arguments.js';
 
 /** Something that was found below a directory. */
 export interface WalkEntry {
@@ -75,7 +75,7 @@ export function walkTree(
   options: WalkOptions,
 ): AsyncGenerator<WalkEntry, void, undefined> {
   checkChoice(options.symlinks ?? 'report', ['report', 'follow', 'skip'], 'symlinks');
-  if (options.maxDepth !== undefined) checkUint32(options.maxDepth, 'maxDepth');
+  if (options.maxDepth !== undefined) checkUint32('maxDepth', options.maxDepth);
   return new TreeWalk(client, options).entries(path, shown);
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -328,6 +329,24 @@ describeContract('hardlink and copy', ({ open }) => {
     await assert.rejects(sftp.copy('readme.txt', 'pub'), { code: 'EISDIR' });
     await assert.rejects(sftp.copy('nowhere', 'x'), { code: 'ENOENT' });
     assert.deepEqual(await sftp.listdir(), ['empty', 'empty-too', 'pub', 'readme.sym', 'readme.txt']);
+  });
+});
+
+describeContract('checksum', ({ open }) => {
+  test('is what sha256sum and md5sum print', async (t) => {
+    const { sftp, folder } = await open(t);
+    const content = readFileSync(join(folder, 'readme.txt'));
+    for (const algorithm of ['sha256', 'md5']) {
+      const expected = createHash(algorithm).update(content).digest('hex');
+      assert.equal(await sftp.checksum('readme.txt', algorithm), expected);
+    }
+    assert.equal(await sftp.checksum('readme.sym'), createHash('sha256').update(content).digest('hex'));
+  });
+
+  test('rejects for what is not there, and for a directory', async (t) => {
+    const { sftp } = await open(t);
+    await assert.rejects(sftp.checksum('nowhere'), { code: 'ENOENT' });
+    await assert.rejects(sftp.checksum('pub'), { code: 'EISDIR' });
   });
 });
 

@@ -1,0 +1,12 @@
+/** Paths on this machine, as callers pass them. */
+import { kindOf } from './arguments.js';
+import { quote } from './remote-path.js';
+
+/** @throws TypeError where the value is no path on this machine. */
+export function checkLocalPath(value: unknown, name = 'localpath'): string {
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a string, not ${kindOf(value)}`);
+  if (value === '') throw new TypeError(`${name} is empty: use '.' for the current directory`);
+  if (value.includes('\0')) throw new TypeError(`${name} ${quote(value)} contains a NUL character`);
+  if (!value.isWellFormed()) throw new TypeError(`${name} ${quote(value)} has a lone surrogate`);
+  return value;
+}
