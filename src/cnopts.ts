@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { HostKeysError } from './errors.js';
 import { checkLogger, type Logger, temporaryLogFile } from './log.js';
 import { printable } from './printable.js';
+import type { AlgorithmPreset } from './ssh/algorithms.js';
 import { expandHome } from './ssh/home-path.js';
 import { HostKeys, type KnownHostEntry } from './ssh/known-hosts.js';
-import type { PromptHandler } from './ssh/ssh2.js';
+import type { HostKeyRules, HostKeyVerifier, PromptHandler } from './ssh/ssh2.js';
 
 /** The fields of {@link CnOpts}; a plain object with them serves as well. */
 export interface CnOptsFields {
@@ -16,8 +17,23 @@ export interface CnOptsFields {
   readonly hostkeys?: HostKeys | null | undefined;
   /** Pins the server's key: `SHA256:…`, as `ssh-keygen -l` prints it; known_hosts is not asked then. */
   readonly fingerprint?: string | readonly string[] | undefined;
+  /**
+   * What happens to a server that is not known. `'strict'`, the default: it is refused. `'accept-new'`: its key is
+   * added to the first known_hosts file, and a changed, revoked or differing key is refused as ever.
+   */
+  readonly hostKeyPolicy?: 'strict' | 'accept-new' | undefined;
+  /**
+   * Asked for every server's key that is not revoked or too weak, after known_hosts and pins have had their say
+   * (`refusal`). Only `true`, or a promise of it, accepts; the time it takes does not count as connecting.
+   */
+  readonly verifyHostKey?: HostKeyVerifier | undefined;
   /** Compress what travels. Default: false. */
   readonly compression?: boolean | undefined;
+  /**
+   * `'modern'`, the default, or `'legacy'`, for servers that know nothing better: it adds SHA-1, CBC, groups of 1024
+   * bits and RSA keys of 1024 bits. The lists below replace the preset's.
+   */
+  readonly algorithms?: AlgorithmPreset | undefined;
   /** Ciphers to offer, best first. */
   readonly ciphers?: readonly string[] | undefined;
   /** Host key algorithms to offer, best first. */
@@ -32,9 +48,12 @@ export interface CnOptsFields {
   readonly keepaliveCountMax?: number | undefined;
   /** Milliseconds for the whole of connecting. Default: 20,000. */
   readonly connectTimeout?: number | undefined;
-  /** The socket of an SSH agent; `false`: no agent. Default: `$SSH_AUTH_SOCK` where no key or password is given. */
+  /**
+   * The socket of an SSH agent, on Windows a pipe or `pageant`; `false`: no agent. Default: `$SSH_AUTH_SOCK`, on
+   * Windows OpenSSH's pipe, where no key or password is given.
+   */
   readonly agent?: string | false | undefined;
-  /** Answers the server's questions (keyboard-interactive). */
+  /** Answers questions: passphrases, passwords, one-time codes. The time it takes does not count as connecting. */
   readonly onPrompt?: PromptHandler | undefined;
   /**
    * Writes what happens to a file, to which lines are added: `true` for one with a temporary name, or its path (`~`
@@ -43,6 +62,10 @@ export interface CnOptsFields {
   readonly log?: boolean | string | undefined;
   /** Gets the same lines as the log file: `console`, or anything else with `debug`, `info`, `warn` and `error`. */
   readonly logger?: Logger | undefined;
+  /** The subsystem that speaks SFTP. Default: `sftp`. */
+  readonly subsystem?: string | undefined;
+  /** A command that speaks SFTP, in place of a subsystem, for instance `sudo /usr/lib/openssh/sftp-server`. */
+  readonly serverCommand?: string | undefined;
 }
 
 /**
@@ -66,7 +89,13 @@ export function knownHosts(): string {
  * await using sftp = await connect('hostname', { username: 'me', password: 'secret', cnopts });
  */
 export class CnOpts {
+  readonly knownhosts: readonly string[];
   hostkeys: HostKeys | null;
+  hostKeyPolicy: 'strict' | 'accept-new';
+  verifyHostKey: HostKeyVerifier | undefined;
+  algorithms: AlgorithmPreset;
+  subsystem: string;
+  serverCommand: string | undefined;
   fingerprint: string | readonly string[] | undefined;
   compression: boolean;
   ciphers: readonly string[] | undefined;
@@ -88,10 +117,16 @@ export class CnOpts {
   #temporaryLogFile: string | undefined;
 
   constructor(fields: CnOptsFields = {}) {
-    const known = fields.hostkeys === undefined ? loadKnownHosts(fields.knownhosts) : undefined;
+    this.hostKeyPolicy = fields.hostKeyPolicy ?? 'strict';
+    this.knownhosts = [fields.knownhosts ?? []].flat();
+    const known = fields.hostkeys === undefined ? this.#loadKnownHosts() : undefined;
     this.hostkeys = fields.hostkeys === undefined ? (known?.hostKeys ?? null) : fields.hostkeys;
     this.knownHostsProblem = known?.problem;
     this.fingerprint = fields.fingerprint;
+    this.verifyHostKey = fields.verifyHostKey;
+    this.algorithms = fields.algorithms ?? 'modern';
+    this.subsystem = fields.subsystem ?? 'sftp';
+    this.serverCommand = fields.serverCommand;
     this.compression = fields.compression ?? false;
     this.ciphers = fields.ciphers;
     this.hostKeyAlgorithms = fields.hostKeyAlgorithms;
@@ -136,6 +171,39 @@ export class CnOpts {
     }
     return entry;
   }
+
+  /**
+   * What decides on a server's key.
+   * @internal
+   */
+  hostKeyRules(): HostKeyRules {
+    const { hostkeys, fingerprint, hostKeyPolicy } = this;
+    const file = this.knownhosts[0] ?? hostkeys?.files[0] ?? knownHosts();
+    return {
+      keys: hostkeys,
+      pins: fingerprint === undefined ? undefined : [fingerprint].flat(),
+      verify: this.verifyHostKey,
+      acceptNewIn: hostKeyPolicy === 'accept-new' ? file : undefined,
+    };
+  }
+
+  #loadKnownHosts(): LoadedKnownHosts {
+    const hostKeys = new HostKeys();
+    const named = this.knownhosts.length > 0;
+    let problem: string | undefined;
+    for (const file of named ? this.knownhosts : [knownHosts()]) {
+      try {
+        hostKeys.load(file);
+      } catch (error) {
+        // Where a new host will be added, the file need not be there. And without the user's own file there is
+        // nothing to verify with: connecting says what to do.
+        const isNew = this.hostKeyPolicy === 'accept-new';
+        if (!(error instanceof HostKeysError) || (named && !isNew)) throw error;
+        if (!isNew) problem = error.message;
+      }
+    }
+    return { hostKeys, problem };
+  }
 }
 
 /**
@@ -144,12 +212,23 @@ export class CnOpts {
  * @throws TypeError where a field is of a type that cannot be meant; above all nothing but `null` is "no check".
  */
 export function checkCnOpts(cnopts: CnOpts): void {
-  const { hostkeys, fingerprint, log, logger } = cnopts;
+  const { hostkeys, fingerprint, log, logger, subsystem, serverCommand, verifyHostKey } = cnopts;
+  checkOneOf('hostKeyPolicy', cnopts.hostKeyPolicy, ['strict', 'accept-new']);
+  checkOneOf('algorithms', cnopts.algorithms, ['modern', 'legacy']);
   if (hostkeys !== null && !(hostkeys instanceof HostKeys)) {
     throw new TypeError('hostkeys must be a HostKeys, or null for no check at all');
   }
-  if (fingerprint !== undefined && ![fingerprint].flat().every((pin) => typeof pin === 'string')) {
+  // A pin that is none would refuse every server, and its user would look for the fault there.
+  if (fingerprint !== undefined && ![fingerprint].flat().every(isFingerprint)) {
     throw new TypeError("fingerprint must be a string 'SHA256:…', or several of them");
+  }
+  if (verifyHostKey !== undefined && typeof verifyHostKey !== 'function') {
+    throw new TypeError(`verifyHostKey must be a function, not ${typeof verifyHostKey}`);
+  }
+  for (const [name, text] of Object.entries({ subsystem, serverCommand })) {
+    if (text !== undefined && (typeof text !== 'string' || text === '' || text.includes('\0'))) {
+      throw new TypeError(`${name} must be a string that is not empty, without NUL`);
+    }
   }
   if (typeof log !== 'boolean' && typeof log !== 'string') {
     throw new TypeError(`log must be true, false or a path, not ${typeof log}`);
@@ -159,19 +238,13 @@ export function checkCnOpts(cnopts: CnOpts): void {
 
 interface LoadedKnownHosts {
   readonly hostKeys: HostKeys;
-  readonly problem?: string;
+  readonly problem: string | undefined;
 }
 
-function loadKnownHosts(named: string | readonly string[] | undefined): LoadedKnownHosts {
-  const hostKeys = new HostKeys();
-  const files = named === undefined ? [] : [named].flat();
-  for (const file of files) hostKeys.load(file);
-  if (files.length > 0) return { hostKeys };
-  try {
-    return { hostKeys: hostKeys.load(knownHosts()) };
-  } catch (error) {
-    // Without the user's own file there is nothing to verify with, and connecting says what to do.
-    if (error instanceof HostKeysError) return { hostKeys: new HostKeys(), problem: error.message };
-    throw error;
-  }
+function checkOneOf(name: string, value: unknown, allowed: readonly string[]): void {
+  if (!allowed.some((one) => one === value)) throw new TypeError(`${name} must be ${allowed.join(' or ')}`);
+}
+
+function isFingerprint(pin: unknown): boolean {
+  return typeof pin === 'string' && /^SHA256:[A-Za-z0-9+/]{43}=?$/.test(pin);
 }

@@ -1,15 +1,14 @@
 /** Where the layers are joined: an SSH connection, an SFTP session over one of its channels, and the face. */
 import { onAbort } from './abort.js';
-import type { CnOpts } from './cnopts.js';
-import { Connection, type SecurityOptions } from './connection.js';
+import { Connection } from './connection.js';
 import { ConnectionError, ConnectionLostError } from './errors.js';
 import { Log } from './log.js';
 import { type ConnectOptions, type HostOptions, type ResolvedOptions, resolveOptions } from './options.js';
 import { Lanes } from './session/lanes.js';
 import { Session, type SessionOptions } from './session/session.js';
 import { SftpClient } from './session/sftp-client.js';
-import { makeOffer } from './ssh/algorithms.js';
 import { loadCredentials } from './ssh/credentials.js';
+import { Deadline } from './ssh/deadline.js';
 import type { SshConnection } from './ssh/ssh-connection.js';
 import { connectSsh2, SSH_DEFAULTS } from './ssh/ssh2.js';
 import { timerDelay } from './timer-delay.js';
@@ -41,19 +40,21 @@ export function connect(options: HostOptions): Promise<Connection>;
 export async function connect(target: string | HostOptions, options?: ConnectOptions): Promise<Connection> {
   const resolved = resolveOptions(target, options);
   resolved.signal?.throwIfAborted();
-  const startMs = performance.now();
   const log = openLog(resolved);
-  const ssh = await openSsh(resolved, log).catch((error) => {
-    log.write('error', String(error));
-    log.close();
-    throw error;
-  });
   const timeoutMs = resolved.timeout ?? resolved.cnopts.connectTimeout ?? SSH_DEFAULTS.connectTimeout;
+  const deadline = new Deadline(timeoutMs);
+  const ssh = await openSsh(resolved, deadline, log)
+    .catch((error) => {
+      log.write('error', String(error));
+      log.close();
+      throw error;
+    })
+    .finally(() => deadline.cancel());
   const abort = new AbortController();
   const callOff = onAbort(resolved.signal, (reason) => abort.abort(reason));
   const timer = setTimeout(
     () => abort.abort(timeoutError(ssh, timeoutMs)),
-    timerDelay(Math.max(1, startMs + timeoutMs - performance.now())),
+    timerDelay(Math.max(1, deadline.leftMs)),
   );
   try {
     resolved.signal?.throwIfAborted();
@@ -85,7 +86,7 @@ function openLog({ host, port, username, password, privateKeyPass, cnopts }: Res
 
 async function openConnection(
   ssh: SshConnection,
-  { defaultPath, cnopts }: ResolvedOptions,
+  { cnopts, defaultPath }: ResolvedOptions,
   log: Log,
   signal: AbortSignal,
 ): Promise<Connection> {
@@ -97,25 +98,24 @@ async function openConnection(
     log.close();
   });
   const debug = log.isOn ? (line: string) => log.write('debug', line) : undefined;
+  const { serverCommand, subsystem } = cnopts;
+  const openStream = (options: SessionOptions) =>
+    serverCommand === undefined
+      ? ssh.openSubsystem(subsystem, options)
+      : ssh.openCommand(serverCommand, options);
   const openSession = async (options: SessionOptions) =>
-    Session.open(await ssh.openSubsystem('sftp', options), { ...options, debug });
+    Session.open(await openStream(options), { ...options, debug });
   const session = await openSession({ signal });
   const client = new SftpClient(session);
   const lanes = new Lanes(async () => new SftpClient(await openSession({})));
   log.write('info', `SFTP session open; the server's extensions: ${client.extensions.join(' ')}`);
-  const securityOptions = describeOffer(ssh, cnopts);
+  const { securityOptions } = ssh;
   const connection = new Connection(ssh, session, client, lanes, {
     logfile: cnopts.logfile,
     securityOptions,
   });
   if (defaultPath !== undefined) await connection.chdir(defaultPath, { signal });
   return connection;
-}
-
-function describeOffer({ host, port }: SshConnection, cnopts: CnOpts): SecurityOptions {
-  const known = cnopts.hostkeys?.keyTypes(host, port) ?? [];
-  const { ciphers, macs: digests, hostKeyAlgorithms: keyTypes, kex } = makeOffer(cnopts, known);
-  return { ciphers, digests, keyTypes, kex };
 }
 
 function timeoutError({ host, port }: SshConnection, timeoutMs: number): ConnectionError {
@@ -125,18 +125,18 @@ function timeoutError({ host, port }: SshConnection, timeoutMs: number): Connect
   return new ConnectionError('ETIMEDOUT', text, { host, port });
 }
 
-async function openSsh(options: ResolvedOptions, log: Log): Promise<SshConnection> {
+async function openSsh(options: ResolvedOptions, deadline: Deadline, log: Log): Promise<SshConnection> {
   const { host, port, username, password, privateKey, privateKeyPass, cnopts, signal, timeout } = options;
-  const { agent, onPrompt, fingerprint, hostkeys, kex, hostKeyAlgorithms, ciphers, macs, compression } =
-    cnopts;
-  const interactive = onPrompt !== undefined;
+  const { agent, kex, hostKeyAlgorithms, ciphers, macs, compression } = cnopts;
+  const { verify, ...rules } = cnopts.hostKeyRules();
+  const onPrompt = pausing(deadline, cnopts.onPrompt);
   return connectSsh2({
     host,
     port,
     username,
-    credentials: await loadCredentials({ password, privateKey, privateKeyPass, agent, interactive }),
-    hostKeys: fingerprint === undefined ? hostkeys : [fingerprint].flat(),
-    algorithms: { kex, hostKeyAlgorithms, ciphers, macs, compression },
+    credentials: await loadCredentials({ password, privateKey, privateKeyPass, agent, onPrompt }),
+    hostKeys: { ...rules, verify: pausing(deadline, verify) },
+    algorithms: { preset: cnopts.algorithms, kex, hostKeyAlgorithms, ciphers, macs, compression },
     connectTimeout: timeout ?? cnopts.connectTimeout,
     keepaliveInterval: cnopts.keepaliveInterval,
     keepaliveCountMax: cnopts.keepaliveCountMax,
@@ -144,4 +144,12 @@ async function openSsh(options: ResolvedOptions, log: Log): Promise<SshConnectio
     onPrompt,
     debug: log.isOn ? (line) => log.write('debug', line) : undefined,
   });
+}
+
+/** The time in which somebody is asked does not count. */
+function pausing<Question, Answer>(
+  deadline: Deadline,
+  ask: ((question: Question) => Answer | Promise<Answer>) | undefined,
+): ((question: Question) => Promise<Answer>) | undefined {
+  return ask && ((question) => deadline.whileAsking(() => ask(question)));
 }

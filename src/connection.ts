@@ -45,6 +45,7 @@ import { decodePath, encodePath, quote, type RemotePath } from './remote-path.js
 import type { Lanes } from './session/lanes.js';
 import type { Session } from './session/session.js';
 import type { OperationOptions, SftpClient } from './session/sftp-client.js';
+import type { SecurityOptions } from './ssh/algorithms.js';
 import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
 import type { TreeReport } from './transfer/copy-tree.js';
 import { hasCode } from './transfer/file-system.js';
@@ -62,14 +63,6 @@ import type { FileAttributes } from './wire/attributes.js';
 
 /** Options of a call that asks the server something. */
 export type CallOptions = OperationOptions;
-
-/** Names of algorithms as in RFC 4253; see {@link Connection.securityOptions}. */
-export interface SecurityOptions {
-  readonly ciphers: readonly string[];
-  readonly digests: readonly string[];
-  readonly keyTypes: readonly string[];
-  readonly kex: readonly string[];
-}
 
 /** What is settled when a connection begins. */
 interface ConnectionFacts {

@@ -24,7 +24,7 @@ export type {
   TreeProgressCallback,
 } from './connection/transfers.js';
 export type { WalkEntry, WalkOptions } from './connection/walk.js';
-export { type CallOptions, Connection, type SecurityOptions } from './connection.js';
+export { type CallOptions, Connection } from './connection.js';
 export * from './errors.js';
 export { cd, type Restorer, walktree } from './local-directory.js';
 export type { Logger } from './log.js';
@@ -38,9 +38,17 @@ export {
   type RemoteHandle,
   type SftpClient,
 } from './session/sftp-client.js';
+export { AgentKey, type AgentTimeouts, listAgentKeys } from './ssh/agent.js';
+export type { AlgorithmPreset, SecurityOptions } from './ssh/algorithms.js';
 export { type HostKeyStatus, HostKeys, type HostKeyVerdict, type KnownHostEntry } from './ssh/known-hosts.js';
 export type { ServerKey } from './ssh/ssh-connection.js';
-export type { PromptHandler, PromptRequest } from './ssh/ssh2.js';
+export type {
+  HostKeyQuestion,
+  HostKeyVerifier,
+  PromptHandler,
+  PromptKind,
+  PromptRequest,
+} from './ssh/ssh2.js';
 export type { FileProgress, SkippedEntry, TreeReport } from './transfer/copy-tree.js';
 export type { LinesOptions } from './transfer/lines.js';
 export type { ReadStreamOptions, RemoteReadStream } from './transfer/read-stream.js';

@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net';
 import { userInfo } from 'node:os';
 import { CnOpts, type CnOptsFields, checkCnOpts } from './cnopts.js';
 import { printable } from './printable.js';
+import type { AgentKey } from './ssh/agent.js';
 
 /** Longer timers fire at once. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
@@ -13,8 +14,11 @@ export interface ConnectOptions {
   readonly username?: string | undefined;
   /** Tried after the keys; `''` is a password. */
   readonly password?: string | undefined;
-  /** A private key: a path (`~` expanded), the key's text, or its bytes. RSA, ECDSA or Ed25519. */
-  readonly privateKey?: string | Uint8Array | undefined;
+  /**
+   * A private key: a path (`~` expanded), the key's text, or its bytes; RSA, ECDSA or Ed25519. Or a key of an agent,
+   * from `listAgentKeys()`.
+   */
+  readonly privateKey?: string | Uint8Array | AgentKey | undefined;
   /** The passphrase of an encrypted `privateKey`. */
   readonly privateKeyPass?: string | undefined;
   /** Default: 22. */

@@ -4,8 +4,14 @@
  * prefix truncation (Terrapin, CVE-2023-48795), and the fastest of all where the processor has AES.
  */
 
-/** Which algorithms to offer, best first; a list left out is our own. */
+import { getCiphers } from 'node:crypto';
+
+/** `legacy` adds, after what is modern, what servers of the last century's kind need; it is never the default. */
+export type AlgorithmPreset = 'modern' | 'legacy';
+
+/** Which algorithms to offer, best first; a list left out is the preset's. */
 export interface AlgorithmOptions {
+  readonly preset?: AlgorithmPreset | undefined;
   readonly kex?: readonly string[] | undefined;
   readonly hostKeyAlgorithms?: readonly string[] | undefined;
   readonly ciphers?: readonly string[] | undefined;
@@ -20,6 +26,14 @@ export interface Offer {
   readonly ciphers: readonly string[];
   readonly macs: readonly string[];
   readonly compression: readonly string[];
+}
+
+/** What a connection may negotiate, in order of preference, under pysftp's names. */
+export interface SecurityOptions {
+  readonly ciphers: readonly string[];
+  readonly digests: readonly string[];
+  readonly keyTypes: readonly string[];
+  readonly kex: readonly string[];
 }
 
 export const DEFAULT_OFFER: Offer = {
@@ -53,16 +67,71 @@ export const DEFAULT_OFFER: Offer = {
   compression: ['none'],
 };
 
-/** Ours, with the user's lists in place of it, and the host keys that are known moved to the front. */
+/**
+ * What `legacy` adds. SHA-1 in signatures and a group of 1024 bits can be broken by who spends enough, so they
+ * come last; RC4, MD5, DSA and single DES stay out, as they protect from nobody.
+ */
+export const LEGACY_ADDITIONS: Offer = {
+  kex: [
+    'diffie-hellman-group-exchange-sha256',
+    'diffie-hellman-group14-sha1',
+    'diffie-hellman-group-exchange-sha1',
+    'diffie-hellman-group1-sha1',
+  ],
+  hostKeyAlgorithms: ['ssh-rsa'],
+  ciphers: ['aes128-cbc', 'aes192-cbc', 'aes256-cbc', '3des-cbc'],
+  macs: ['hmac-sha1-etm@openssh.com', 'hmac-sha1'],
+  compression: [],
+};
+
+/** Old servers have RSA keys of this length; the preset takes them. */
+export const LEGACY_MINIMUM_RSA_BITS = 1024;
+
+/** The preset's, with the user's lists in place of it, and the host keys that are known moved to the front. */
 export function makeOffer(options: AlgorithmOptions = {}, knownKeyTypes: readonly string[] = []): Offer {
-  const hostKeyAlgorithms = options.hostKeyAlgorithms ?? DEFAULT_OFFER.hostKeyAlgorithms;
+  const preset = presetOffer(options.preset);
   return {
-    kex: options.kex ?? DEFAULT_OFFER.kex,
-    hostKeyAlgorithms: preferKnown(hostKeyAlgorithms, knownKeyTypes),
-    ciphers: options.ciphers ?? DEFAULT_OFFER.ciphers,
-    macs: options.macs ?? DEFAULT_OFFER.macs,
-    compression: options.compression === true ? ['zlib@openssh.com', 'none'] : DEFAULT_OFFER.compression,
+    kex: options.kex ?? preset.kex,
+    hostKeyAlgorithms: preferKnown(options.hostKeyAlgorithms ?? preset.hostKeyAlgorithms, knownKeyTypes),
+    ciphers: options.ciphers ?? preset.ciphers.filter(isAvailable),
+    macs: options.macs ?? preset.macs,
+    compression: options.compression === true ? ['zlib@openssh.com', 'none'] : preset.compression,
   };
+}
+
+export function securityOptions(offer: Offer): SecurityOptions {
+  const { ciphers, macs, hostKeyAlgorithms, kex } = offer;
+  return { ciphers, digests: macs, keyTypes: hostKeyAlgorithms, kex };
+}
+
+/** Which of our lists lack what a server offers, and would have it in the legacy preset. */
+export function legacyWouldHelp(ours: Offer, theirs: Offer): boolean {
+  return (['kex', 'hostKeyAlgorithms', 'ciphers', 'macs'] as const).some((list) => {
+    const common = ours[list].some((name) => theirs[list].includes(name));
+    return !common && LEGACY_ADDITIONS[list].some((name) => theirs[list].includes(name));
+  });
+}
+
+function presetOffer(preset: AlgorithmPreset | undefined): Offer {
+  if (preset !== 'legacy') return DEFAULT_OFFER;
+  return {
+    kex: [...DEFAULT_OFFER.kex, ...LEGACY_ADDITIONS.kex],
+    hostKeyAlgorithms: [...DEFAULT_OFFER.hostKeyAlgorithms, ...LEGACY_ADDITIONS.hostKeyAlgorithms],
+    ciphers: [...DEFAULT_OFFER.ciphers, ...LEGACY_ADDITIONS.ciphers],
+    macs: [...DEFAULT_OFFER.macs, ...LEGACY_ADDITIONS.macs],
+    compression: DEFAULT_OFFER.compression,
+  };
+}
+
+const OPENSSL_NAMES: Partial<Record<string, string>> = {
+  '3des-cbc': 'des-ede3-cbc',
+  'chacha20-poly1305@openssh.com': 'chacha20',
+};
+
+/** OpenSSL may have been built or configured without one, for instance under FIPS rules. */
+function isAvailable(cipher: string): boolean {
+  const name = OPENSSL_NAMES[cipher];
+  return name === undefined || getCiphers().includes(name);
 }
 
 /**

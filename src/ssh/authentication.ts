@@ -3,34 +3,27 @@
  * then the password; only what the server's own list names, and nothing after it said yes. The list is asked
  * for with the method `none`, which costs no attempt.
  */
-import type { AnyAuthMethod, KeyboardInteractiveCallback, Prompt } from 'ssh2';
+import type { AnyAuthMethod } from 'ssh2';
 import { AuthenticationError } from '../errors.js';
 import { printable } from '../printable.js';
-import type { AgentKey } from './agent.js';
+import { AgentKey } from './agent.js';
 import type { Credentials } from './credentials.js';
+import { KeyboardInteractive } from './keyboard-interactive.js';
 import type { PrivateKey } from './private-key.js';
-
-/** Questions of the server to whoever sits before the terminal (RFC 4256). */
-export interface PromptRequest {
-  readonly kind: 'keyboard-interactive';
-  /** The server's text, escaped. */
-  readonly name: string;
-  readonly instructions: string;
-  readonly prompts: readonly { readonly prompt: string; readonly echo: boolean }[];
-}
-
-/** Gives one answer per prompt, in their order. To reject is to refuse. */
-export type PromptHandler = (request: PromptRequest) => Promise<readonly string[]> | readonly string[];
+import { askUser, ownPrompt, type PromptHandler } from './prompts.js';
 
 export interface AuthenticationOptions {
   readonly username: string;
+  /** For prompts. */
+  readonly host: string;
   readonly credentials: Credentials;
   readonly onPrompt?: PromptHandler | undefined;
   /** Called if the prompt handler fails; the connection cannot go on then. */
   readonly onPromptError: (error: unknown) => void;
 }
 
-const MAXIMUM_PROMPTS = 32;
+/** What OpenSSH allows a person, too (NumberOfPasswordPrompts). */
+const MAXIMUM_QUESTIONS = 3;
 
 interface Candidate {
   readonly method: 'publickey' | 'keyboard-interactive' | 'password';
@@ -38,21 +31,34 @@ interface Candidate {
   readonly label: string;
   /** May it be used, given what the server offers? */
   readonly allowed?: (offered: readonly string[]) => boolean;
-  readonly attempt: AnyAuthMethod;
+  readonly attempt: () => AnyAuthMethod | Promise<AnyAuthMethod>;
+  /** Once it was refused: is another attempt worth it? */
+  readonly again?: () => boolean;
+}
+
+/** A password that the server wants changed, and its successor. */
+export interface PasswordChange {
+  readonly password: string;
+  readonly newPassword: string;
 }
 
 /** One login: what was tried, what is left. */
 export class Authentication {
   readonly tried: string[] = [];
+  readonly #options: AuthenticationOptions;
+  /** What must not be shown: passwords and answers. */
+  readonly #secrets = new Set<string>();
   #offered: readonly string[] = [];
   #partial = false;
   #asked = false;
   #left: readonly Candidate[];
-  readonly #options: AuthenticationOptions;
+  #current: Candidate | undefined;
+  #password: string | undefined;
 
   constructor(options: AuthenticationOptions) {
     this.#options = options;
-    this.#left = candidates(options, (label) => this.tried.push(label));
+    if (options.credentials.password !== undefined) this.#secrets.add(options.credentials.password);
+    this.#left = [...this.#keys(), ...this.#interactive(), ...this.#passwords()];
   }
 
   /** The server's list, as it sent it last. */
@@ -60,36 +66,86 @@ export class Authentication {
     return this.#offered;
   }
 
-  /** The next attempt, or `undefined` when none is left. `offered` is `null` before the server has said anything. */
-  next(offered: readonly string[] | null, partial: boolean): AnyAuthMethod | undefined {
+  /**
+   * The next attempt, or `undefined` when none is left. `offered` is `null` before the server has said anything.
+   * Rejects if the user was to be asked, and that failed.
+   */
+  async next(offered: readonly string[] | null, partial: boolean): Promise<AnyAuthMethod | undefined> {
     if (!this.#asked) {
       this.#asked = true;
       return { type: 'none', username: this.#options.username };
     }
     this.#offered = offered ?? [];
     this.#partial ||= partial;
-    const chosen = this.#left.find(
+    if (partial || this.#current?.again?.() !== true) {
+      this.#left = this.#left.filter((candidate) => candidate !== this.#current);
+    }
+    this.#current = this.#left.find(
       ({ method, allowed }) => this.#offered.includes(method) && (allowed?.(this.#offered) ?? true),
     );
-    if (chosen === undefined) {
-      return undefined;
+    if (this.#current !== undefined) this.tried.push(this.#current.label);
+    return this.#current?.attempt();
+  }
+
+  /** The server wants another password (RFC 4252, section 8). Gives `undefined` if there is nobody to ask. */
+  async changePassword(reason: string): Promise<PasswordChange | undefined> {
+    const { onPrompt } = this.#options;
+    const password = this.#password;
+    if (onPrompt === undefined || password === undefined) return undefined;
+    for (let questions = 0; questions < MAXIMUM_QUESTIONS; questions++) {
+      const text = questions === 0 ? reason : 'The two were not the same, or empty. Once more.';
+      const [newPassword = '', again] = await askUser(
+        onPrompt,
+        ownPrompt('new-password', this.#target(), text),
+      );
+      this.#secrets.add(newPassword);
+      if (newPassword !== '' && newPassword === again) {
+        this.#password = newPassword;
+        return { password, newPassword };
+      }
     }
-    this.#left = this.#left.filter((candidate) => candidate !== chosen);
-    this.tried.push(chosen.label);
-    return chosen.attempt;
+    throw this.#error('the password has expired, and no new one was given', 'Log in again to change it');
+  }
+
+  /** Takes out of a text what must not be shown. */
+  redact(text: string): string {
+    let clean = text;
+    for (const secret of this.#secrets) {
+      if (secret !== '') clean = clean.replaceAll(secret, '***').replaceAll(printable(secret), '***');
+    }
+    return clean;
   }
 
   /** Why it ended, for the user. */
   failure(): AuthenticationError {
-    const { username } = this.#options;
-    const offered = this.#offered.map((method) => printable(method));
-    const tried = this.tried.length > 0 ? this.tried.join(', ') : 'nothing';
     const some = this.#partial ? ' (one step succeeded, but the server asks for another)' : '';
-    return new AuthenticationError(
-      `the server did not let ${printable(username)} in${some}: tried ${tried}; ` +
-        `the server offers ${offered.join(', ') || 'nothing'}. ${this.#advice()}`,
-      { tried: this.tried, offered },
-    );
+    const who = printable(this.#options.username);
+    return this.#error(`the server did not let ${who} in${some}`, this.#advice());
+  }
+
+  /** The server ended the connection while logging in. */
+  interruption(text: string, cause: unknown): AuthenticationError {
+    const advice = /too many/i.test(text)
+      ? 'Give the one privateKey that fits, or fewer keys to the agent'
+      : 'Check the user name, and the log of the server';
+    return this.#error(`the server ended the login: ${text}`, advice, cause);
+  }
+
+  /** The server wants another password, and there is nobody to ask. */
+  passwordExpired(): AuthenticationError {
+    const advice = 'Change it with an interactive login first, or give onPrompt';
+    return this.#error('the password has expired and the server asks for a new one', advice);
+  }
+
+  #error(what: string, advice: string, cause?: unknown): AuthenticationError {
+    const offered = this.#offered.map((method) => this.redact(printable(method, 64)));
+    const tried = this.tried.map((label) => this.redact(label));
+    const lists = `tried ${tried.join(', ') || 'nothing'}; the server offers ${offered.join(', ') || 'nothing'}`;
+    return new AuthenticationError(`${this.redact(what)}: ${lists}. ${advice}`, { tried, offered, cause });
+  }
+
+  #target(): string {
+    return `${this.#options.username}@${this.#options.host}`;
   }
 
   #advice(): string {
@@ -106,70 +162,71 @@ export class Authentication {
     }
     return has('password') ? 'Give a password' : 'Check the user name and the way to log in';
   }
-}
 
-function candidates(options: AuthenticationOptions, note: (label: string) => void): readonly Candidate[] {
-  const { username, credentials, onPrompt } = options;
-  const { password } = credentials;
-  const list: Candidate[] = credentials.keys.map((key) => ({
-    method: 'publickey',
-    label: `publickey (${key.label})`,
-    attempt: keyAttempt(username, key),
-  }));
-  if (onPrompt !== undefined || password !== undefined) {
-    list.push({
-      method: 'keyboard-interactive',
-      label: 'keyboard-interactive',
-      // Where the server takes the password itself, there is no need to guess which prompt means it.
-      allowed: (offered) => onPrompt !== undefined || !offered.includes('password'),
-      attempt: { type: 'keyboard-interactive', username, prompt: makePrompter(options, note) },
+  #keys(): readonly Candidate[] {
+    const { username, credentials } = this.#options;
+    return credentials.keys.map((key) => ({
+      method: 'publickey',
+      label: `publickey (${key.label})`,
+      attempt: () => keyAttempt(username, key),
+    }));
+  }
+
+  #interactive(): readonly Candidate[] {
+    const { username, credentials, onPrompt, onPromptError } = this.#options;
+    if (onPrompt === undefined && credentials.password === undefined) return [];
+    const interactive = new KeyboardInteractive({
+      password: credentials.password,
+      onPrompt,
+      onPromptError,
+      onAnswers: (answers) => {
+        for (const answer of answers) this.#secrets.add(answer);
+      },
+      onUnanswered: (prompt) => void this.tried.push(`keyboard-interactive (no answer to: ${prompt})`),
     });
+    let attempts = 0;
+    return [
+      {
+        method: 'keyboard-interactive',
+        label: 'keyboard-interactive',
+        // Where the server takes the password itself, there is no need to guess which prompt means it.
+        allowed: (offered) => onPrompt !== undefined || !offered.includes('password'),
+        attempt: () => {
+          attempts++;
+          interactive.userWasAsked = false;
+          return { type: 'keyboard-interactive', username, prompt: interactive.answer };
+        },
+        again: () => interactive.userWasAsked && attempts < MAXIMUM_QUESTIONS,
+      },
+    ];
   }
-  if (password !== undefined) {
-    list.push({ method: 'password', label: 'password', attempt: { type: 'password', username, password } });
+
+  #passwords(): readonly Candidate[] {
+    const { credentials, onPrompt } = this.#options;
+    const { password } = credentials;
+    if (password !== undefined) {
+      return [{ method: 'password', label: 'password', attempt: () => this.#passwordAttempt(password) }];
+    }
+    if (onPrompt === undefined) return [];
+    let questions = 0;
+    const ask = async (): Promise<AnyAuthMethod> => {
+      const text = questions++ === 0 ? '' : 'The server refused it. Once more.';
+      const [answer = ''] = await askUser(onPrompt, ownPrompt('password', this.#target(), text));
+      this.#secrets.add(answer);
+      return this.#passwordAttempt(answer);
+    };
+    const again = (): boolean => questions < MAXIMUM_QUESTIONS;
+    return [{ method: 'password', label: 'password (asked for)', attempt: ask, again }];
   }
-  return list;
+
+  #passwordAttempt(password: string): AnyAuthMethod {
+    this.#password = password;
+    return { type: 'password', username: this.#options.username, password };
+  }
 }
 
 function keyAttempt(username: string, key: PrivateKey | AgentKey): AnyAuthMethod {
-  return 'agent' in key
+  return key instanceof AgentKey
     ? { type: 'agent', username, agent: key.agent }
     : { type: 'publickey', username, key: key.parsed };
-}
-
-type Prompter = (
-  name: string,
-  instructions: string,
-  language: string,
-  prompts: Prompt[],
-  answer: KeyboardInteractiveCallback,
-) => void;
-
-/** Answers a lone hidden prompt with the password, once; everything else is for the user. Never throws. */
-function makePrompter(options: AuthenticationOptions, note: (label: string) => void): Prompter {
-  const { credentials, onPrompt, onPromptError } = options;
-  let passwordLeft = credentials.password;
-  return (name, instructions, _language, prompts, answer) => {
-    const [first] = prompts;
-    if (prompts.length === 1 && first?.echo !== true && passwordLeft !== undefined) {
-      answer([passwordLeft]);
-      passwordLeft = undefined;
-      return;
-    }
-    if (onPrompt === undefined || prompts.length > MAXIMUM_PROMPTS) {
-      note(`keyboard-interactive (a prompt without an answer: ${printable(first?.prompt ?? '')})`);
-      answer(prompts.map(() => ''));
-      return;
-    }
-    const request: PromptRequest = {
-      kind: 'keyboard-interactive',
-      name: printable(name),
-      instructions: printable(instructions),
-      prompts: prompts.map(({ prompt, echo }) => ({ prompt: printable(prompt), echo: echo === true })),
-    };
-    Promise.resolve(request)
-      .then(onPrompt)
-      .then((answers) => answer([...answers]))
-      .catch(onPromptError);
-  };
 }

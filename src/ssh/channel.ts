@@ -4,28 +4,17 @@
  * always comes. Bytes are passed on as they arrive, without a second buffer in between.
  */
 
-import type { Socket } from 'node:net';
 import { Duplex, Readable } from 'node:stream';
 import { ConnectionLostError, SshError } from '../errors.js';
 import { printable } from '../printable.js';
-import { PacketQueue } from './packet-queue.js';
-import { INITIAL_WINDOW, type RawChannel } from './ssh2-internals.js';
+import { RECEIVE_WINDOW, ReceiveWindow } from './receive-window.js';
+import { SendQueue, type SendQueueSettings, type WriteCallback } from './send-queue.js';
+import type { RawChannel } from './ssh2-internals.js';
 
-/**
- * What the server may send before we have read it. A channel carries no more in one round trip, and this fills
- * a line of 50 ms at 300 MB/s; how much is on the way is decided by what is asked for.
- */
-const RECEIVE_WINDOW = 16 * 1024 * 1024;
-/** Announced anew in steps of this. */
-const WINDOW_STEP = 512 * 1024;
 /** Below it a channel is useless, and 0 would have ssh2 loop for ever. */
 const MINIMUM_PACKET_SIZE = 256;
 /** RFC 4253, section 6.1: what every implementation takes. More has no use, and ssh2 allocates it at once. */
 const MAXIMUM_PACKET_SIZE = 32 * 1024;
-/** Taken before the writer has to wait. */
-const MAXIMUM_QUEUED = 1024 * 1024;
-/** Handed to TCP and not yet accepted by it. */
-const MAXIMUM_UNSENT = 1024 * 1024;
 const WRITABLE_HIGH_WATER_MARK = 512 * 1024;
 const KEPT_STDERR = 4 * 1024;
 /** An end of data should be followed by the channel's close, with the exit status. */
@@ -34,18 +23,15 @@ const CLOSE_AFTER_EOF_MS = 1_000;
 /** Not every server passes the signal on, and OpenSSH closes the channel only when the command has ended. */
 const KILL_TIMEOUT_MS = 2_000;
 
-type WriteCallback = (error?: Error | null) => void;
-
 /** How a channel ended, as far as the server told. */
 export interface ChannelExit {
   readonly exitCode: number | null;
   readonly signal: string | null;
 }
 
-export interface ChannelSettings {
+export interface ChannelSettings extends SendQueueSettings {
   /** For messages: what runs on it, for instance `the subsystem sftp`. */
   readonly label: string;
-  readonly socket: Socket;
   /** Tells the server that it may send more. */
   readonly announce: (bytes: number) => void;
   /**
@@ -62,15 +48,9 @@ export class Channel extends Duplex {
   readonly exit: Promise<ChannelExit>;
   readonly #raw: RawChannel;
   readonly #settings: ChannelSettings;
-  readonly #queue: PacketQueue;
-  /** What the server may still send. */
-  #window = INITIAL_WINDOW;
-  #readerFull = false;
-  #stderrFull = false;
+  readonly #sending: SendQueue;
+  readonly #window: ReceiveWindow;
   #stderrText = Buffer.alloc(0);
-  #pumpScheduled = false;
-  #pumpWaits = false;
-  #heldCallback: WriteCallback | undefined;
   #exit: ChannelExit = { exitCode: null, signal: null };
   #resolveExit: (exit: ChannelExit) => void = () => {};
   #rejectExit: (error: Error) => void = () => {};
@@ -89,8 +69,12 @@ export class Channel extends Duplex {
     });
     this.exit.catch(() => {});
     raw.outgoing.packetSize = Math.min(raw.outgoing.packetSize, MAXIMUM_PACKET_SIZE);
-    this.#queue = new PacketQueue(Math.max(raw.outgoing.packetSize, 1));
-    this.stderr = new Readable({ highWaterMark: RECEIVE_WINDOW, read: () => this.#resumeStderr() });
+    this.#sending = new SendQueue(raw, settings);
+    this.#window = new ReceiveWindow(
+      settings.announce,
+      () => this.errored === null && !settings.socket.destroyed && raw.outgoing.state !== 'closed',
+    );
+    this.stderr = new Readable({ highWaterMark: RECEIVE_WINDOW, read: () => this.#makeRoom('stderr') });
     this.stderr.on('error', () => {});
     this.#takeOver();
     if (raw.outgoing.packetSize < MINIMUM_PACKET_SIZE) {
@@ -104,38 +88,34 @@ export class Channel extends Duplex {
   }
 
   override _read(): void {
-    this.#readerFull = false;
-    this.#announce();
+    this.#makeRoom('stdout');
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: WriteCallback): void {
-    this.#queue.push(chunk);
-    this.#afterWrite(callback);
+    this.#send([chunk], callback);
   }
 
   override _writev(chunks: readonly { chunk: Buffer }[], callback: WriteCallback): void {
-    for (const { chunk } of chunks) {
-      this.#queue.push(chunk);
-    }
-    this.#afterWrite(callback);
+    this.#send(
+      chunks.map(({ chunk }) => chunk),
+      callback,
+    );
   }
 
   override _final(callback: WriteCallback): void {
-    this.#heldCallback = (error) => {
+    this.#sending.flush((error) => {
       if (error == null && !this.#closedByServer && !this.#settings.socket.destroyed) {
         this.#raw.end();
       }
       callback(error);
-    };
-    this.#pump();
+    });
   }
 
   override _destroy(given: Error | null, callback: (error?: Error | null) => void): void {
     // `for await` to the end of a Duplex that can still be written aborts it: not an error, it has got all.
     const error = this.readableEnded && given?.name === 'AbortError' ? null : given;
     clearTimeout(this.#eofTimer);
-    this.#queue.clear();
-    this.#release(error ?? this.#localEnd());
+    this.#sending.end(error ?? this.#localEnd());
     if (!this.#closedByServer) {
       this.#leave(error);
     }
@@ -197,13 +177,13 @@ export class Channel extends Duplex {
       this.#exit = { exitCode, signal: typeof signal === 'string' ? printable(signal, 32) : null };
     });
     raw.on('close', () => this.#onClose());
-    this.#announce();
+    this.#grow();
   }
 
   #onData(chunk: Buffer): boolean {
     if (this.#count(chunk.length)) {
-      this.#readerFull = !this.destroyed && !this.push(chunk);
-      this.#announce();
+      this.#window.setRoom('stdout', this.destroyed || this.push(chunk));
+      this.#grow();
     }
     return true;
   }
@@ -213,11 +193,11 @@ export class Channel extends Duplex {
       return true;
     }
     if (this.#settings.stderr === 'stream') {
-      this.#stderrFull = !this.stderr.push(chunk);
+      this.#window.setRoom('stderr', this.stderr.push(chunk));
     } else if (this.#stderrText.length < KEPT_STDERR) {
       this.#stderrText = Buffer.concat([this.#stderrText, chunk]).subarray(0, KEPT_STDERR);
     }
-    this.#announce();
+    this.#grow();
     return true;
   }
 
@@ -226,8 +206,7 @@ export class Channel extends Duplex {
     if (this.errored !== null || this.#closedByServer) {
       return false;
     }
-    this.#window -= bytes;
-    if (this.#window >= -RECEIVE_WINDOW) {
+    if (this.#window.count(bytes)) {
       return true;
     }
     const text = `the server sent far more than it was allowed to on ${this.#settings.label}; the channel was closed`;
@@ -235,86 +214,22 @@ export class Channel extends Duplex {
     return false;
   }
 
-  #announce(): void {
-    // What lies here unread counts as well: together it is never more than the window.
-    const bytes = RECEIVE_WINDOW - this.#window - this.readableLength - this.stderr.readableLength;
-    if (bytes < WINDOW_STEP || this.#readerFull || this.#stderrFull || this.errored !== null) {
-      return;
-    }
-    if (!this.#settings.socket.destroyed && this.#raw.outgoing.state !== 'closed') {
-      this.#window += bytes;
-      this.#settings.announce(bytes);
-    }
+  /** What lies here unread counts as well: together it is never more than the window. */
+  #grow(): void {
+    this.#window.grow(this.readableLength + this.stderr.readableLength);
   }
 
-  #resumeStderr(): void {
-    this.#stderrFull = false;
-    this.#announce();
+  #makeRoom(reader: 'stdout' | 'stderr'): void {
+    this.#window.setRoom(reader, true);
+    this.#grow();
   }
 
-  /** Takes all that comes in one tick and sends it at its end, so that small writes share a packet. */
-  #afterWrite(callback: WriteCallback): void {
+  #send(chunks: readonly Buffer[], callback: WriteCallback): void {
     if (this.#closedByServer) {
-      this.#queue.clear();
       callback(this.#unreadError());
-      return;
-    }
-    if (!this.#pumpScheduled) {
-      this.#pumpScheduled = true;
-      process.nextTick(() => {
-        this.#pumpScheduled = false;
-        this.#pump();
-      });
-    }
-    if (this.#queue.bytes < MAXIMUM_QUEUED) {
-      callback();
     } else {
-      this.#heldCallback = callback;
+      this.#sending.push(chunks, callback);
     }
-  }
-
-  #pump(): void {
-    const { socket } = this.#settings;
-    if (this.#pumpWaits || this.destroyed || this.#closedByServer || socket.destroyed) {
-      return;
-    }
-    socket.cork();
-    while (!this.#pumpWaits && this.#queue.bytes > 0) {
-      this.#sendPiece(socket);
-    }
-    socket.uncork();
-    if (!this.#pumpWaits) {
-      this.#release();
-    }
-  }
-
-  #sendPiece(socket: Socket): void {
-    if (socket.writableLength > MAXIMUM_UNSENT) {
-      this.#pumpWaits = true;
-      socket.once('drain', this.#resume);
-      return;
-    }
-    const piece = this.#queue.take();
-    if (piece === undefined) {
-      return;
-    }
-    if (piece.length <= this.#raw.outgoing.window) {
-      this.#raw.write(piece);
-    } else {
-      this.#pumpWaits = true;
-      this.#raw.write(piece, this.#resume);
-    }
-  }
-
-  readonly #resume = (): void => {
-    this.#pumpWaits = false;
-    this.#pump();
-  };
-
-  #release(error?: Error): void {
-    const callback = this.#heldCallback;
-    this.#heldCallback = undefined;
-    callback?.(error);
   }
 
   /** The exit status and the reason on stderr come after the end of data: wait for them, but not for ever. */
@@ -333,7 +248,6 @@ export class Channel extends Duplex {
     }
     clearTimeout(this.#eofTimer);
     this.#closedByServer = true;
-    this.#settings.socket.off('drain', this.#resume);
     if (this.#settings.socket.destroyed) {
       this.#rejectExit(this.#localEnd());
     }
@@ -341,13 +255,12 @@ export class Channel extends Duplex {
     if (!this.stderr.destroyed) {
       this.stderr.push(null);
     }
+    this.#sending.end(this.#unreadError());
     if (this.destroyed) {
       return;
     }
-    this.#queue.clear();
     const failed = this.#settings.stderr === 'error' && !this.writableEnded;
     const finish = (): void => void this.destroy(failed ? this.#endedError() : undefined);
-    this.#release(this.#unreadError());
     if (this.readableEnded || (failed && this.readableLength === 0)) {
       finish();
     } else {

@@ -1,26 +1,30 @@
 /** Finds and opens what there is to log in with, before any network traffic. */
 import { readFile } from 'node:fs/promises';
 import { CredentialError, PasswordRequiredError } from '../errors.js';
-import { type AgentKey, listAgentKeys } from './agent.js';
+import { AgentKey, defaultAgent, listAgentKeys } from './agent.js';
 import { expandHome } from './home-path.js';
 import { isKeyText, type PrivateKey, parsePrivateKey } from './private-key.js';
+import { askUser, ownPrompt, type PromptHandler } from './prompts.js';
 
 const DEFAULT_IDENTITIES = ['~/.ssh/id_ed25519', '~/.ssh/id_ecdsa', '~/.ssh/id_rsa'] as const;
 
 /** No private key comes near it; a path to a film should not fill the memory. */
 const MAXIMUM_KEY_LENGTH = 256 * 1024;
 
+/** As with `ssh`: who mistypes a passphrase gets another chance, and one more. */
+const MAXIMUM_QUESTIONS = 3;
+
 /** What to log in with, as the user gave it. */
 export interface CredentialOptions {
   /** `''` is a password, `undefined` is none. */
   readonly password?: string | undefined;
-  /** A path (`~` expanded), the key's text, or its bytes. */
-  readonly privateKey?: string | Uint8Array | undefined;
+  /** A path (`~` expanded), the key's text, or its bytes; or a key of an agent. */
+  readonly privateKey?: string | Uint8Array | AgentKey | undefined;
   readonly privateKeyPass?: string | undefined;
   /** The agent's socket. Default: `$SSH_AUTH_SOCK`, where neither key nor password is given; `false`: no agent. */
   readonly agent?: string | false | undefined;
-  /** Can the user be asked? Then it is no error to have nothing else. */
-  readonly interactive?: boolean | undefined;
+  /** Asks the user: for the passphrase of an encrypted key here, and then it is no error to have nothing else. */
+  readonly onPrompt?: PromptHandler | undefined;
   /** Where to look for keys if nothing is given. Default: `~/.ssh/id_ed25519`, `id_ecdsa`, `id_rsa`. */
   readonly identityFiles?: readonly string[] | undefined;
 }
@@ -40,14 +44,14 @@ export interface Credentials {
  * `UNSUPPORTED_KEY`; with `PasswordRequiredError` for an encrypted key without `privateKeyPass`.
  */
 export async function loadCredentials(options: CredentialOptions): Promise<Credentials> {
-  const { password, privateKey, privateKeyPass } = options;
+  const { password, privateKey } = options;
   const explicit = privateKey !== undefined || password !== undefined;
-  const given = privateKey === undefined ? [] : [await readKey(privateKey, privateKeyPass)];
-  const agentPath = options.agent ?? (explicit ? undefined : process.env.SSH_AUTH_SOCK);
+  const given = privateKey === undefined ? [] : [await readKey(privateKey, options)];
+  const agentPath = options.agent ?? (explicit ? undefined : defaultAgent());
   const agentKeys = agentPath ? await listAgentKeys(agentPath) : [];
   const files = explicit ? [] : await readDefaults(options, agentKeys.length > 0);
   const keys = withoutRepeats([...given, ...agentKeys, ...files]);
-  if (keys.length === 0 && password === undefined && options.interactive !== true) {
+  if (keys.length === 0 && password === undefined && options.onPrompt === undefined) {
     const looked = options.identityFiles ?? DEFAULT_IDENTITIES;
     throw new CredentialError(
       'NO_CREDENTIALS',
@@ -58,14 +62,43 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
   return { keys, password };
 }
 
-async function readKey(key: string | Uint8Array, passphrase: string | undefined): Promise<PrivateKey> {
+async function readKey(
+  key: string | Uint8Array | AgentKey,
+  options: CredentialOptions,
+): Promise<PrivateKey | AgentKey> {
+  if (key instanceof AgentKey) {
+    return key;
+  }
   if (typeof key !== 'string') {
-    return parsePrivateKey(Buffer.from(key).toString('utf8'), 'given as bytes', passphrase);
+    return openKey(Buffer.from(key).toString('utf8'), 'given as bytes', options);
   }
   if (isKeyText(key)) {
-    return parsePrivateKey(key, 'given as text', passphrase);
+    return openKey(key, 'given as text', options);
   }
-  return parsePrivateKey(await readKeyFile(key), key, passphrase);
+  return openKey(await readKeyFile(key), key, options);
+}
+
+/** Asks for the passphrase where none was given and there is somebody to ask. */
+async function openKey(text: string, label: string, options: CredentialOptions): Promise<PrivateKey> {
+  const { privateKeyPass, onPrompt } = options;
+  let problem: unknown;
+  try {
+    return parsePrivateKey(text, label, privateKeyPass);
+  } catch (error) {
+    if (!(error instanceof PasswordRequiredError) || onPrompt === undefined) throw error;
+    problem = error;
+  }
+  for (let questions = 0; questions < MAXIMUM_QUESTIONS; questions++) {
+    const advice = questions === 0 ? '' : 'That was not the passphrase. Once more.';
+    const [passphrase] = await askUser(onPrompt, ownPrompt('passphrase', label, advice));
+    try {
+      return parsePrivateKey(text, label, passphrase);
+    } catch (error) {
+      if (!(error instanceof CredentialError) || error.code !== 'WRONG_PASSPHRASE') throw error;
+      problem = error;
+    }
+  }
+  throw problem;
 }
 
 async function readKeyFile(path: string): Promise<string> {
@@ -79,28 +112,30 @@ async function readKeyFile(path: string): Promise<string> {
   }
 }
 
-/** The default files: what is missing or cannot be used is passed over, an encrypted one only if there is another. */
+/**
+ * The default files: what is missing or cannot be used is passed over, and so is an encrypted one without its
+ * passphrase, unless there is nothing else: then it is asked for, or named in the error.
+ */
 async function readDefaults(
   options: CredentialOptions,
   othersExist: boolean,
 ): Promise<readonly PrivateKey[]> {
   const keys: PrivateKey[] = [];
-  let encrypted: PasswordRequiredError | undefined;
+  let encrypted: { readonly path: string; readonly error: PasswordRequiredError } | undefined;
   for (const path of options.identityFiles ?? DEFAULT_IDENTITIES) {
     try {
       keys.push(parsePrivateKey(await readKeyFile(path), path, options.privateKeyPass));
     } catch (error) {
       if (error instanceof PasswordRequiredError) {
-        encrypted ??= error;
+        encrypted ??= { path, error };
       } else if (!(error instanceof CredentialError)) {
         throw error;
       }
     }
   }
-  if (keys.length === 0 && encrypted !== undefined && !othersExist && options.interactive !== true) {
-    throw encrypted;
-  }
-  return keys;
+  if (keys.length > 0 || encrypted === undefined || othersExist) return keys;
+  if (options.onPrompt === undefined) throw encrypted.error;
+  return [await openKey(await readKeyFile(encrypted.path), encrypted.path, options)];
 }
 
 function withoutRepeats(keys: readonly (PrivateKey | AgentKey)[]): readonly (PrivateKey | AgentKey)[] {

@@ -50,6 +50,12 @@ const MARKERS = new Map([
  */
 export class HostKeys {
   readonly #known: Known[] = [];
+  readonly #files: string[] = [];
+
+  /** The files that were loaded, in their order. */
+  get files(): readonly string[] {
+    return this.#files;
+  }
 
   /** How many keys there are. */
   get size(): number {
@@ -72,6 +78,7 @@ export class HostKeys {
         file,
       });
     }
+    this.#files.push(file);
     if (this.parse(text, file) === 0) {
       throw new HostKeysError('KNOWN_HOSTS_UNUSABLE', `the known_hosts file ${file} holds no usable key`, {
         file,
@@ -122,7 +129,8 @@ export class HostKeys {
 
   /**
    * Judges a key that a server showed. `trusted`: it is there; `revoked`: marked so, whatever else is
-   * there; `changed`: another key of this type is known; `other-type`: only keys of other types are known.
+   * there; `changed`: another key of this type is known; `other-type`: only keys of other types are known;
+   * `unknown`: none is, though there may be an authority that signs keys for the host: then it is the entry.
    */
   check(host: string, port: number, key: Uint8Array): HostKeyVerdict {
     const entries = this.lookup(host, port);
@@ -141,7 +149,8 @@ export class HostKeys {
     if (changed !== undefined) {
       return { status: 'changed', entry: changed };
     }
-    return { status: plain.length > 0 ? 'other-type' : 'unknown', entry: plain[0] };
+    const authority = entries.find((entry) => entry.marker === 'cert-authority');
+    return { status: plain.length > 0 ? 'other-type' : 'unknown', entry: plain[0] ?? authority };
   }
 
   /** The types of the plain keys known for a host, to ask the server for these first. */

@@ -39,6 +39,13 @@ export function parsePrivateKey(text: string, label: string, passphrase?: string
   if (format === 'unknown') {
     throw new CredentialError('INVALID_KEY', `${label} is not a private key in a format that we know`);
   }
+  if (/^\s*PuTTY-User-Key-File-(?!2: ssh-(?:rsa|dss))/.test(text)) {
+    throw new CredentialError(
+      'UNSUPPORTED_KEY',
+      `the private key ${label} is in a format of PuTTY that we cannot read (only RSA in version 2 is): ` +
+        'export it in PuTTYgen with Conversions, "Export OpenSSH key"',
+    );
+  }
   if (/-----BEGIN DSA PRIVATE KEY-----/.test(text)) {
     throw unsupported(label, 'DSA');
   }

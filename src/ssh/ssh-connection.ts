@@ -3,6 +3,7 @@
  * commands, what was negotiated, and one way to end it all.
  */
 import type { Duplex, Readable, Writable } from 'node:stream';
+import type { SecurityOptions } from './algorithms.js';
 
 /** An authenticated connection to a server whose host key was verified. */
 export interface SshConnection {
@@ -10,12 +11,16 @@ export interface SshConnection {
   readonly port: number;
   readonly username: string;
   readonly negotiated: Negotiated;
+  /** What might have been negotiated: our own offer, in order of preference. */
+  readonly securityOptions: SecurityOptions;
   readonly remoteServerKey: ServerKey;
   /**
    * Opens a channel and starts a subsystem on it. Rejects with `SshError` (`CHANNEL_REFUSED`) where the
    * server will not, with `ConnectionLostError` where the connection ends, or with the signal's reason.
    */
   openSubsystem(name: string, options?: ChannelOptions): Promise<Duplex>;
+  /** As {@link openSubsystem}, with a command that speaks the subsystem's protocol on its input and output. */
+  openCommand(command: string, options?: ChannelOptions): Promise<Duplex>;
   /** Opens a channel and starts a command on it; errors as {@link openSubsystem}. */
   startCommand(command: string, options?: ChannelOptions): Promise<RemoteCommand>;
   /** Resolves when the connection is over, with the reason, or with `undefined` after {@link close}. Never rejects. */

@@ -1,9 +1,10 @@
 /** An established connection over ssh2: its channels, its end, and one reason for everybody who waits. */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Client, ClientChannel } from 'ssh2';
+import type { Client } from 'ssh2';
 import { ConnectionLostError, SshError } from '../errors.js';
 import { printable } from '../printable.js';
+import type { SecurityOptions } from './algorithms.js';
 import { Channel } from './channel.js';
 import type {
   ChannelOptions,
@@ -12,7 +13,14 @@ import type {
   ServerKey,
   SshConnection,
 } from './ssh-connection.js';
-import { announceWindow, rawChannel } from './ssh2-internals.js';
+import {
+  announceWindow,
+  type ChannelRequest,
+  discardChannel,
+  isExchangingKeys,
+  openSession,
+  type RawChannel,
+} from './ssh2-internals.js';
 
 const CHANNEL_OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -22,16 +30,16 @@ interface Facts {
   readonly port: number;
   readonly username: string;
   readonly negotiated: Negotiated;
+  readonly securityOptions: SecurityOptions;
   readonly remoteServerKey: ServerKey;
 }
-
-type OpenCallback = (error: Error | undefined, channel: ClientChannel) => void;
 
 export class Ssh2Connection implements SshConnection {
   readonly host: string;
   readonly port: number;
   readonly username: string;
   readonly negotiated: Negotiated;
+  readonly securityOptions: SecurityOptions;
   readonly remoteServerKey: ServerKey;
   readonly closed: Promise<Error | undefined>;
   readonly #client: Client;
@@ -49,7 +57,10 @@ export class Ssh2Connection implements SshConnection {
     this.port = facts.port;
     this.username = facts.username;
     this.negotiated = facts.negotiated;
+    this.securityOptions = facts.securityOptions;
     this.remoteServerKey = facts.remoteServerKey;
+    // Every channel may wait for the end of a key exchange.
+    client.setMaxListeners(0);
     // Only the socket's own close is certain to come; ssh2's events are not.
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
@@ -61,13 +72,11 @@ export class Ssh2Connection implements SshConnection {
 
   async openSubsystem(name: string, options: ChannelOptions = {}): Promise<Duplex> {
     const label = `the subsystem ${printable(name)}`;
-    return await this.#open(label, 'error', options, (callback) => this.#client.subsys(name, callback));
+    return await this.#open(label, 'error', options, { type: 'subsystem', name });
   }
 
   async startCommand(command: string, options: ChannelOptions = {}): Promise<RemoteCommand> {
-    const channel = await this.#open('the command', 'stream', options, (callback) =>
-      this.#client.exec(command, callback),
-    );
+    const channel = await this.#open('the command', 'stream', options, { type: 'exec', command });
     return {
       stdin: channel,
       stdout: channel,
@@ -75,6 +84,11 @@ export class Ssh2Connection implements SshConnection {
       exit: channel.exit,
       kill: () => channel.kill(),
     };
+  }
+
+  async openCommand(command: string, options: ChannelOptions = {}): Promise<Duplex> {
+    const label = `the command ${printable(command, 100)}`;
+    return await this.#open(label, 'error', options, { type: 'exec', command });
   }
 
   async close(): Promise<void> {
@@ -126,7 +140,7 @@ export class Ssh2Connection implements SshConnection {
     label: string,
     stderr: 'error' | 'stream',
     { signal }: ChannelOptions,
-    request: (callback: OpenCallback) => void,
+    request: ChannelRequest,
   ): Promise<Channel> {
     signal?.throwIfAborted();
     if (this.#closing || this.#socket.destroyed) {
@@ -154,11 +168,12 @@ export class Ssh2Connection implements SshConnection {
       }, CHANNEL_OPEN_TIMEOUT_MS);
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting.add(fail);
-      const onOpen = (error: Error | undefined, opened: ClientChannel): void => {
-        if (error) {
-          fail(refused(label, error));
+      const onOpen = (error: Error | undefined, opened?: RawChannel): void => {
+        if (error || opened === undefined) {
+          fail(refused(label, error ?? new Error('no reason was given')));
         } else if (settled) {
-          this.#discard(opened);
+          // Its caller had given up before it opened.
+          discardChannel(opened);
         } else {
           const channel = this.#wrap(opened, label, stderr);
           const refusal = channel.errored;
@@ -170,33 +185,25 @@ export class Ssh2Connection implements SshConnection {
         }
       };
       try {
-        request(onOpen);
+        openSession(this.#client, request, onOpen);
       } catch (error) {
         fail(refused(label, error as Error));
       }
     });
   }
 
-  #wrap(opened: ClientChannel, label: string, stderr: 'error' | 'stream'): Channel {
-    const raw = rawChannel(opened);
+  #wrap(raw: RawChannel, label: string, stderr: 'error' | 'stream'): Channel {
     const channel = new Channel(raw, {
       label,
       socket: this.#socket,
       announce: (bytes) => announceWindow(this.#client, raw, bytes),
+      isHeldBack: () => isExchangingKeys(this.#client),
+      onceReleased: (resume) => void this.#client.once('handshake', resume),
       stderr,
     });
     this.#channels.add(channel);
     channel.once('close', () => this.#channels.delete(channel));
     return channel;
-  }
-
-  /** A channel that opened after its caller had given up. */
-  #discard(opened: ClientChannel): void {
-    opened.on('error', () => {});
-    opened.resume();
-    if (!this.#socket.destroyed) {
-      opened.close();
-    }
   }
 }
 

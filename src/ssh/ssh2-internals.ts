@@ -1,32 +1,115 @@
 /**
- * The parts of ssh2 that its types leave out and that the guards need: which window a channel was given,
- * what packets the server accepts, and how to announce a window of our own. One place to look at when ssh2
- * changes; a test says so if one of them goes away.
+ * The parts of ssh2 that its types leave out and that the guards need. One place to look at when ssh2 changes;
+ * a test says so if one of them goes away or behaves differently.
  */
 import type { Readable } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
 
 /** A channel, seen from the inside. */
-export interface RawChannel extends Omit<ClientChannel, 'stderr'> {
+export interface RawChannel extends Omit<ClientChannel, 'stderr' | 'subtype'> {
   /** What we allowed the server to send. ssh2 counts it down and silently drops data at exactly 0. */
   readonly incoming: { window: number };
   /** What the server allows us to send. */
   readonly outgoing: { readonly id: number; window: number; packetSize: number; state: string };
   readonly stderr: Readable;
+  /** `subsystem` or `exec`, once that was granted. */
+  subtype: string | undefined;
+  /** Called with `false` when a request is granted, with `true` or an error when not. */
+  readonly _callbacks: ((failed: boolean | Error) => void)[];
 }
+
+type OpenCallback = (error: Error | undefined, channel?: RawChannel) => void;
 
 interface RawClient {
-  readonly _protocol: { channelWindowAdjust(channel: number, bytes: number): void };
+  readonly _protocol: {
+    /** Our KEXINIT, while an exchange of keys is under way; ssh2 then keeps what is sent, without a limit. */
+    readonly _kexinit: Buffer | undefined;
+    /** Bits; see {@link SHA2_FOR_RSA}. */
+    _compatFlags: number;
+    session(channel: number, window: number, packetSize: number): void;
+    subsystem(channel: number, name: string, wantReply: boolean): void;
+    exec(channel: number, command: string, wantReply: boolean): void;
+    channelWindowAdjust(channel: number, bytes: number): void;
+    authPassword(username: string, password: string, newPassword: string): void;
+  };
+  readonly _chanMgr: { add(waiting: OpenCallback & { readonly type: 'session' }): number };
 }
 
-/** What ssh2 announces when it opens a channel. */
-export const INITIAL_WINDOW = 2 * 1024 * 1024;
+/** What is to run on a channel. */
+export type ChannelRequest =
+  | { readonly type: 'subsystem'; readonly name: string }
+  | { readonly type: 'exec'; readonly command: string };
 
-export function rawChannel(channel: ClientChannel): RawChannel {
-  return channel as unknown as RawChannel;
+/** What ssh2 believes that it announces when it opens a channel. */
+export const INITIAL_WINDOW = 2 * 1024 * 1024;
+/** What ssh2 announces as the largest packet. */
+const PACKET_SIZE = 32 * 1024;
+/** `COMPAT.IMPLY_RSA_SHA2_SIGALGS`: sign with SHA-2 also where the server does not say that it can verify it. */
+const SHA2_FOR_RSA = 1 << 4;
+
+/**
+ * Opens a channel and starts something on it (RFC 4254, sections 6.1 and 6.5). ssh2's own `subsys` and `exec`
+ * leave a channel open whose request was refused; here it is closed. The callback may come after the caller has
+ * lost interest, and not at all when the connection ends.
+ */
+export function openSession(client: Client, request: ChannelRequest, callback: OpenCallback): void {
+  const { _chanMgr, _protocol } = inside(client);
+  const onOpen = (error: Error | undefined, channel?: RawChannel): void => {
+    if (error || channel === undefined) callback(error ?? new Error('no channel'));
+    else startOn(client, channel, request, callback);
+  };
+  const id = _chanMgr.add(Object.assign(onOpen, { type: 'session' as const }));
+  if (id < 0) callback(new Error('too many channels are open'));
+  else _protocol.session(id, INITIAL_WINDOW, PACKET_SIZE);
+}
+
+function startOn(client: Client, channel: RawChannel, request: ChannelRequest, callback: OpenCallback): void {
+  const { _protocol } = inside(client);
+  const { id } = channel.outgoing;
+  channel._callbacks.push((failed) => {
+    if (failed === false) {
+      channel.subtype = request.type;
+      callback(undefined, channel);
+      return;
+    }
+    discardChannel(channel);
+    callback(failed instanceof Error ? failed : new Error(`Unable to start ${request.type}`));
+  });
+  if (request.type === 'subsystem') _protocol.subsystem(id, request.name, true);
+  else _protocol.exec(id, request.command, true);
+}
+
+/** Ends a channel that nobody wants. */
+export function discardChannel(channel: RawChannel): void {
+  channel.on('error', () => {});
+  channel.resume();
+  channel.stderr.resume();
+  channel.close();
 }
 
 /** Allows the server to send more (RFC 4254, section 5.2). */
 export function announceWindow(client: Client, channel: RawChannel, bytes: number): void {
-  (client as unknown as RawClient)._protocol.channelWindowAdjust(channel.outgoing.id, bytes);
+  inside(client)._protocol.channelWindowAdjust(channel.outgoing.id, bytes);
+}
+
+/** Is an exchange of keys under way? At its end, and after what was kept has been sent, comes `handshake`. */
+export function isExchangingKeys(client: Client): boolean {
+  return inside(client)._protocol._kexinit !== undefined;
+}
+
+/** Without it ssh2 signs with SHA-1 for a server that does not list what it can verify. */
+export function refuseSha1Signatures(client: Client): void {
+  inside(client)._protocol._compatFlags |= SHA2_FOR_RSA;
+}
+
+/** RFC 4252, section 8. ssh2 has a callback for it, which forgets a password given by an `authHandler`. */
+export function sendNewPassword(
+  client: Client,
+  login: { readonly username: string; readonly password: string; readonly newPassword: string },
+): void {
+  inside(client)._protocol.authPassword(login.username, login.password, login.newPassword);
+}
+
+function inside(client: Client): RawClient {
+  return client as unknown as RawClient;
 }

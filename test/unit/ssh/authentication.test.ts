@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { KeyboardInteractiveAuthMethod } from 'ssh2';
-import { Authentication, type PromptHandler } from '../../../src/ssh/authentication.js';
+import { Authentication } from '../../../src/ssh/authentication.js';
 import { type PrivateKey, parsePrivateKey } from '../../../src/ssh/private-key.js';
+import type { PromptHandler } from '../../../src/ssh/prompts.js';
 
 function makeKey(label: string): PrivateKey {
   const { privateKey } = generateKeyPairSync('ed25519');
@@ -17,27 +18,33 @@ interface Given {
   readonly onPromptError?: (error: unknown) => void;
 }
 
-function begin({ keys = [], password, onPrompt, onPromptError = () => {} }: Given): Authentication {
+async function begin({
+  keys = [],
+  password,
+  onPrompt,
+  onPromptError = () => {},
+}: Given): Promise<Authentication> {
   const authentication = new Authentication({
     username: 'me',
+    host: 'there',
     credentials: { keys, password },
     onPrompt,
     onPromptError,
   });
-  assert.deepEqual(authentication.next(null, false), { type: 'none', username: 'me' });
+  assert.deepEqual(await authentication.next(null, false), { type: 'none', username: 'me' });
   return authentication;
 }
 
 /** Lets the server refuse everything, and gives what was tried. */
-function exhaust(
-  authentication: Authentication,
+async function exhaust(
+  authentication: Authentication | Promise<Authentication>,
   offered: readonly string[],
-): readonly (string | undefined)[] {
+): Promise<readonly (string | undefined)[]> {
   const types: string[] = [];
   for (
-    let next = authentication.next(offered, false);
+    let next = await (await authentication).next(offered, false);
     next !== undefined;
-    next = authentication.next(offered, false)
+    next = await (await authentication).next(offered, false)
   ) {
     types.push(next.type);
   }
@@ -52,38 +59,40 @@ function ask(attempt: unknown, prompts: { prompt: string; echo: boolean }[]): Pr
 }
 
 describe('authentication', () => {
-  test('H13 keys come first, in their order, and the password last', () => {
-    const authentication = begin({ keys: [makeKey('a'), makeKey('b')], password: 'x' });
-    assert.deepEqual(exhaust(authentication, ALL), ['publickey', 'publickey', 'password']);
+  test('H13 keys come first, in their order, and the password last', async () => {
+    const authentication = await begin({ keys: [makeKey('a'), makeKey('b')], password: 'x' });
+    assert.deepEqual(await exhaust(authentication, ALL), ['publickey', 'publickey', 'password']);
     assert.deepEqual(authentication.tried, ['publickey (a)', 'publickey (b)', 'password']);
   });
 
-  test('H12 the password is not for a server that does not ask for it', () => {
-    assert.deepEqual(exhaust(begin({ password: 'x' }), ['publickey']), []);
-    assert.deepEqual(exhaust(begin({ password: 'x', keys: [makeKey('a')] }), ['publickey']), ['publickey']);
-    assert.deepEqual(exhaust(begin({ password: 'x', keys: [makeKey('a')] }), []), []);
+  test('H12 the password is not for a server that does not ask for it', async () => {
+    assert.deepEqual(await exhaust(begin({ password: 'x' }), ['publickey']), []);
+    assert.deepEqual(await exhaust(begin({ password: 'x', keys: [makeKey('a')] }), ['publickey']), [
+      'publickey',
+    ]);
+    assert.deepEqual(await exhaust(begin({ password: 'x', keys: [makeKey('a')] }), []), []);
   });
 
-  test('after one step of several, what is left is matched with the new list', () => {
-    const authentication = begin({ keys: [makeKey('a'), makeKey('b')], password: 'x' });
-    assert.equal(authentication.next(['publickey'], false)?.type, 'publickey');
-    assert.equal(authentication.next(['password'], true)?.type, 'password');
-    assert.equal(authentication.next(['password'], false), undefined);
+  test('after one step of several, what is left is matched with the new list', async () => {
+    const authentication = await begin({ keys: [makeKey('a'), makeKey('b')], password: 'x' });
+    assert.equal((await authentication.next(['publickey'], false))?.type, 'publickey');
+    assert.equal((await authentication.next(['password'], true))?.type, 'password');
+    assert.equal(await authentication.next(['password'], false), undefined);
     assert.match(authentication.failure().message, /one step succeeded/);
   });
 
   test('the password answers one hidden prompt, once, where the server knows only keyboard-interactive', async () => {
-    const authentication = begin({ password: 'x' });
-    const attempt = authentication.next(['keyboard-interactive'], false);
+    const authentication = await begin({ password: 'x' });
+    const attempt = await authentication.next(['keyboard-interactive'], false);
     assert.equal(attempt?.type, 'keyboard-interactive');
     assert.deepEqual(await ask(attempt, [{ prompt: 'Password: ', echo: false }]), ['x']);
     assert.deepEqual(await ask(attempt, [{ prompt: 'Password: ', echo: false }]), ['']);
   });
 
   test('the password does not answer a visible prompt or one of several', async () => {
-    const visible = begin({ password: 'x' }).next(['keyboard-interactive'], false);
+    const visible = await (await begin({ password: 'x' })).next(['keyboard-interactive'], false);
     assert.deepEqual(await ask(visible, [{ prompt: 'Name: ', echo: true }]), ['']);
-    const several = begin({ password: 'x' }).next(['keyboard-interactive'], false);
+    const several = await (await begin({ password: 'x' })).next(['keyboard-interactive'], false);
     const prompts = [
       { prompt: 'Password: ', echo: false },
       { prompt: 'Code: ', echo: false },
@@ -97,7 +106,7 @@ describe('authentication', () => {
       seen.push(request);
       return request.prompts.map(() => 'answer');
     };
-    const attempt = begin({ onPrompt }).next(ALL, false);
+    const attempt = await (await begin({ onPrompt })).next(ALL, false);
     assert.deepEqual(await ask(attempt, [{ prompt: 'Code\x07: ', echo: true }]), ['answer']);
     assert.deepEqual(seen, [
       {
@@ -109,18 +118,16 @@ describe('authentication', () => {
     ]);
     const error = new Error('no');
     const refused = await new Promise((resolve) => {
-      const refusing = begin({ onPrompt: () => Promise.reject(error), onPromptError: resolve }).next(
-        ALL,
-        false,
-      );
-      void ask(refusing, [{ prompt: 'Code: ', echo: true }]);
+      void begin({ onPrompt: () => Promise.reject(error), onPromptError: resolve })
+        .then((authentication) => authentication.next(ALL, false))
+        .then((refusing) => ask(refusing, [{ prompt: 'Code: ', echo: true }]));
     });
     assert.equal(refused, error);
   });
 
-  test('the failure lists what was tried and what is offered, without a secret', () => {
-    const authentication = begin({ password: 'my secret' });
-    exhaust(authentication, ['password', 'bad\x1b']);
+  test('the failure lists what was tried and what is offered, without a secret', async () => {
+    const authentication = await begin({ password: 'my secret' });
+    await exhaust(authentication, ['password', 'bad\x1b']);
     const error = authentication.failure();
     assert.deepEqual([error.tried, error.offered], [['password'], ['password', 'bad\\x1b']]);
     assert.doesNotMatch(error.message, /my secret/);

@@ -170,7 +170,7 @@ describe('credentials', () => {
     const { keys } = await loadCredentials({ agent: false, identityFiles, privateKeyPass: SECRET });
     assert.equal(keys.length, 1);
     assert.deepEqual(
-      (await loadCredentials({ agent: false, identityFiles: [], interactive: true })).keys,
+      (await loadCredentials({ agent: false, identityFiles: [], onPrompt: () => [] })).keys,
       [],
     );
   });
@@ -188,7 +188,7 @@ describe('credentials', () => {
       }).listen(path);
       t.after(() => server.close());
       await once(server, 'listening');
-      assert.deepEqual(await listAgentKeys(path, 200), []);
+      assert.deepEqual(await listAgentKeys(path, { list: 200 }), []);
     }
   });
 });

@@ -1,0 +1,80 @@
+/**
+ * Adds one line to a known_hosts file as OpenSSH's `accept-new` does: appended in one write, so that whoever
+ * writes at the same time cannot tear it, and nothing that is there is touched.
+ */
+import { createHmac, randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { HostKeysError } from '../errors.js';
+import { expandHome } from './home-path.js';
+import { keyType } from './key-blob.js';
+
+/** Digests of names have a salt as long as themselves (sshd(8)). */
+const SALT_LENGTH = 20;
+
+/** A file without a line feed at its end, or with hashed names, asks for the same of what is added. */
+interface Style {
+  readonly endsOpen: boolean;
+  readonly hashed: boolean;
+}
+
+/** The file's text, empty where there is no file yet. Throws a `HostKeysError` if it cannot be read. */
+export function readKnownHosts(path: string): string {
+  const file = expandHome(path);
+  try {
+    return readFileSync(file, 'latin1');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw unusable('read', file, cause);
+  }
+}
+
+/**
+ * Appends `name type base64`. Makes the file for its owner only, and its folder too, where they are missing.
+ * `name` is what `hostName` gives; a name with a meaning of its own in known_hosts is refused.
+ * Throws a `HostKeysError` (`KNOWN_HOSTS_UNUSABLE`).
+ */
+export function appendKnownHost(path: string, name: string, key: Uint8Array): void {
+  const file = expandHome(path);
+  if (!/^[^\s*?!,|#@]+$/.test(name)) {
+    const text = `the host name cannot be written to the known_hosts file ${file}: it would mean something else`;
+    throw new HostKeysError('KNOWN_HOSTS_UNUSABLE', text, { file });
+  }
+  const style = styleOf(readKnownHosts(file));
+  const written = style.hashed ? hashName(name) : name;
+  const line = `${written} ${keyType(key)} ${Buffer.from(key).toString('base64')}\n`;
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    appendAtOnce(file, style.endsOpen ? `\n${line}` : line);
+  } catch (cause) {
+    throw unusable('write', file, cause);
+  }
+}
+
+function styleOf(text: string): Style {
+  return { endsOpen: text !== '' && !text.endsWith('\n'), hashed: /^(?:@\S+[ \t]+)?\|1\|/m.test(text) };
+}
+
+function hashName(name: string): string {
+  const salt = randomBytes(SALT_LENGTH);
+  const digest = createHmac('sha1', salt).update(name).digest('base64');
+  return `|1|${salt.toString('base64')}|${digest}`;
+}
+
+function appendAtOnce(file: string, text: string): void {
+  const bytes = Buffer.from(text, 'latin1');
+  const descriptor = openSync(file, 'a', 0o600);
+  try {
+    if (writeSync(descriptor, bytes) !== bytes.length) throw new Error('the disk is full');
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function unusable(what: 'read' | 'write', file: string, cause: unknown): HostKeysError {
+  const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
+  return new HostKeysError('KNOWN_HOSTS_UNUSABLE', `cannot ${what} the known_hosts file ${file}: ${reason}`, {
+    cause,
+    file,
+  });
+}

@@ -1,0 +1,63 @@
+/** Questions that only a person can answer, as the program gets them. */
+import { printable } from '../printable.js';
+
+/** What is asked for. */
+export type PromptKind = 'passphrase' | 'password' | 'keyboard-interactive' | 'new-password';
+
+/**
+ * One question, or several at once.
+ *
+ * | `kind` | asked by | `name` | `prompts` |
+ * |---|---|---|---|
+ * | `passphrase` | this client, to open an encrypted key; nothing has been sent yet | the key | one |
+ * | `password` | this client, of a server that takes passwords, where none was given | `user@host` | one |
+ * | `keyboard-interactive` | the server: a password, a one-time code, anything (RFC 4256) | the server's title | the server's |
+ * | `new-password` | the server, as the password has expired (RFC 4252, section 8) | `user@host` | two: the new one, and once more |
+ */
+export interface PromptRequest {
+  readonly kind: PromptKind;
+  /** What it is about. Text of the server is escaped. */
+  readonly name: string;
+  /** More to read before the prompts, often empty; text of the server is escaped. */
+  readonly instructions: string;
+  /** `echo`: may the answer be seen while it is typed? */
+  readonly prompts: readonly { readonly prompt: string; readonly echo: boolean }[];
+}
+
+/** Gives one answer per prompt, in their order. To reject is to give up connecting, with that reason. */
+export type PromptHandler = (request: PromptRequest) => Promise<readonly string[]> | readonly string[];
+
+type OwnKind = Exclude<PromptKind, 'keyboard-interactive'>;
+
+const OWN_PROMPTS: Readonly<Record<OwnKind, (name: string) => readonly string[]>> = {
+  passphrase: (name) => [`Passphrase for the private key ${name}: `],
+  password: (name) => [`Password for ${name}: `],
+  'new-password': (name) => [`New password for ${name}: `, 'The new password again: '],
+};
+
+/** A question of our own. */
+export function ownPrompt(kind: OwnKind, name: string, instructions = ''): PromptRequest {
+  const shown = printable(name, 200);
+  return {
+    kind,
+    name: shown,
+    instructions: printable(instructions),
+    prompts: OWN_PROMPTS[kind](shown).map((prompt) => ({ prompt, echo: false })),
+  };
+}
+
+/** Asks, and makes sure that there is a string for every prompt. */
+export async function askUser(handler: PromptHandler, request: PromptRequest): Promise<readonly string[]> {
+  const answers: unknown = await handler(request);
+  const { length } = request.prompts;
+  if (
+    !Array.isArray(answers) ||
+    answers.length !== length ||
+    answers.some((one) => typeof one !== 'string')
+  ) {
+    throw new TypeError(
+      `onPrompt must give one string per prompt: an array of ${length} for ${request.kind}`,
+    );
+  }
+  return [...answers];
+}
