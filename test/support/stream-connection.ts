@@ -30,9 +30,11 @@ function fakeSsh(stream: Duplex): SshConnection {
       kex: 'none',
       hostKeyAlgorithm: 'none',
     },
+    securityOptions: { ciphers: [], digests: [], keyTypes: [], kex: [] },
     remoteServerKey: { type: 'none', bytes: new Uint8Array(), fingerprint: '' },
     closed,
     openSubsystem: refuse,
+    openCommand: refuse,
     startCommand: refuse,
     close: async () => {
       stream.destroy();
