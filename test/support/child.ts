@@ -1,8 +1,16 @@
 /** A script in a process of its own: to see that it ends by itself, how much memory it takes, what it leaves behind. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { pathToFileURL } from 'node:url';
 
-const source = (path: string) => new URL(`../../src/${path}`, import.meta.url).href;
+const SOURCES = new URL('../../src/', import.meta.url);
+
+interface ChildOptions {
+  readonly deadlineMs?: number;
+  readonly cwd?: string;
+  /** A folder with compiled code, to run without the compiler in the same process. */
+  readonly build?: string;
+}
 
 export interface ChildResult {
   readonly exitCode: number | null;
@@ -11,20 +19,22 @@ export interface ChildResult {
 }
 
 /**
- * Runs JavaScript that finds the public names as `tsftp`, the embedded server as `testing`, and its argument as
+ * Runs JavaScript that finds the public names as `tsftp`, and its argument as
  * `input`. Unhandled rejections end it with an error; so does the deadline.
  */
 export async function runChild(
   script: string,
   input: unknown,
-  { deadlineMs = 60_000, cwd = process.cwd() }: { deadlineMs?: number; cwd?: string } = {},
+  { deadlineMs = 60_000, cwd = process.cwd(), build }: ChildOptions = {},
 ): Promise<ChildResult> {
+  const module =
+    build === undefined ? new URL('index.ts', SOURCES) : new URL('index.js', pathToFileURL(`${build}/`));
   const code = `
-    import * as tsftp from ${JSON.stringify(source('index.ts'))};
-    import * as testing from ${JSON.stringify(source('testing/index.ts'))};
+    import * as tsftp from ${JSON.stringify(module.href)};
     const input = JSON.parse(process.argv[1]);
     ${script}`;
-  const flags = ['--unhandled-rejections=strict', '--import', import.meta.resolve('tsx')];
+  const compiler = build === undefined ? ['--import', import.meta.resolve('tsx')] : [];
+  const flags = ['--unhandled-rejections=strict', ...compiler];
   const child = spawn(
     process.execPath,
     [...flags, '--input-type=module', '-e', code, JSON.stringify(input)],

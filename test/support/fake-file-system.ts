@@ -49,6 +49,8 @@ export interface FakeOptions {
   /** How many of the bytes that are there a read gives, at least 1. */
   readonly readLength?: (available: number) => number;
   readonly platform?: NodeJS.Platform;
+  /** What a listing tells beside what is there: names that no file can have. */
+  readonly entries?: readonly DirectoryEntry[];
 }
 
 export interface Node {
@@ -162,6 +164,7 @@ export class FakeFileSystem implements FileSystem {
     this.#open();
     try {
       await this.step('list', key(path));
+      if (this.options.entries !== undefined) yield this.options.entries;
       const parent = this.#resolve(key(path));
       const prefix = parent === '/' ? '/' : `${parent}/`;
       for (const [child, node] of this.nodes) {
