@@ -61,6 +61,10 @@ export interface PutTreeOptions extends TreeOptions {
 
 /** In flight over one connection, both ways together, where the line is long enough to hold it. */
 const MAX_BYTES_IN_FLIGHT = 16 * 1024 * 1024;
+/** A line of a gigabyte per second holds so much for each millisecond of its round trip … */
+const BYTES_PER_MS = 1024 * 1024;
+/** … and even a short one keeps a disk, a cipher and a server busy with this. */
+const SHORT_LINE_BYTES = 4 * 1024 * 1024;
 /** The first request goes alone: some servers bear no more, and a line shows its pace soon enough. */
 const FIRST_BYTES_IN_FLIGHT = 256 * 1024;
 
@@ -69,7 +73,11 @@ export class Transfers {
   readonly #client: SftpClient;
   readonly remote: RemoteFileSystem;
   /** For whatever waits for the server alone. */
-  readonly window = new Window({ max: MAX_BYTES_IN_FLIGHT, initial: FIRST_BYTES_IN_FLIGHT });
+  readonly window = new Window({
+    max: MAX_BYTES_IN_FLIGHT,
+    initial: FIRST_BYTES_IN_FLIGHT,
+    ceiling: () => Math.max(SHORT_LINE_BYTES, this.#client.roundTripMs * BYTES_PER_MS),
+  });
 
   constructor(client: SftpClient, lanes: Lanes) {
     this.#client = client;

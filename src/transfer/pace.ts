@@ -4,8 +4,12 @@
  * megabytes that only wait in buffers, and a long one gets as much as it holds.
  */
 export interface PaceOptions {
+  /** How many units may be out at first. */
   readonly initial: number;
+  /** The most units that may ever be out at once. */
   readonly max: number;
+  /** How far it may open at present, where that changes. */
+  readonly ceiling?: () => number;
   /** The clock, in milliseconds. */
   readonly now?: () => number;
 }
@@ -17,6 +21,7 @@ const TURNS_BETWEEN_TRIES = 16;
 
 export class Pace {
   readonly #max: number;
+  readonly #ceiling: () => number;
   readonly #now: () => number;
   #limit: number;
   /** What the window was before it was doubled to see what that brings. */
@@ -28,8 +33,9 @@ export class Pace {
   #units = 0;
   #wasFull = false;
 
-  constructor({ initial, max, now = () => performance.now() }: PaceOptions) {
+  constructor({ initial, max, ceiling = () => max, now = () => performance.now() }: PaceOptions) {
     this.#max = max;
+    this.#ceiling = ceiling;
     this.#now = now;
     this.#limit = Math.min(initial, max);
     this.#startedAt = now();
@@ -72,6 +78,6 @@ export class Pace {
     if (!hasGained && this.#turnsUntilTry > 0) return;
     this.#bestRate = rate;
     this.#before = this.#limit;
-    this.#limit = Math.min(this.#max, this.#limit * 2);
+    this.#limit = Math.min(this.#max, Math.max(this.#limit, this.#ceiling()), this.#limit * 2);
   }
 }

@@ -3,15 +3,11 @@
  * asking. How many these are, is the matter of its {@link Pace}; never more than a maximum.
  */
 import { onAbort } from '../abort.js';
-import { Pace } from './pace.js';
+import { Pace, type PaceOptions } from './pace.js';
 
-export interface WindowOptions {
-  /** The most units that may be out at once. */
-  readonly max: number;
-  /** How many at first. Default: `max`. */
+export interface WindowOptions extends Omit<PaceOptions, 'initial'> {
+  /** How many units at first. Default: `max`. */
   readonly initial?: number;
-  /** The clock, in milliseconds. */
-  readonly now?: () => number;
 }
 
 export class Window {
@@ -20,9 +16,9 @@ export class Window {
   #used = 0;
   readonly #queue: { readonly amount: number; readonly grant: () => void }[] = [];
 
-  constructor({ max, initial = max, ...clock }: WindowOptions) {
+  constructor({ max, initial = max, ...rest }: WindowOptions) {
     this.max = max;
-    this.#pace = new Pace({ max, initial, ...clock });
+    this.#pace = new Pace({ max, initial, ...rest });
   }
 
   /** Units that are out. */
