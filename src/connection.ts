@@ -45,7 +45,6 @@ import { decodePath, encodePath, quote, type RemotePath } from './remote-path.js
 import type { Lanes } from './session/lanes.js';
 import type { Session } from './session/session.js';
 import type { OperationOptions, SftpClient } from './session/sftp-client.js';
-import type { SecurityOptions } from './ssh/algorithms.js';
 import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
 import type { TreeReport } from './transfer/copy-tree.js';
 import { hasCode } from './transfer/file-system.js';
@@ -67,7 +66,7 @@ export type CallOptions = OperationOptions;
 /** What is settled when a connection begins. */
 interface ConnectionFacts {
   readonly logfile: string | false;
-  readonly securityOptions: SecurityOptions;
+  readonly securityOptions: SshConnection['securityOptions'];
 }
 
 /**
@@ -99,7 +98,7 @@ export class Connection implements AsyncDisposable {
   readonly logfile: string | false;
 
   /** The algorithms that we accept for this connection, each list in order of preference. */
-  readonly securityOptions: SecurityOptions;
+  readonly securityOptions: SshConnection['securityOptions'];
 
   /** @internal */
   constructor(
