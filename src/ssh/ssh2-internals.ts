@@ -30,6 +30,8 @@ interface RawClient {
     subsystem(channel: number, name: string, wantReply: boolean): void;
     exec(channel: number, command: string, wantReply: boolean): void;
     channelWindowAdjust(channel: number, bytes: number): void;
+    /** The methods that were asked for and not answered; they tell what a message of the login means. */
+    readonly _authsQueue: string[];
     authPassword(username: string, password: string, newPassword: string): void;
   };
   readonly _chanMgr: { add(waiting: OpenCallback & { readonly type: 'session' }): number };
@@ -107,7 +109,10 @@ export function sendNewPassword(
   client: Client,
   login: { readonly username: string; readonly password: string; readonly newPassword: string },
 ): void {
-  inside(client)._protocol.authPassword(login.username, login.password, login.newPassword);
+  const { _protocol } = inside(client);
+  // The question for another password was the answer to the first attempt, which ssh2 forgets to note.
+  _protocol._authsQueue.shift();
+  _protocol.authPassword(login.username, login.password, login.newPassword);
 }
 
 function inside(client: Client): RawClient {

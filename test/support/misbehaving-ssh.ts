@@ -1,0 +1,83 @@
+/** An SSH server over ssh2 that misbehaves in the way that a test asks for, and a bare TCP server. */
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import ssh2 from 'ssh2';
+
+const HOST_KEY = ssh2.utils.generateKeyPairSync('ed25519').private;
+
+/** What the tests lean on inside of ssh2's server, to have it misbehave. */
+interface Protocol {
+  _offer: unknown;
+  _hostKeys: Record<string, unknown>;
+  _handlers: Record<string, unknown>;
+  _cipher: { encrypt(packet: Buffer): void };
+  _packetRW: { write: { alloc(size: number): Buffer; allocStart: number; finalize(packet: Buffer): Buffer } };
+  channelOpenConfirm(remote: number, local: number, window: number, packetSize: number): void;
+  channelData(channel: number, data: Buffer): void;
+  rekey(): void;
+}
+
+export interface Peer {
+  readonly client: ssh2.Connection;
+  readonly protocol: Protocol;
+  readonly socket: Socket;
+}
+
+export interface PeerOptions {
+  readonly hostKey?: string;
+  readonly algorithms?: object;
+  readonly onPeer?: (peer: Peer) => void;
+  readonly onAuthentication?: (context: ssh2.AuthContext, peer: Peer) => void;
+  readonly onChannel?: (channel: ssh2.ServerChannel, peer: Peer) => void;
+}
+
+async function listen(t: TestContext, server: Server | ssh2.Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server as Server, 'listening');
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** An SSH server that lets everybody in and accepts every subsystem, save for what a test changes. */
+export async function startPeer(t: TestContext, options: PeerOptions = {}): Promise<number> {
+  const config = {
+    hostKeys: [options.hostKey ?? HOST_KEY],
+    algorithms: options.algorithms,
+  } as ssh2.ServerConfig;
+  const server = new ssh2.Server(config, (client) => {
+    const inner = client as unknown as { _protocol: Protocol; _sock: Socket };
+    const peer: Peer = { client, protocol: inner._protocol, socket: inner._sock };
+    t.after(() => inner._sock.destroy());
+    client.on('error', () => {});
+    options.onPeer?.(peer);
+    client.on('authentication', (context) => {
+      if (options.onAuthentication === undefined) context.accept();
+      else options.onAuthentication(context, peer);
+    });
+    client.on('session', (accept) => {
+      accept().on('subsystem', (acceptChannel) => {
+        const channel = acceptChannel();
+        channel.on('error', () => {});
+        options.onChannel?.(channel, peer);
+      });
+    });
+  });
+  return await listen(t, server);
+}
+
+export async function startRaw(t: TestContext, onSocket: (socket: Socket) => void): Promise<number> {
+  const server = createServer((socket) => {
+    t.after(() => socket.destroy());
+    socket.on('error', () => {});
+    onSocket(socket);
+  });
+  return await listen(t, server);
+}
+
+export function send({ protocol }: Peer, payload: Buffer): void {
+  const packet = protocol._packetRW.write.alloc(payload.length);
+  packet.set(payload, protocol._packetRW.write.allocStart);
+  protocol._cipher.encrypt(protocol._packetRW.write.finalize(packet));
+}
