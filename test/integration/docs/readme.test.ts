@@ -21,6 +21,7 @@ const examples = examplesOf(await readFile('README.md', 'utf8'));
 const OUTPUT: Readonly<Record<string, RegExp>> = {
   'Files and directories': /^\[ 'january\.pdf' \]\n-rw.* january\.pdf\n11 \d+\n$/,
   'Whole trees': /11 of 11 bytes\n2 files, 11 bytes, left out: 0\n$/,
+  'Remote files in pieces, and streams': /^one egg\none more\n$/,
   'The current directory': /^\/public\n$/,
   Errors: /^Not there: .*missing\.csv\n$/,
   Commands: /^\[ 'Linux' \]\n$/,
@@ -39,7 +40,7 @@ const ON_DISK = {
   'website/styles/a.css': 'a { }\n',
 };
 
-describe('The README', { timeout: 120_000 }, () => {
+describe('The README', { timeout: 300_000 }, () => {
   test('has examples whose types are right', async (t) => {
     const folder = await makeFolder(t);
     const files = await Promise.all(
