@@ -10,7 +10,7 @@ import { TaskGroup } from '../transfer/task-group.js';
 import { Window } from '../transfer/window.js';
 import type { FileAttributes } from '../wire/attributes.js';
 import { expandBraces, type NameMatcher, parseSegment, type Segment } from './glob-pattern.js';
-import { walkTree } from './walk.js';
+import { checkName, walkTree } from './walk.js';
 
 /** Directories that are looked at at once. */
 const MAX_LISTINGS = 16;
@@ -72,6 +72,7 @@ class Search {
   ): Promise<void> {
     for (const entry of await this.#list(directory)) {
       if (!matches(entry.filename)) continue;
+      checkName(Buffer.from(entry.filenameBytes), Buffer.from(directory));
       const path = `${directory}${entry.filename}`;
       if (rest.length === 0 && !isDirectory) this.#found.add(path);
       else if (mayBeDirectory(entry)) this.start(`${path}/`, rest, isDirectory);

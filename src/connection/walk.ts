@@ -240,7 +240,7 @@ class TreeWalk {
 }
 
 /** A name with a separator would lead somewhere else. */
-function checkName(name: Buffer, directory: Buffer): void {
+export function checkName(name: Buffer, directory: Buffer): void {
   const objection = objectionTo(name, 'linux');
   if (objection === undefined) return;
   const shown = printable(name.toString('utf8'), 300);

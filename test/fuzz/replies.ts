@@ -15,7 +15,7 @@ export function written(write: (writer: ByteWriter) => void): Buffer {
 
 const TYPES = ['file', 'directory', 'symlink', 'fifo', 'socket', 'block-device', 'unknown'] as const;
 
-export function someAttributes(random: Random): AttributeValues {
+function someAttributes(random: Random): AttributeValues {
   const type = random.chance(75) ? random.pick(['file', 'directory'] as const) : random.pick(TYPES);
   return {
     ...(random.chance(70) && { size: random.pick([0, 1, 5, 100, 40_000, Number.MAX_SAFE_INTEGER]) }),
@@ -88,7 +88,7 @@ const requests: { readonly [N in RequestName]: (random: Random) => RequestFields
   }),
 };
 
-export const requestNames = Object.keys(requests) as RequestName[];
+const requestNames = Object.keys(requests) as RequestName[];
 
 export function someRequest(random: Random, id: number): Buffer {
   const name = random.pick(requestNames);

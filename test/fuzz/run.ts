@@ -10,7 +10,7 @@ export interface FuzzResult {
 export const SHARES: Readonly<Record<CaseName, number>> = { packets: 80, session: 8, texts: 4, server: 8 };
 
 /** The seed of a case: neighbours have nothing in common. */
-export function seedOf(seed: number, run: number): number {
+function seedOf(seed: number, run: number): number {
   return Math.imul(seed + 1, 0x9e3779b1) + Math.imul(run + 1, 0x85ebca6b);
 }
 

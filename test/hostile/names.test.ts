@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import type { Connection } from '../../src/connection.js';
 import { SftpError } from '../../src/errors.js';
 import { printable } from '../../src/printable.js';
 import { localFileSystem, objectionTo } from '../../src/transfer/local.js';
@@ -19,6 +20,10 @@ import { makeFolder, snapshot } from '../support/folder.js';
 import { type HostileEntry, openHostileTree } from '../support/hostile-tree.js';
 
 const content = 'from the server';
+
+async function each(connection: Connection): Promise<void> {
+  for await (const _ of connection.walk('/'));
+}
 
 describe('names from a server', () => {
   const kinds: Readonly<Record<string, Omit<HostileEntry, 'name'>>> = {
@@ -46,6 +51,22 @@ describe('names from a server', () => {
       });
     }
   }
+
+  test('N1: a search and a walk refuse such names as well', async (t) => {
+    for (const name of ['nul\0x', '../x', '']) {
+      const { connection } = await openHostileTree(t, [{ name, entries: [{ name: 'inner', content }] }]);
+      for (const act of [
+        () => connection.glob('/*/*'),
+        () => connection.rmtree('/d'),
+        () => each(connection),
+      ]) {
+        await assert.rejects(act(), (error: unknown) => {
+          assert.ok(error instanceof SftpError, String(error));
+          return true;
+        });
+      }
+    }
+  });
 
   test('N1: the directories themselves, . and .., are no entries', async (t) => {
     const folder = makeFolder(t);
