@@ -103,8 +103,14 @@ export interface FileSystem {
   realPath(path: Buffer, options: Cancellable): Promise<Buffer>;
   /** Renames, and replaces the file that is there. */
   replace(from: Buffer, to: Buffer): Promise<void>;
-  /** Removes in any case; the signal only says that nobody waits for it any more. */
+  /** Of a link: itself. Removes in any case; the signal only says that nobody waits for it any more. */
   removeFile(path: Buffer, options: Cancellable): Promise<void>;
+  /** Removes an empty directory. */
+  removeDirectory(path: Buffer, options: Cancellable): Promise<void>;
+  /** What a link says, as it is written there. */
+  readLink(path: Buffer, options: Cancellable): Promise<Buffer>;
+  /** Makes `path` a link that says `target`; whatever is there already is an error. */
+  makeLink(target: Buffer, path: Buffer, options: Cancellable): Promise<void>;
 }
 
 /** A path on one of the two sides. */

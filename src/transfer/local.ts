@@ -49,6 +49,9 @@ export const localFileSystem: FileSystem = {
   realPath: (file) => fs.promises.realpath(file, { encoding: 'buffer' }),
   replace: (from, to) => fs.promises.rename(from, to),
   removeFile: (file) => fs.promises.unlink(file),
+  removeDirectory: (directory) => fs.promises.rmdir(directory),
+  readLink: (link) => fs.promises.readlink(link, { encoding: 'buffer' }),
+  makeLink: (target, link) => fs.promises.symlink(target, link),
 };
 
 function infoOf(stats: fs.Stats): FileInfo {

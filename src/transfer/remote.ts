@@ -149,6 +149,19 @@ export class RemoteFileSystem implements FileSystem {
   removeFile(path: Buffer, { signal }: Cancellable): Promise<void> {
     return untilAborted(this.#client.remove(path), signal);
   }
+
+  removeDirectory(path: Buffer, options: Cancellable): Promise<void> {
+    return this.#client.rmdir(path, options);
+  }
+
+  readLink(path: Buffer, options: Cancellable): Promise<Buffer> {
+    return this.#client.readlink(path, options);
+  }
+
+  /** In the order of OpenSSH, which most servers have taken over. */
+  makeLink(target: Buffer, path: Buffer, options: Cancellable): Promise<void> {
+    return this.#client.symlink(target, path, options);
+  }
 }
 
 function infoOf(attributes: FileAttributes): FileInfo {

@@ -31,7 +31,10 @@ export interface Step {
     | 'ensureDirectory'
     | 'realPath'
     | 'replace'
-    | 'removeFile';
+    | 'removeFile'
+    | 'removeDirectory'
+    | 'readLink'
+    | 'makeLink';
   readonly path: string;
   readonly offset: number;
   readonly length: number;
@@ -221,7 +224,29 @@ export class FakeFileSystem implements FileSystem {
 
   async removeFile(path: Buffer): Promise<void> {
     await this.step('removeFile', key(path));
+    if (this.nodes.get(key(path))?.type === 'directory') throw errorWithCode('EISDIR');
     if (!this.nodes.delete(key(path))) throw errorWithCode('ENOENT');
+  }
+
+  async removeDirectory(path: Buffer): Promise<void> {
+    await this.step('removeDirectory', key(path));
+    const node = this.#findItself(key(path));
+    if (node.type !== 'directory') throw errorWithCode('ENOTDIR');
+    if (this.paths.some((other) => other.startsWith(`${key(path)}/`))) throw errorWithCode('ENOTEMPTY');
+    this.nodes.delete(key(path));
+  }
+
+  async readLink(path: Buffer): Promise<Buffer> {
+    await this.step('readLink', key(path));
+    const { target } = this.#findItself(key(path));
+    if (target === undefined) throw errorWithCode('EINVAL');
+    return Buffer.from(target, 'latin1');
+  }
+
+  async makeLink(target: Buffer, path: Buffer): Promise<void> {
+    await this.step('makeLink', key(path));
+    if (this.nodes.has(key(path))) throw errorWithCode('EEXIST');
+    this.addLink(key(path), target.toString('latin1'));
   }
 
   #open(): void {
