@@ -91,13 +91,28 @@ export class Connection implements AsyncDisposable {
   #closing: Promise<void> | undefined;
   #closeReason: ConnectionLostError | undefined;
 
-  /** Every SFTP request, one to one, for whoever dislikes our conveniences; paths count from the login directory. */
+  /**
+   * Every SFTP request, one to one, for whoever dislikes our conveniences; paths count from the login directory.
+   *
+   * @example
+   * await sftp.sftpClient.lstat('readme.sym');
+   */
   readonly sftpClient: SftpClient;
 
-  /** The path of the log file (`cnopts.log`), or `false` without one. */
+  /**
+   * The path of the log file (`cnopts.log`), or `false` without one.
+   *
+   * @example
+   * sftp.logfile;   // '/tmp/tsftp-log-x/tsftp.log'
+   */
   readonly logfile: string | false;
 
-  /** The algorithms that we accept for this connection, each list in order of preference. */
+  /**
+   * The algorithms that we accept for this connection, each list in order of preference.
+   *
+   * @example
+   * sftp.securityOptions.ciphers[0];   // 'aes128-gcm@openssh.com'
+   */
   readonly securityOptions: SshConnection['securityOptions'];
 
   /** @internal */
@@ -121,6 +136,9 @@ export class Connection implements AsyncDisposable {
   /**
    * Ends the connection. Everything pending rejects with one `ConnectionLostError` (`CLOSED`), and so does every
    * later call. Never rejects, settles within two seconds, and may be called again.
+   *
+   * @example
+   * await sftp.close();
    */
   close(): Promise<void> {
     this.#closeReason ??= new ConnectionLostError('The connection was closed by close()', { code: 'CLOSED' });
@@ -135,23 +153,45 @@ export class Connection implements AsyncDisposable {
 
   // The current directory
 
-  /** The current directory as the server writes it. */
+  /**
+   * The current directory as the server writes it.
+   *
+   * @example
+   * await sftp.pwd();   // '/home/test'
+   */
   async pwd(options: CallOptions = {}): Promise<string> {
     return this.normalize('.', options);
   }
 
-  /** The current directory, or `null` before the first `chdir`, `cd` or `defaultPath`. */
+  /**
+   * The current directory, or `null` before the first `chdir`, `cd` or `defaultPath`.
+   *
+   * @example
+   * sftp.getcwd();   // null
+   * await sftp.chdir('pub');
+   * sftp.getcwd();   // '/home/test/pub'
+   */
   getcwd(): string | null {
     const { current } = this.#directory;
     return current === undefined ? null : decodePath(current);
   }
 
-  /** Makes an existing directory the current one; `ENOENT` or `ENOTDIR` leave it as it was. */
+  /**
+   * Makes an existing directory the current one; `ENOENT` or `ENOTDIR` leave it as it was.
+   *
+   * @example
+   * await sftp.chdir('pub');
+   */
   async chdir(path: RemotePath, options: CallOptions = {}): Promise<void> {
     await this.#directory.change(path, options);
   }
 
-  /** The same as {@link chdir}. */
+  /**
+   * The same as {@link chdir}.
+   *
+   * @example
+   * await sftp.cwd('pub');
+   */
   cwd(path: RemotePath, options: CallOptions = {}): Promise<void> {
     return this.chdir(path, options);
   }
@@ -202,22 +242,40 @@ export class Connection implements AsyncDisposable {
   /**
    * The names in a directory, sorted by code point, without `.` and `..`. A name that is not UTF-8 is shown with
    * U+FFFD; {@link listdirAttr} has its bytes.
+   *
+   * @example
+   * await sftp.listdir();   // ['pub', 'readme.sym', 'readme.txt']
    */
   async listdir(path: RemotePath = '.', options: CallOptions = {}): Promise<string[]> {
     return (await this.listdirAttr(path, options)).map(({ filename }) => filename);
   }
 
-  /** The entries of a directory with their attributes, sorted by name, without `.` and `..`. */
+  /**
+   * The entries of a directory with their attributes, sorted by name, without `.` and `..`.
+   *
+   * @example
+   * for (const attributes of await sftp.listdirAttr('pub')) console.log(attributes.filename, attributes.size);
+   */
   async listdirAttr(path: RemotePath = '.', options: CallOptions = {}): Promise<FileAttributes[]> {
     return listDirectory(this.sftpClient, this.#directory.resolve(path), options);
   }
 
-  /** Attributes of what a path names, links followed. */
+  /**
+   * Attributes of what a path names, links followed.
+   *
+   * @example
+   * (await sftp.stat('readme.txt')).size;   // 8192
+   */
   async stat(path: RemotePath, options: CallOptions = {}): Promise<FileAttributes> {
     return this.sftpClient.stat(this.#directory.resolve(path), options);
   }
 
-  /** Attributes of what a path names, of a link the link's own. */
+  /**
+   * Attributes of what a path names, of a link the link's own.
+   *
+   * @example
+   * (await sftp.lstat('readme.sym')).isSymbolicLink();   // true
+   */
   async lstat(path: RemotePath, options: CallOptions = {}): Promise<FileAttributes> {
     return this.sftpClient.lstat(this.#directory.resolve(path), options);
   }
@@ -225,22 +283,40 @@ export class Connection implements AsyncDisposable {
   /**
    * Whether a path names something, links followed. False only where the server says that there is no such file,
    * or that a file is in the way; anything else, as a denied permission, rejects.
+   *
+   * @example
+   * await sftp.exists('readme.txt');   // true
    */
   async exists(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
     return (await unlessMissing(this.stat(path, options))) !== undefined;
   }
 
-  /** As {@link exists}, and true for a link that leads nowhere. */
+  /**
+   * As {@link exists}, and true for a link that leads nowhere.
+   *
+   * @example
+   * await sftp.lexists('broken.sym');   // true
+   */
   async lexists(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
     return (await unlessMissing(this.lstat(path, options))) !== undefined;
   }
 
-  /** Whether a path names a directory, links followed; errors as {@link exists}. */
+  /**
+   * Whether a path names a directory, links followed; errors as {@link exists}.
+   *
+   * @example
+   * await sftp.isdir('pub');   // true
+   */
   async isdir(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
     return (await unlessMissing(this.stat(path, options)))?.isDirectory() ?? false;
   }
 
-  /** Whether a path names a regular file, links followed; errors as {@link exists}. */
+  /**
+   * Whether a path names a regular file, links followed; errors as {@link exists}.
+   *
+   * @example
+   * await sftp.isfile('pub');   // false
+   */
   async isfile(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
     return (await unlessMissing(this.stat(path, options)))?.isFile() ?? false;
   }
@@ -375,6 +451,9 @@ export class Connection implements AsyncDisposable {
   /**
    * Makes one directory; what exists already is an error. `mode` is in the digits of chmod (`755`), and the
    * server's umask applies.
+   *
+   * @example
+   * await sftp.mkdir('show', 744);
    */
   async mkdir(path: RemotePath, mode: number | string = 777, options: CallOptions = {}): Promise<void> {
     await this.sftpClient.mkdir(this.#directory.resolve(path), { mode: parseMode(mode) }, options);
@@ -383,22 +462,40 @@ export class Connection implements AsyncDisposable {
   /**
    * Makes a directory and those above it that are missing; `mode` is for these only. What exists already is no
    * error, a file in the way is one (`ENOTDIR`) that names it. May run several times at once.
+   *
+   * @example
+   * await sftp.makedirs('pub/show/off');
    */
   async makedirs(path: RemotePath, mode: number | string = 777, options: CallOptions = {}): Promise<void> {
     await makeDirectories(this.sftpClient, this.#directory.resolve(path), parseMode(mode), options);
   }
 
-  /** Removes an empty directory. */
+  /**
+   * Removes an empty directory.
+   *
+   * @example
+   * await sftp.rmdir('empty');
+   */
   async rmdir(path: RemotePath, options: CallOptions = {}): Promise<void> {
     await this.sftpClient.rmdir(this.#directory.resolve(path), options);
   }
 
-  /** Removes a file or a link; a directory is an error. */
+  /**
+   * Removes a file or a link; a directory is an error.
+   *
+   * @example
+   * await sftp.remove('pub/readme.txt');
+   */
   async remove(path: RemotePath, options: CallOptions = {}): Promise<void> {
     await this.sftpClient.remove(this.#directory.resolve(path), options);
   }
 
-  /** The same as {@link remove}. */
+  /**
+   * The same as {@link remove}.
+   *
+   * @example
+   * await sftp.unlink('pub/readme.txt');
+   */
   unlink(path: RemotePath, options: CallOptions = {}): Promise<void> {
     return this.remove(path, options);
   }
@@ -580,6 +677,9 @@ export class Connection implements AsyncDisposable {
    * server then shows, once it has confirmed every write and the size (`confirm`).
    *
    * @throws TransferError as {@link get}; `SIZE_MISMATCH` and `VANISHED` where the confirmation fails
+   *
+   * @example
+   * const { size } = await sftp.put('report.csv', 'incoming/report.csv', { preserveMtime: true });
    */
   async put(localpath: string, remotepath?: RemotePath, options: PutOptions = {}): Promise<FileAttributes> {
     const target = this.#directory.resolve(remotepath ?? basename(checkLocalPath(localpath)), 'remotepath');
@@ -591,6 +691,9 @@ export class Connection implements AsyncDisposable {
    * `getR('pub', 'backup')` writes `backup/pub/…`; an absolute one loses its leading `/`; `'.'` writes the
    * content right into `localdir`. Existing directories are fine. Resolves with what was done; stops at the
    * first failure.
+   *
+   * @example
+   * await sftp.getR('pub', 'backup', { preserveMtime: true });   // backup/pub/…
    */
   async getR(remotedir: RemotePath, localdir: string, options: TreeOptions = {}): Promise<TreeReport> {
     checkLocalPath(localdir, 'localdir');
@@ -602,6 +705,9 @@ export class Connection implements AsyncDisposable {
   /**
    * Uploads the content of a local directory, with everything below it, into `remotepath`, which is made where
    * it is missing. Symbolic links are skipped unless `symlinks: 'follow'`.
+   *
+   * @example
+   * await sftp.putR('static', 'static', { preserveMtime: true });
    */
   async putR(localpath: string, remotepath: RemotePath, options: PutTreeOptions = {}): Promise<TreeReport> {
     checkLocalPath(localpath);
@@ -787,12 +893,22 @@ export class Connection implements AsyncDisposable {
 
   // Commands and the connection
 
-  /** Runs a command on the server and gives the lines of its stdout, or of its stderr where that is empty. */
+  /**
+   * Runs a command on the server and gives the lines of its stdout, or of its stderr where that is empty.
+   *
+   * @example
+   * await sftp.execute('uname');   // ['Linux']
+   */
   async execute(command: string, options: RunOptions = {}): Promise<string[]> {
     return linesOf(await this.run(command, options));
   }
 
-  /** Runs a command on the server, without regard to the current directory; its failing is no rejection. */
+  /**
+   * Runs a command on the server, without regard to the current directory; its failing is no rejection.
+   *
+   * @example
+   * const { exitCode, stdout, stderr } = await sftp.run('tar -tf -', { input: archive });
+   */
   async run(command: string, options: RunOptions = {}): Promise<RunResult> {
     try {
       return await runCommand(this.#ssh, command, options);
@@ -802,22 +918,42 @@ export class Connection implements AsyncDisposable {
     }
   }
 
-  /** The key that the server has proved to hold. */
+  /**
+   * The key that the server has proved to hold.
+   *
+   * @example
+   * sftp.remoteServerKey.fingerprint;   // 'SHA256:…'
+   */
   get remoteServerKey(): ServerKey {
     return this.#ssh.remoteServerKey;
   }
 
-  /** `[ours, the server's]`. */
+  /**
+   * `[ours, the server's]`.
+   *
+   * @example
+   * sftp.activeCiphers;   // ['aes128-gcm@openssh.com', 'aes128-gcm@openssh.com']
+   */
   get activeCiphers(): readonly [string, string] {
     return this.#ssh.negotiated.ciphers;
   }
 
-  /** `[ours, the server's]`; `none` without compression. */
+  /**
+   * `[ours, the server's]`; `none` without compression.
+   *
+   * @example
+   * sftp.activeCompression;   // ['none', 'none']
+   */
   get activeCompression(): readonly [string, string] {
     return this.#ssh.negotiated.compression;
   }
 
-  /** How long a call waits for the server's answer, in milliseconds; `null`: as long as the connection lives. */
+  /**
+   * How long a call waits for the server's answer, in milliseconds; `null`: as long as the connection lives.
+   *
+   * @example
+   * sftp.timeout = 30_000;
+   */
   get timeout(): number | null {
     return this.#session.timeoutMs;
   }
