@@ -111,6 +111,7 @@ const VALUES = [
   '%',
   '%r@%n',
   '~/x',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: ssh_config has it.
   '${HOME}',
   '${',
   'all',
