@@ -1,0 +1,145 @@
+/**
+ * The command line for ssh. There is no shell, the host stands behind `--`, and what could be taken for an option, a
+ * user or a second setting is refused before anything is started. Settings that would open a way back into this
+ * machine are switched off, whatever the user's configuration says.
+ */
+import { printable } from '../printable.js';
+import type { AlgorithmOptions } from './algorithms.js';
+import { expandHome } from './home-path.js';
+
+/** What runs on a channel. */
+export type ChannelRequest =
+  | { readonly type: 'subsystem'; readonly name: string }
+  | { readonly type: 'exec'; readonly command: string };
+
+export interface ArgumentOptions {
+  /** A host name, an address, or an alias of the configuration. */
+  readonly host: string;
+  readonly port?: number | undefined;
+  readonly username?: string | undefined;
+  /** The configuration: ssh's own choice, one file, or none at all. */
+  readonly config: true | false | string;
+  /** The path of a key to log in with, before all others. */
+  readonly privateKey?: string | undefined;
+  readonly agent?: string | false | undefined;
+  readonly proxyJump?: string | undefined;
+  readonly algorithms?: AlgorithmOptions | undefined;
+  readonly connectTimeoutMs: number;
+  readonly keepaliveIntervalMs?: number | undefined;
+  readonly keepaliveCountMax?: number | undefined;
+  /** May ssh ask, through its askpass program? */
+  readonly interactive: boolean;
+}
+
+const FIXED = [
+  'ForwardAgent=no',
+  'ForwardX11=no',
+  'ClearAllForwardings=yes',
+  'PermitLocalCommand=no',
+  'Tunnel=no',
+  'RemoteCommand=none',
+  'RequestTTY=no',
+] as const;
+
+/** Options alone: for `ssh -G`, and with {@link targetArguments} for a connection. */
+export function optionArguments(options: ArgumentOptions): readonly string[] {
+  const { config, port, username, privateKey, agent, proxyJump } = options;
+  const settings = [
+    ...FIXED,
+    `BatchMode=${options.interactive ? 'no' : 'yes'}`,
+    `ConnectTimeout=${Math.max(1, Math.ceil(options.connectTimeoutMs / 1000))}`,
+    ...(privateKey === undefined
+      ? []
+      : ['IdentitiesOnly=yes', `IdentityFile=${quotePath('privateKey', privateKey)}`]),
+    ...(agent === undefined ? [] : [`IdentityAgent=${agent === false ? 'none' : quotePath('agent', agent)}`]),
+    ...(proxyJump === undefined ? [] : [`ProxyJump=${checkJump(proxyJump)}`]),
+    ...keepaliveSettings(options),
+    ...algorithmSettings(options.algorithms ?? {}),
+  ];
+  return [
+    ...(config === true ? [] : ['-F', config === false ? 'none' : expandHome(config)]),
+    '-T',
+    ...(port === undefined ? [] : ['-p', String(checkPort(port))]),
+    ...(username === undefined ? [] : ['-l', checkUser(username)]),
+    ...settings.map((setting) => `-o${setting}`),
+  ];
+}
+
+/** The host and what to start there. */
+export function targetArguments(host: string, request?: ChannelRequest): readonly string[] {
+  const target = checkHost(host);
+  if (request === undefined) return ['--', target];
+  return request.type === 'subsystem'
+    ? ['-s', '--', target, checkText('subsystem', request.name)]
+    : ['--', target, checkText('command', request.command)];
+}
+
+/** A path as the value of `-o`, where quotes are understood and `%` begins a token. */
+export function quotePath(what: string, path: string): string {
+  const text = checkText(what, expandHome(path));
+  return `"${text.replace(/[\\"]/g, '\\$&').replaceAll('%', '%%')}"`;
+}
+
+function keepaliveSettings({ keepaliveIntervalMs, keepaliveCountMax }: ArgumentOptions): readonly string[] {
+  return [
+    ...(keepaliveIntervalMs === undefined
+      ? []
+      : [`ServerAliveInterval=${Math.ceil(keepaliveIntervalMs / 1000)}`]),
+    ...(keepaliveCountMax === undefined ? [] : [`ServerAliveCountMax=${keepaliveCountMax}`]),
+  ];
+}
+
+function algorithmSettings(algorithms: AlgorithmOptions): readonly string[] {
+  const { kex, hostKeyAlgorithms, ciphers, macs, compression } = algorithms;
+  const lists = { KexAlgorithms: kex, HostKeyAlgorithms: hostKeyAlgorithms, Ciphers: ciphers, MACs: macs };
+  return [
+    ...Object.entries(lists).flatMap(([keyword, names]) =>
+      names === undefined ? [] : [`${keyword}=${names.map(checkAlgorithm).join(',')}`],
+    ),
+    ...(compression === undefined ? [] : [`Compression=${compression ? 'yes' : 'no'}`]),
+  ];
+}
+
+function checkHost(host: string): string {
+  if (!/^[\p{L}\p{N}_:.%][\p{L}\p{N}_:.%-]{0,254}$/u.test(host)) {
+    throw new TypeError(`host '${printable(host, 100)}' is neither a host name nor an IP address`);
+  }
+  return host;
+}
+
+/** What the shells of a ProxyCommand would read as their own is refused too, as ssh does. */
+function checkUser(user: string): string {
+  if (!/^[^\s-][^\s'"`$\\;&<>|(){}@]*$/u.test(user) || /[\p{Cc}'"`$;&<>|(){}@]/u.test(user)) {
+    throw new TypeError(`username '${printable(user, 100)}' cannot be given to ssh`);
+  }
+  return user;
+}
+
+function checkPort(port: number): number {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new RangeError(`port ${port} is not between 1 and 65535`);
+  }
+  return port;
+}
+
+function checkAlgorithm(name: string): string {
+  if (!/^[\w@.+-]+$/.test(name)) throw new TypeError(`'${printable(name, 100)}' is no name of an algorithm`);
+  return name;
+}
+
+function checkJump(jump: string): string {
+  const hop = /^(?:[\w.+~-]+@)?(?:[\p{L}\p{N}_.][\p{L}\p{N}_.-]*|\[[\da-f:.]+\])(?::\d{1,5})?$/iu;
+  if (!jump.split(',').every((text) => hop.test(text))) {
+    throw new TypeError(`proxyJump '${printable(jump, 100)}' is not of the form user@host:port,…`);
+  }
+  return jump;
+}
+
+function checkText(what: string, text: string): string {
+  if (text === '' || /[\0]/.test(text) || (what !== 'command' && /[\r\n]/.test(text))) {
+    throw new TypeError(`${what} is empty or contains a character that cannot be given to ssh`);
+  }
+  if (what === 'subsystem' && text.startsWith('-'))
+    throw new TypeError('a subsystem cannot begin with a hyphen');
+  return text;
+}

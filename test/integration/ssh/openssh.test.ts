@@ -1,0 +1,398 @@
+import assert from 'node:assert/strict';
+
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import {
+  AuthenticationError,
+  ConnectionError,
+  ConnectionLostError,
+  HostKeysError,
+  SshError,
+} from '../../../src/errors.js';
+import { Session } from '../../../src/session/session.js';
+import { SftpClient } from '../../../src/session/sftp-client.js';
+import { HostKeys } from '../../../src/ssh/known-hosts.js';
+import { connectOpenssh, type OpensshOptions } from '../../../src/ssh/openssh.js';
+import type { RemoteCommand, SshConnection } from '../../../src/ssh/ssh-connection.js';
+import {
+  addUser,
+  makeKey,
+  needsOpenSsh,
+  type Sshd,
+  startSshd,
+  type TemporaryUser,
+} from '../../support/sshd.js';
+
+type Changes = Partial<OpensshOptions>;
+
+async function open(sshd: Sshd, changes: Changes = {}): Promise<SshConnection> {
+  return await connectOpenssh({
+    host: sshd.host,
+    port: sshd.port,
+    username: sshd.user,
+    config: false,
+    hostKeys: new HostKeys().load(sshd.knownHosts),
+    ...(changes.password === undefined && { privateKey: sshd.privateKeyPath }),
+    ...changes,
+  });
+}
+
+async function output({ stdin, stdout, stderr, exit }: RemoteCommand, input = '') {
+  stdin.end(input);
+  const read = async (stream: AsyncIterable<Buffer>): Promise<string> => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    return Buffer.concat(chunks).toString();
+  };
+  const [out, err, { exitCode }] = await Promise.all([read(stdout), read(stderr), exit]);
+  return { out, err, exitCode };
+}
+
+/** The processes below this one, with their command lines. */
+function ownProcesses(): readonly { pid: number; commandLine: string; environment: string }[] {
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'latin1');
+    } catch {
+      return '';
+    }
+  };
+  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const parents = new Map(
+    all.map((pid) => [pid, / \d+ \(.*\) . (\d+)/.exec(` ${read(`/proc/${pid}/stat`)}`)?.[1]]),
+  );
+  const isOurs = (pid: string | undefined): boolean =>
+    pid !== undefined && (pid === String(process.pid) || isOurs(parents.get(pid)));
+  return all
+    .filter((pid) => pid !== String(process.pid) && isOurs(pid))
+    .map((pid) => ({
+      pid: Number(pid),
+      commandLine: read(`/proc/${pid}/cmdline`).replaceAll('\0', ' '),
+      environment: read(`/proc/${pid}/environ`),
+    }));
+}
+
+const sshProcesses = () => ownProcesses().filter(({ commandLine }) => commandLine.startsWith('ssh '));
+
+async function folders(): Promise<readonly string[]> {
+  const names = await readdir(tmpdir());
+  return names.filter((name) => /^tsftp-[^-]{6}$/.test(name));
+}
+
+describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
+  let sshd: Sshd;
+  let user: TemporaryUser;
+  let folder = '';
+  before(async () => {
+    sshd = await startSshd();
+    user = addUser('planted secret 4711');
+    folder = await mkdtemp(join(tmpdir(), 'tsftp-openssh-'));
+  });
+  after(async () => {
+    user?.[Symbol.dispose]();
+    await sshd?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test('files, commands and a second channel go over one connection', async () => {
+    const connection = await open(sshd);
+    const session = await Session.open(await connection.openSubsystem('sftp'));
+    const client = new SftpClient(session);
+    assert.equal((await client.realpath('/')).toString(), '/');
+    const again = await Session.open(await connection.openSubsystem('sftp'));
+    assert.equal((await new SftpClient(again).realpath('/')).toString(), '/');
+    const ran = await output(await connection.startCommand('cat; echo oops >&2; exit 3'), 'in and out');
+    assert.deepEqual(ran, { out: 'in and out', err: 'oops\n', exitCode: 3 });
+    const authenticated = sshd.log().match(/Accepted publickey/g)?.length;
+    await connection.close();
+    assert.equal(await connection.closed, undefined);
+    assert.equal(authenticated, 1);
+  });
+
+  test('what was negotiated and the key of the server are told', async () => {
+    for (const hostKeys of [new HostKeys().load(sshd.knownHosts), null]) {
+      const connection = await open(sshd, { hostKeys });
+      const { negotiated, remoteServerKey, host, port, username } = connection;
+      await connection.close();
+      assert.deepEqual([host, port, username], [sshd.host, sshd.port, sshd.user]);
+      assert.match(negotiated.ciphers.join(), /^(aes|chacha)\S+,(aes|chacha)/);
+      assert.deepEqual(negotiated.compression, ['none', 'none']);
+      assert.notEqual(negotiated.kex, 'unknown');
+      assert.equal(negotiated.hostKeyAlgorithm, 'ssh-ed25519');
+      const bytes = Buffer.from(remoteServerKey.bytes).toString('base64');
+      assert.equal(`${remoteServerKey.type} ${bytes}`, sshd.hostKeys.ed25519);
+      assert.match(remoteServerKey.fingerprint, /^SHA256:/);
+    }
+  });
+
+  test('the lists and compression that were asked for are used', async () => {
+    const algorithms = { ciphers: ['aes256-ctr'], macs: ['hmac-sha2-512'], compression: true };
+    const connection = await open(sshd, { algorithms });
+    await connection.close();
+    assert.deepEqual(connection.negotiated.ciphers, ['aes256-ctr', 'aes256-ctr']);
+    assert.deepEqual(connection.negotiated.macs, ['hmac-sha2-512', 'hmac-sha2-512']);
+    assert.deepEqual(connection.negotiated.compression, ['zlib@openssh.com', 'zlib@openssh.com']);
+  });
+
+  test('a password is in no argument, environment, file or log, and nothing is left behind', async () => {
+    const before = await folders();
+    const lines: string[] = [];
+    const connection = await open(sshd, {
+      username: user.name,
+      password: user.password,
+      debug: (line) => lines.push(line),
+    });
+    const [private_ = ''] = (await folders()).filter((name) => !before.includes(name));
+    const processes = ownProcesses();
+    assert.ok(sshProcesses().length > 0 && private_ !== '');
+    assert.doesNotMatch(JSON.stringify(processes), /4711/);
+    for (const name of await readdir(join(tmpdir(), private_))) {
+      const path = join(tmpdir(), private_, name);
+      if (!['c', 'ask'].includes(name)) assert.doesNotMatch(readFileSync(path, 'latin1'), /4711/);
+    }
+    assert.ok(lines.length > 20);
+    assert.doesNotMatch(lines.join('\n'), /4711/);
+    await connection.close();
+    assert.deepEqual(
+      (await folders()).filter((name) => !before.includes(name)),
+      [],
+    );
+    assert.deepEqual(sshProcesses(), []);
+  });
+
+  test('a wrong password, and a key that is not known, tell what was tried and offered', async () => {
+    await assert.rejects(open(sshd, { username: user.name, password: 'wrong guess' }), (error) => {
+      assert.ok(error instanceof AuthenticationError, String(error));
+      assert.ok(error.tried.includes('password'));
+      assert.deepEqual(error.offered, ['publickey', 'password']);
+      assert.doesNotMatch(error.message, /wrong guess/);
+      return true;
+    });
+    const stranger = join(folder, 'stranger');
+    await makeKey(stranger, 'ed25519');
+    await assert.rejects(open(sshd, { privateKey: stranger }), (error) => {
+      assert.ok(error instanceof AuthenticationError, String(error));
+      return error.tried.some((tried) => tried.includes(stranger));
+    });
+    assert.deepEqual(sshProcesses(), []);
+  });
+
+  test('an encrypted key is opened with its passphrase, given or asked for', async () => {
+    const path = join(folder, 'encrypted');
+    const key = await makeKey(path, 'ed25519', 'open sesame');
+    const other = await startSshd({ authorizedKeys: [key] });
+    try {
+      await (await open(other, { privateKey: path, privateKeyPass: 'open sesame' })).close();
+      const asked: string[] = [];
+      const onPrompt: NonNullable<OpensshOptions['onPrompt']> = ({ prompts }) => {
+        asked.push(...prompts.map(({ prompt }) => prompt));
+        return ['open sesame'];
+      };
+      await (await open(other, { privateKey: path, onPrompt })).close();
+      assert.match(asked.join(), /passphrase for key .*encrypted/);
+      await assert.rejects(open(other, { privateKey: path, privateKeyPass: 'wrong guess' }), (error) => {
+        assert.ok(error instanceof AuthenticationError, String(error));
+        return !error.message.includes('wrong guess');
+      });
+    } finally {
+      await other.stop();
+    }
+  });
+
+  test('H1 H2 H3 unknown, changed, revoked and other keys are told apart', async () => {
+    const other = await makeKey(join(folder, 'other'), 'ed25519');
+    const name = `[${sshd.host}]:${sshd.port}`;
+    const keys = (text: string): HostKeys => {
+      const hostKeys = new HostKeys();
+      hostKeys.parse(text);
+      return hostKeys;
+    };
+    const ecdsaOnly = await startSshd({ hostKeyTypes: ['ecdsa'] });
+    const cases = [
+      [sshd, 'HOST_KEY_UNKNOWN', new HostKeys()],
+      [sshd, 'HOST_KEY_UNKNOWN', keys(`${sshd.host} ${sshd.hostKeys.ed25519}`)],
+      [sshd, 'HOST_KEY_CHANGED', keys(`${name} ${other}`)],
+      [
+        sshd,
+        'HOST_KEY_REVOKED',
+        keys(`${name} ${sshd.hostKeys.ed25519}\n@revoked * ${sshd.hostKeys.ed25519}`),
+      ],
+      [ecdsaOnly, 'HOST_KEY_OTHER_TYPE', keys(`[${sshd.host}]:${ecdsaOnly.port} ${other}`)],
+      [sshd, 'HOST_KEY_UNKNOWN', [`SHA256:${'A'.repeat(43)}`]],
+    ] as const;
+    try {
+      for (const [server, code, hostKeys] of cases) {
+        await assert.rejects(open(server, { hostKeys }), (error) => {
+          assert.ok(error instanceof HostKeysError, String(error));
+          assert.equal(error.code, code, error.message);
+          assert.match(error.fingerprint ?? '', /^SHA256:/);
+          return true;
+        });
+      }
+    } finally {
+      await ecdsaOnly.stop();
+    }
+    const connection = await open(sshd, { hostKeys: null });
+    await connection.close();
+    await (await open(sshd, { hostKeys: [connection.remoteServerKey.fingerprint] })).close();
+  });
+
+  test('what is not there says so: a port, a name, a subsystem, algorithms, a program, silence', async () => {
+    const server = createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const connectionError = (code: string) => (error: unknown) => {
+      assert.ok(error instanceof ConnectionError, String(error));
+      assert.equal(error.code, code, error.message);
+      return true;
+    };
+    const sshError = (code: string, text: RegExp) => (error: unknown) => {
+      assert.ok(error instanceof SshError, String(error));
+      assert.equal(error.code, code, error.message);
+      assert.match(error.message, text);
+      return true;
+    };
+    await assert.rejects(open(sshd, { port, connectTimeout: 300 }), connectionError('ETIMEDOUT'));
+    server.close();
+    await once(server, 'close');
+    await assert.rejects(open(sshd, { port }), connectionError('ECONNREFUSED'));
+    await assert.rejects(open(sshd, { host: 'name.invalid' }), (error) => {
+      return error instanceof ConnectionError && ['ENOTFOUND', 'EAI_AGAIN'].includes(error.code);
+    });
+    const nothing = { type: 'subsystem', name: 'nothing' } as const;
+    await assert.rejects(open(sshd, { request: nothing }), sshError('CHANNEL_REFUSED', /nothing/));
+    const algorithms = { hostKeyAlgorithms: ['rsa-sha2-512'] };
+    const onlyEcdsa = await startSshd({ hostKeyTypes: ['ecdsa'] });
+    await assert
+      .rejects(open(onlyEcdsa, { algorithms }), sshError('NEGOTIATION_FAILED', /ecdsa-sha2-nistp256/))
+      .finally(() => onlyEcdsa.stop());
+    await assert.rejects(
+      open(sshd, { program: '/nowhere/ssh' }),
+      sshError('SSH_NOT_FOUND', /transport "ssh2"/),
+    );
+    const config = join(folder, 'wrong');
+    await writeFile(config, 'NoSuchKeyword yes\n');
+    await assert.rejects(open(sshd, { config }), sshError('CONFIG_INVALID', /nosuchkeyword/i));
+    assert.deepEqual(sshProcesses(), []);
+  });
+
+  test('a configuration, with a ProxyCommand and an alias, is followed', async () => {
+    const config = join(folder, 'config');
+    const lines = [
+      'Host files',
+      `HostName ${sshd.host}`,
+      `Port ${sshd.port}`,
+      `User ${sshd.user}`,
+      `IdentityFile "${sshd.privateKeyPath}"`,
+      `UserKnownHostsFile ${sshd.knownHosts}`,
+      `ProxyCommand ssh -F none -i ${sshd.privateKeyPath} -oUserKnownHostsFile=${sshd.knownHosts} -W %h:%p -p ${sshd.port} ${sshd.host}`,
+    ];
+    await writeFile(config, `${lines.join('\n')}\n`);
+    for (const files of [config, [config, join(folder, 'missing')]]) {
+      const connection = await connectOpenssh({ host: 'files', config: files });
+      assert.equal(connection.port, sshd.port);
+      assert.equal((await output(await connection.startCommand('echo there'))).out, 'there\n');
+      await connection.close();
+    }
+    assert.deepEqual(sshProcesses(), []);
+  });
+
+  test('T15 a channel beyond MaxSessions is refused, and the connection goes on', async () => {
+    const two = await startSshd({ config: ['MaxSessions 2'] });
+    try {
+      const connection = await open(two);
+      const running = await connection.startCommand('cat');
+      await assert.rejects(connection.startCommand('true'), (error) => {
+        assert.ok(error instanceof SshError, String(error));
+        return error.code === 'CHANNEL_REFUSED';
+      });
+      assert.equal((await output(running, 'still here')).out, 'still here');
+      await connection.close();
+    } finally {
+      await two.stop();
+    }
+  });
+
+  test('T16 when the server is killed, everything pending rejects', async () => {
+    const doomed = await startSshd();
+    const connection = await open(doomed);
+    const command = await connection.startCommand('sleep 600');
+    const channel = await connection.openSubsystem('sftp');
+    const failed = once(channel.resume(), 'error');
+    await doomed.stop();
+    assert.ok((await failed)[0] instanceof ConnectionLostError);
+    await assert.rejects(command.exit, ConnectionLostError);
+    assert.ok((await connection.closed) instanceof ConnectionLostError);
+    await assert.rejects(connection.openSubsystem('sftp'), ConnectionLostError);
+    await connection.close();
+    assert.deepEqual(sshProcesses(), []);
+  });
+
+  test('a server that has stopped answering does not hold up close', async () => {
+    const silent = await startSshd();
+    const connection = await open(silent);
+    const channel = await connection.openSubsystem('sftp');
+    silent.pause();
+    const failed = once(channel, 'error');
+    const start = performance.now();
+    await connection.close();
+    assert.ok(performance.now() - start < 5_000);
+    assert.equal((await failed)[0].code, 'CONNECTION_CLOSED');
+    await silent.stop();
+    assert.deepEqual(sshProcesses(), []);
+  });
+
+  test('a command can be killed; closing twice and use afterwards settle', async () => {
+    const connection = await open(sshd);
+    const sleeping = await connection.startCommand('sleep 600');
+    sleeping.kill();
+    await sleeping.exit;
+    await Promise.all([connection.close(), connection.close()]);
+    await assert.rejects(connection.startCommand('true'), ConnectionLostError);
+    await assert.rejects(connection.openSubsystem('sftp'), ConnectionLostError);
+  });
+
+  test('an abort before and during connecting has its own reason', async () => {
+    const reason = new Error('changed my mind');
+    await assert.rejects(open(sshd, { signal: AbortSignal.abort(reason) }), reason);
+    for (const ms of [0, 20, 60]) {
+      const controller = new AbortController();
+      const connecting = open(sshd, { signal: controller.signal });
+      setTimeout(() => controller.abort(reason), ms);
+      await connecting.then(
+        (connection) => connection.close(),
+        (error) => assert.equal(error, reason),
+      );
+    }
+    assert.deepEqual(sshProcesses(), []);
+  });
+
+  test('8 MiB go through a command and come back as they were', async () => {
+    const connection = await open(sshd);
+    const data = 'some text that repeats'.repeat(400_000);
+    assert.equal((await output(await connection.startCommand('cat'), data)).out === data, true);
+    await connection.close();
+  });
+
+  test('A2 what could be taken for something else is refused before anything is started', async () => {
+    const before = await folders();
+    const hosts = ['-oProxyCommand=touch x', 'u@h', 'h\n-oA', '$(touch x)', '`x`', 'a b', 'ssh://h', ''];
+    for (const host of hosts) await assert.rejects(open(sshd, { host }), TypeError, host);
+    for (const username of ['-oA', 'u@h', 'a\nb', '$(x)', 'a;b', '']) {
+      await assert.rejects(open(sshd, { username }), TypeError, username);
+    }
+    for (const proxyJump of ['-oA', 'a b', '$(x)', 'a;b@c', 'h:x']) {
+      await assert.rejects(open(sshd, { proxyJump }), TypeError, proxyJump);
+    }
+    await assert.rejects(open(sshd, { algorithms: { ciphers: ['aes128-ctr -oA'] } }), TypeError);
+    await assert.rejects(open(sshd, { hostKeys: ["SHA256:'$(x)'"] }), TypeError);
+    assert.deepEqual(await folders(), before);
+    assert.deepEqual(sshProcesses(), []);
+  });
+});
