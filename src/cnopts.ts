@@ -66,6 +66,22 @@ export interface CnOptsFields {
   readonly subsystem?: string | undefined;
   /** A command that speaks SFTP, in place of a subsystem, for instance `sudo /usr/lib/openssh/sftp-server`. */
   readonly serverCommand?: string | undefined;
+  /**
+   * The ssh_config file, or several, to take settings of the host from; `true`: `~/.ssh/config` and the system's.
+   * What is given here wins over it. Default: none; with `transport: 'openssh'` what ssh itself reads, and `false`
+   * keeps it from that.
+   */
+  readonly config?: boolean | string | readonly string[] | undefined;
+  /**
+   * Hosts to go through, one after the other: `user@hop:port,hop2`. Each is verified and logged in to with the keys
+   * there are; a `password` is for the server alone.
+   */
+  readonly proxyJump?: string | undefined;
+  /**
+   * What speaks SSH: `'ssh2'`, the default, or `'openssh'`, the system's own `ssh`, which can do all that the user's
+   * can: ProxyCommand, certificates, hardware keys, GSSAPI.
+   */
+  readonly transport?: 'ssh2' | 'openssh' | undefined;
 }
 
 /**
@@ -96,6 +112,14 @@ export class CnOpts {
   algorithms: AlgorithmPreset;
   subsystem: string;
   serverCommand: string | undefined;
+  config: boolean | string | readonly string[] | undefined;
+  proxyJump: string | undefined;
+  transport: 'ssh2' | 'openssh';
+  /**
+   * Were no known hosts given, so that the user's own count?
+   * @internal
+   */
+  readonly trustsDefaultHosts: boolean;
   fingerprint: string | readonly string[] | undefined;
   compression: boolean;
   ciphers: readonly string[] | undefined;
@@ -127,6 +151,10 @@ export class CnOpts {
     this.algorithms = fields.algorithms ?? 'modern';
     this.subsystem = fields.subsystem ?? 'sftp';
     this.serverCommand = fields.serverCommand;
+    this.config = fields.config;
+    this.proxyJump = fields.proxyJump;
+    this.transport = fields.transport ?? 'ssh2';
+    this.trustsDefaultHosts = fields.hostkeys === undefined && this.knownhosts.length === 0;
     this.compression = fields.compression ?? false;
     this.ciphers = fields.ciphers;
     this.hostKeyAlgorithms = fields.hostKeyAlgorithms;
@@ -213,6 +241,7 @@ export class CnOpts {
  */
 export function checkCnOpts(cnopts: CnOpts): void {
   const { hostkeys, fingerprint, log, logger, subsystem, serverCommand, verifyHostKey } = cnopts;
+  checkOneOf('transport', cnopts.transport, ['ssh2', 'openssh']);
   checkOneOf('hostKeyPolicy', cnopts.hostKeyPolicy, ['strict', 'accept-new']);
   checkOneOf('algorithms', cnopts.algorithms, ['modern', 'legacy']);
   if (hostkeys !== null && !(hostkeys instanceof HostKeys)) {

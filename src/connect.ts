@@ -7,11 +7,11 @@ import { type ConnectOptions, type HostOptions, type ResolvedOptions, resolveOpt
 import { Lanes } from './session/lanes.js';
 import { Session, type SessionOptions } from './session/session.js';
 import { SftpClient } from './session/sftp-client.js';
-import { loadCredentials } from './ssh/credentials.js';
 import { Deadline } from './ssh/deadline.js';
 import type { SshConnection } from './ssh/ssh-connection.js';
-import { connectSsh2, SSH_DEFAULTS } from './ssh/ssh2.js';
+import { SSH_DEFAULTS } from './ssh/ssh2.js';
 import { timerDelay } from './timer-delay.js';
+import { openTransport } from './transport.js';
 
 /**
  * Connects to an SFTP server. Resolves once the server's host key is verified, the user is logged in, the SFTP
@@ -41,9 +41,13 @@ export async function connect(target: string | HostOptions, options?: ConnectOpt
   const resolved = resolveOptions(target, options);
   resolved.signal?.throwIfAborted();
   const log = openLog(resolved);
-  const timeoutMs = resolved.timeout ?? resolved.cnopts.connectTimeout ?? SSH_DEFAULTS.connectTimeout;
+  const timeoutMs =
+    resolved.timeout ??
+    resolved.cnopts.connectTimeout ??
+    resolved.config?.connectTimeoutMs ??
+    SSH_DEFAULTS.connectTimeout;
   const deadline = new Deadline(timeoutMs);
-  const ssh = await openSsh(resolved, deadline, log)
+  const ssh = await openTransport({ options: resolved, deadline, log })
     .catch((error) => {
       log.write('error', String(error));
       log.close();
@@ -123,33 +127,4 @@ function timeoutError({ host, port }: SshConnection, timeoutMs: number): Connect
     `${host}:${port} accepted the login, but had not opened the SFTP session within ${timeoutMs} ms: ` +
     'try again, or allow more time';
   return new ConnectionError('ETIMEDOUT', text, { host, port });
-}
-
-async function openSsh(options: ResolvedOptions, deadline: Deadline, log: Log): Promise<SshConnection> {
-  const { host, port, username, password, privateKey, privateKeyPass, cnopts, signal, timeout } = options;
-  const { agent, kex, hostKeyAlgorithms, ciphers, macs, compression } = cnopts;
-  const { verify, ...rules } = cnopts.hostKeyRules();
-  const onPrompt = pausing(deadline, cnopts.onPrompt);
-  return connectSsh2({
-    host,
-    port,
-    username,
-    credentials: await loadCredentials({ password, privateKey, privateKeyPass, agent, onPrompt }),
-    hostKeys: { ...rules, verify: pausing(deadline, verify) },
-    algorithms: { preset: cnopts.algorithms, kex, hostKeyAlgorithms, ciphers, macs, compression },
-    connectTimeout: timeout ?? cnopts.connectTimeout,
-    keepaliveInterval: cnopts.keepaliveInterval,
-    keepaliveCountMax: cnopts.keepaliveCountMax,
-    signal,
-    onPrompt,
-    debug: log.isOn ? (line) => log.write('debug', line) : undefined,
-  });
-}
-
-/** The time in which somebody is asked does not count. */
-function pausing<Question, Answer>(
-  deadline: Deadline,
-  ask: ((question: Question) => Answer | Promise<Answer>) | undefined,
-): ((question: Question) => Promise<Answer>) | undefined {
-  return ask && ((question) => deadline.whileAsking(() => ask(question)));
 }

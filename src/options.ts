@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { CnOpts, type CnOptsFields, checkCnOpts } from './cnopts.js';
 import { printable } from './printable.js';
 import type { AgentKey } from './ssh/agent.js';
+import { resolveSshConfig, type SshConfig } from './ssh/ssh-config.js';
 
 /** Longer timers fire at once. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
@@ -43,6 +44,14 @@ export interface ResolvedOptions extends ConnectOptions {
   readonly port: number;
   readonly username: string;
   readonly cnopts: CnOpts;
+  /** What the user gave of it, for a transport that knows the rest by itself. */
+  readonly given: {
+    readonly host: string;
+    readonly port: number | undefined;
+    readonly username: string | undefined;
+  };
+  /** What the user's ssh configuration says about the host, where it is asked. */
+  readonly config: SshConfig | undefined;
 }
 
 /**
@@ -51,7 +60,13 @@ export interface ResolvedOptions extends ConnectOptions {
  */
 export function resolveOptions(target: string | HostOptions, options: ConnectOptions = {}): ResolvedOptions {
   const given = typeof target === 'string' ? fromText(target, options) : { ...target, ...options };
-  const { host, port = 22, username = defaultUsername(), cnopts } = given;
+  const allCnopts = given.cnopts instanceof CnOpts ? given.cnopts : new CnOpts(given.cnopts);
+  checkCnOpts(allCnopts);
+  checkHost(given.host);
+  const config = readConfig(given, allCnopts);
+  const host = config?.hostName ?? given.host;
+  const port = given.port ?? config?.port ?? 22;
+  const username = given.username ?? config?.user ?? defaultUsername();
   checkHost(host);
   checkPort(port);
   checkTimeout(given.timeout);
@@ -59,9 +74,17 @@ export function resolveOptions(target: string | HostOptions, options: ConnectOpt
   checkOptionalText('password', given.password);
   checkOptionalText('privateKeyPass', given.privateKeyPass);
   checkOptionalText('defaultPath', given.defaultPath);
-  const allCnopts = cnopts instanceof CnOpts ? cnopts : new CnOpts(cnopts);
-  checkCnOpts(allCnopts);
-  return { ...given, host, port, username, cnopts: allCnopts };
+  const asked = { host: given.host, port: given.port, username: given.username };
+  return { ...given, host, port, username, cnopts: allCnopts, given: asked, config };
+}
+
+/** The system's ssh reads its configuration itself. */
+function readConfig(
+  { host, username, port }: HostOptions,
+  { config, transport }: CnOpts,
+): SshConfig | undefined {
+  if (config === undefined || config === false || transport === 'openssh') return undefined;
+  return resolveSshConfig({ host, user: username, port }, config);
 }
 
 /** `host` or `sftp://user:password@host:port/start/here`; explicit options win. */

@@ -3,7 +3,7 @@
  * writes share a packet; it holds back while the server's window is used up, while TCP does not accept more, and
  * while keys are exchanged, for then ssh2 would keep it all without a limit.
  */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { PacketQueue } from './packet-queue.js';
 import type { RawChannel } from './ssh2-internals.js';
 
@@ -15,7 +15,7 @@ const MAXIMUM_UNSENT = 1024 * 1024;
 export type WriteCallback = (error?: Error | null) => void;
 
 export interface SendQueueSettings {
-  readonly socket: Socket;
+  readonly socket: Duplex;
   /** Are keys being exchanged? */
   readonly isHeldBack: () => boolean;
   /** Calls once that is over. */

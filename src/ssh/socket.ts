@@ -3,6 +3,7 @@
  * identification that comes in pieces, and because only its owner can end it for certain.
  */
 import { connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { ConnectionError, SshError } from '../errors.js';
 import { printable } from '../printable.js';
 
@@ -69,7 +70,7 @@ export function dial(
  * Reads up to the end of the server's identification, drops the lines before it, and puts the rest back into
  * the socket, in one piece, for ssh2 to read. `onDone` is called once, and not after the socket is destroyed.
  */
-export function readIdentification(socket: Socket, address: Address, onDone: (error?: Error) => void): void {
+export function readIdentification(socket: Duplex, address: Address, onDone: (error?: Error) => void): void {
   const where = `${printable(address.host)}:${address.port}`;
   let received: Buffer<ArrayBufferLike> = Buffer.alloc(0);
   let lineStart = 0;

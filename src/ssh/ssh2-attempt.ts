@@ -2,7 +2,7 @@
  * One attempt to connect: dial, read the identification, exchange keys, verify the server, log in. The first
  * failure wins and destroys the socket; nothing that ssh2 does afterwards is heard.
  */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import ssh2, {
   type AnyAuthMethod,
   type AuthHandlerMiddleware,
@@ -34,7 +34,7 @@ import { KexInitReader } from './kexinit.js';
 import { fingerprintOf, keyType } from './key-blob.js';
 import { fromSsh2, terrapinError, toSsh2Algorithms } from './negotiation.js';
 import { dial, readIdentification } from './socket.js';
-import type { Negotiated, ServerKey, SshConnection } from './ssh-connection.js';
+import type { Negotiated, ServerKey } from './ssh-connection.js';
 import type { Ssh2Options } from './ssh2.js';
 import { Ssh2Connection } from './ssh2-connection.js';
 import { refuseSha1Signatures, sendNewPassword } from './ssh2-internals.js';
@@ -49,7 +49,7 @@ export interface AttemptOptions extends Ssh2Options {
   readonly connectTimeout: number;
   readonly keepaliveInterval: number;
   readonly keepaliveCountMax: number;
-  readonly resolve: (connection: SshConnection) => void;
+  readonly resolve: (connection: Ssh2Connection) => void;
   readonly reject: (reason: unknown) => void;
 }
 
@@ -62,7 +62,7 @@ export class Attempt {
   readonly #kexInit = new KexInitReader();
   readonly #deadline: Deadline;
   #stage = 'connecting';
-  #socket: Socket | undefined;
+  #socket: Duplex | undefined;
   #settled = false;
   #choosing = false;
   #connection: Ssh2Connection | undefined;
@@ -94,14 +94,19 @@ export class Attempt {
 
   start(): void {
     this.#options.signal?.addEventListener('abort', this.#onAbort, { once: true });
-    this.#socket = dial(
+    this.#socket = this.#options.stream ?? this.#dial();
+    if (this.#options.stream !== undefined) process.nextTick(() => this.#identify());
+    this.#socket.on('close', () => this.#fail(endedError(this.#state())));
+    // Whatever happens to the socket later, somebody listens.
+    this.#socket.on('error', () => {});
+  }
+
+  #dial(): Duplex {
+    return dial(
       this.#options,
       () => this.#identify(),
       (error) => this.#fail(error),
     );
-    this.#socket.on('close', () => this.#fail(endedError(this.#state())));
-    // Whatever happens to the socket later, somebody listens.
-    this.#socket.on('error', () => {});
   }
 
   #identify(): void {
@@ -120,7 +125,7 @@ export class Attempt {
     });
   }
 
-  #handshake(socket: Socket): void {
+  #handshake(socket: Duplex): void {
     if (this.#settled) {
       return;
     }
@@ -143,7 +148,7 @@ export class Attempt {
     }
   }
 
-  #config(socket: Socket): ConnectConfig {
+  #config(socket: Duplex): ConnectConfig {
     const { username, keepaliveInterval, keepaliveCountMax, debug } = this.#options;
     return {
       sock: socket,

@@ -1,5 +1,4 @@
 /** An established connection over ssh2: its channels, its end, and one reason for everybody who waits. */
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Client } from 'ssh2';
 import { ConnectionLostError, SshError } from '../errors.js';
@@ -43,14 +42,14 @@ export class Ssh2Connection implements SshConnection {
   readonly remoteServerKey: ServerKey;
   readonly closed: Promise<Error | undefined>;
   readonly #client: Client;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #channels = new Set<Channel>();
   /** Those who wait for a channel to open. */
   readonly #waiting = new Set<(reason: Error) => void>();
   #reason: Error | undefined;
   #closing = false;
 
-  constructor(client: Client, socket: Socket, facts: Facts) {
+  constructor(client: Client, socket: Duplex, facts: Facts) {
     this.#client = client;
     this.#socket = socket;
     this.host = facts.host;
@@ -89,6 +88,12 @@ export class Ssh2Connection implements SshConnection {
   async openCommand(command: string, options: ChannelOptions = {}): Promise<Duplex> {
     const label = `the command ${printable(command, 100)}`;
     return await this.#open(label, 'error', options, { type: 'exec', command });
+  }
+
+  /** Has the server connect to another (RFC 4254, section 7.2); errors as {@link openSubsystem}. */
+  async openTunnel(host: string, port: number, options: ChannelOptions = {}): Promise<Duplex> {
+    const label = `a way on to ${host}:${port}`;
+    return await this.#open(label, 'stream', options, { type: 'tunnel', host, port });
   }
 
   async close(): Promise<void> {

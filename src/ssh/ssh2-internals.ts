@@ -2,7 +2,7 @@
  * The parts of ssh2 that its types leave out and that the guards need. One place to look at when ssh2 changes;
  * a test says so if one of them goes away or behaves differently.
  */
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
 
 /** A channel, seen from the inside. */
@@ -40,7 +40,8 @@ interface RawClient {
 /** What is to run on a channel. */
 export type ChannelRequest =
   | { readonly type: 'subsystem'; readonly name: string }
-  | { readonly type: 'exec'; readonly command: string };
+  | { readonly type: 'exec'; readonly command: string }
+  | { readonly type: 'tunnel'; readonly host: string; readonly port: number };
 
 /** What ssh2 believes that it announces when it opens a channel. */
 export const INITIAL_WINDOW = 2 * 1024 * 1024;
@@ -55,6 +56,10 @@ const SHA2_FOR_RSA = 1 << 4;
  * lost interest, and not at all when the connection ends.
  */
 export function openSession(client: Client, request: ChannelRequest, callback: OpenCallback): void {
+  if (request.type === 'tunnel') {
+    openTunnel(client, request, callback);
+    return;
+  }
   const { _chanMgr, _protocol } = inside(client);
   const onOpen = (error: Error | undefined, channel?: RawChannel): void => {
     if (error || channel === undefined) callback(error ?? new Error('no channel'));
@@ -65,7 +70,25 @@ export function openSession(client: Client, request: ChannelRequest, callback: O
   else _protocol.session(id, INITIAL_WINDOW, PACKET_SIZE);
 }
 
-function startOn(client: Client, channel: RawChannel, request: ChannelRequest, callback: OpenCallback): void {
+/** RFC 4254, section 7.2. ssh2 gives such a channel no stderr, which a channel of ours expects. */
+function openTunnel(
+  client: Client,
+  { host, port }: { host: string; port: number },
+  callback: OpenCallback,
+): void {
+  client.forwardOut('127.0.0.1', 0, host, port, (error, opened) => {
+    if (error || opened === undefined) {
+      callback(error ?? new Error('no channel'));
+      return;
+    }
+    const stderr = opened.stderr ?? new Readable({ read() {} });
+    callback(undefined, Object.assign(opened, { stderr }) as unknown as RawChannel);
+  });
+}
+
+type Startable = Exclude<ChannelRequest, { readonly type: 'tunnel' }>;
+
+function startOn(client: Client, channel: RawChannel, request: Startable, callback: OpenCallback): void {
   const { _protocol } = inside(client);
   const { id } = channel.outgoing;
   channel._callbacks.push((failed) => {

@@ -1,10 +1,11 @@
 /** Connects with the ssh2 package. */
+import type { Duplex } from 'node:stream';
 import { type AlgorithmOptions, LEGACY_MINIMUM_RSA_BITS } from './algorithms.js';
 import type { Credentials } from './credentials.js';
 import { type HostKeyCheck, toRules } from './host-key.js';
 import type { PromptHandler } from './prompts.js';
-import type { SshConnection } from './ssh-connection.js';
 import { Attempt } from './ssh2-attempt.js';
+import type { Ssh2Connection } from './ssh2-connection.js';
 
 export type { AlgorithmOptions } from './algorithms.js';
 export type { HostKeyCheck, HostKeyQuestion, HostKeyRules, HostKeyVerifier } from './host-key.js';
@@ -31,6 +32,8 @@ export interface Ssh2Options {
   readonly keepaliveInterval?: number | undefined;
   /** How many unanswered keepalives end the connection. Default 3. */
   readonly keepaliveCountMax?: number | undefined;
+  /** What to speak over, in place of a connection of its own; it is destroyed at the end. */
+  readonly stream?: Duplex | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onPrompt?: PromptHandler | undefined;
   /** Gets lines for a log; no secret is in them. */
@@ -45,7 +48,7 @@ export interface Ssh2Options {
  * `SshError` (`NEGOTIATION_FAILED`, `NOT_SSH`, `UNSUPPORTED_VERSION`, `STRICT_KEX_MISSING`, `SSH_PROTOCOL`), with
  * what `onPrompt` threw, or the signal's reason.
  */
-export async function connectSsh2(options: Ssh2Options): Promise<SshConnection> {
+export async function connectSsh2(options: Ssh2Options): Promise<Ssh2Connection> {
   options.signal?.throwIfAborted();
   const legacy = options.algorithms?.preset === 'legacy';
   const rules = toRules(options.hostKeys);
