@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseOpenMode } from '../../../src/connection/open-mode.js';
+import { OPEN_FLAGS } from '../../../src/session/sftp-client.js';
+
+const { READ, WRITE, CREAT, TRUNC, EXCL } = OPEN_FLAGS;
+
+const modes: Readonly<Record<string, number>> = {
+  r: READ,
+  rb: READ,
+  br: READ,
+  'r+': READ | WRITE,
+  'rb+': READ | WRITE,
+  'r+b': READ | WRITE,
+  w: WRITE | CREAT | TRUNC,
+  wb: WRITE | CREAT | TRUNC,
+  'w+': READ | WRITE | CREAT | TRUNC,
+  'w+b': READ | WRITE | CREAT | TRUNC,
+  a: WRITE | CREAT,
+  ab: WRITE | CREAT,
+  'a+': READ | WRITE | CREAT,
+  'ab+': READ | WRITE | CREAT,
+  x: WRITE | CREAT | EXCL,
+  xb: WRITE | CREAT | EXCL,
+  'x+': READ | WRITE | CREAT | EXCL,
+  'x+b': READ | WRITE | CREAT | EXCL,
+  wx: WRITE | CREAT | EXCL,
+  xw: WRITE | CREAT | EXCL,
+  'wx+': READ | WRITE | CREAT | EXCL,
+  'w+x': READ | WRITE | CREAT | EXCL,
+  ax: WRITE | CREAT | EXCL,
+  xa: WRITE | CREAT | EXCL,
+  'ax+': READ | WRITE | CREAT | EXCL,
+};
+
+describe('The modes of open', () => {
+  for (const [mode, flags] of Object.entries(modes)) {
+    test(`${mode} has its flags`, () => {
+      const parsed = parseOpenMode(mode);
+      assert.equal(parsed.flags, flags);
+      assert.equal(parsed.reads, (flags & READ) !== 0);
+      assert.equal(parsed.writes, (flags & WRITE) !== 0);
+      assert.equal(parsed.appends, mode.includes('a'));
+      assert.equal(parsed.text, mode);
+    });
+  }
+
+  test('anything else is refused, with the modes that there are', () => {
+    const known = 'r, r+, w, w+, a, a+, x, x+, wx, wx+, ax, ax+';
+    for (const mode of ['', 'b', 'bb', 'rbb', 'rt', 'U', 'rw', 'rx', 'wa', 'r++', 'R', 'as', '+', ' r']) {
+      const message = `mode '${mode}' is unknown: files are binary, and the modes are ${known}`;
+      assert.throws(() => parseOpenMode(mode), new RangeError(message));
+    }
+    assert.throws(() => parseOpenMode('\x1b[2J'), /mode '\\x1b\[2J' is unknown/);
+    for (const mode of [7, null, {}, undefined]) {
+      assert.throws(() => parseOpenMode(mode as never), {
+        name: 'TypeError',
+        message: /^mode must be a string/,
+      });
+    }
+  });
+});
