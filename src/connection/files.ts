@@ -72,7 +72,7 @@ export class Files {
   }
 
   async open(path: Buffer, mode: string, options: number | OpenOptions): Promise<RemoteFile> {
-    const { signal, permissions, bufsize } = typeof options === 'number' ? { bufsize: options } : options;
+    const { signal, permissions, bufsize } = openOptions(options);
     checkBufsize(bufsize);
     const parsed = parseOpenMode(mode);
     const attributes = permissions === undefined ? {} : { mode: parseMode(permissions) };
@@ -230,6 +230,13 @@ function writableMode(name: string, mode: string): string {
   const { writes }: OpenMode = parseOpenMode(mode);
   if (!writes) throw new RangeError(`${name} '${mode}' is only for reading: use 'w', 'r+', 'a' or 'x'`);
   return mode;
+}
+
+/** @throws TypeError where they are neither options nor a bufsize */
+function openOptions(options: number | OpenOptions): OpenOptions {
+  if (typeof options === 'number') return { bufsize: options };
+  if (typeof options === 'object' && options !== null) return options;
+  throw new TypeError(`options must be an object or a bufsize, not ${kindOf(options)}`);
 }
 
 /** pysftp's third argument. Requests are never held back here, whatever it says. */

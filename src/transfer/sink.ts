@@ -6,10 +6,10 @@ import { untilAborted } from '../abort.js';
 import { kindOf } from '../arguments.js';
 import type { Cancellable, TargetFile } from './file-system.js';
 
-/** What {@link Connection.getfo} writes to. A promise that `write` gives is waited for. */
-export type ContentSink = NodeJS.WritableStream | WritableStream<Uint8Array> | ObjectWithWrite;
+/** What {@link Connection.getfo} writes to: a web stream, a Node Writable, or whatever else has `write`. */
+export type ContentSink = WritableStream<Uint8Array> | ObjectWithWrite;
 
-/** The least that can be written to. */
+/** The least that can be written to; a promise that `write` gives is waited for. */
 export interface ObjectWithWrite {
   write(chunk: Buffer): unknown;
 }
@@ -122,13 +122,14 @@ function nodeOutlet(stream: Writable): Outlet {
       const taken = new Promise<void>((resolve, reject) => {
         flows = stream.write(piece, (error) => (error ? reject(error) : resolve()));
       });
+      taken.catch(() => {});
       if (!flows) await Promise.race([drained(stream), failed]);
       return { taken: Promise.race([taken, failed]) };
     },
     release: () => {
       stream.off('close', onClose);
-      // The error of a write that we gave up may still come.
-      if (stream.writableLength === 0) stream.off('error', fail);
+      // The error that we have reported, or that of a write that we gave up, may still be emitted.
+      if (stream.writableLength === 0 && !stream.errored) stream.off('error', fail);
     },
   };
 }

@@ -176,9 +176,7 @@ for (const kind of serverKinds) {
       const reading = async () => {
         for await (const line of file.lines({ maxLength: 1000 })) found.push(line);
       };
-      const { LIMIT } = {
-        LIMIT: new SftpError('LIMIT', `'${file.path}' has a line of more than 1000 bytes`),
-      };
+      const tooLong = new SftpError('LIMIT', `'${file.path}' has a line of more than 1000 bytes`);
       await assert.rejects(reading(), tooLong);
       assert.deepEqual(found, ['short']);
       assert.equal(file.tell(), 6);
