@@ -222,6 +222,7 @@ function sourcePlace(source: ContentSource): SourcePlace {
       openSource: async () => file,
     },
     path: Buffer.alloc(0),
+    readsOnce: true,
   };
 }
 

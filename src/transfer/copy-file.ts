@@ -136,6 +136,7 @@ async function copyTo<Confirmation extends Sized>(
   };
   const opening = open();
   opening.catch(() => {});
+  if (source.readsOnce) await opening;
   const report = progressReport(options.onProgress, file.info.size ?? 0);
   let closing: Promise<void> | undefined;
   let confirming: Promise<Confirmation | undefined> = Promise.resolve(undefined);

@@ -123,6 +123,8 @@ export interface Place {
 export interface SourcePlace {
   readonly fileSystem: Pick<FileSystem, 'chunkLength' | 'textOf' | 'openSource'>;
   readonly path: Buffer;
+  /** What has been read is gone, so that nothing is read before it can be written. */
+  readonly readsOnce?: boolean;
 }
 
 /** Where content goes to. */
