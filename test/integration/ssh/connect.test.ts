@@ -261,6 +261,8 @@ describe('connecting to OpenSSH', { skip: needsOpenSsh }, () => {
     const one = await startSshd({ config: ['MaxSessions 1'] });
     try {
       const connection = await open(one);
+      // A channel whose subsystem was refused is closed: else it would be the one that is allowed.
+      await assert.rejects(connection.openSubsystem('nothing'), SshError);
       const first = await connection.openSubsystem('sftp');
       await assert.rejects(
         connection.openSubsystem('sftp'),
