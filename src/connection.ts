@@ -42,6 +42,7 @@ import { ConnectionLostError } from './errors.js';
 import { checkLocalPath } from './local-path.js';
 import { parseMode } from './modes.js';
 import { decodePath, encodePath, quote, type RemotePath } from './remote-path.js';
+import { opensAsDirectory } from './session/directory-reader.js';
 import type { Lanes } from './session/lanes.js';
 import type { Session } from './session/session.js';
 import type { OperationOptions, SftpClient } from './session/sftp-client.js';
@@ -308,7 +309,9 @@ export class Connection implements AsyncDisposable {
    * await sftp.isdir('pub');   // true
    */
   async isdir(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
-    return (await unlessMissing(this.stat(path, options)))?.isDirectory() ?? false;
+    const attributes = await unlessMissing(this.stat(path, options));
+    if (attributes?.type !== 'unknown') return attributes?.isDirectory() ?? false;
+    return opensAsDirectory(this.sftpClient, this.#directory.resolve(path), options);
   }
 
   /**

@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer';
 import { SftpError, SftpStatusError } from '../errors.js';
 import { decodePath, directoryName, quote } from '../remote-path.js';
-import { readDirectory } from '../session/directory-reader.js';
+import { opensAsDirectory, readDirectory } from '../session/directory-reader.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import type { FileAttributes } from '../wire/attributes.js';
 
@@ -55,6 +55,7 @@ async function makeDirectory(
     if (attributes !== undefined && attributes.type !== 'unknown') {
       throw inTheWay(path, attributes, error);
     }
+    if (attributes !== undefined && (await opensAsDirectory(client, path, options))) return true;
     const isTop = Buffer.compare(directoryName(path), path) === 0 || decodePath(directoryName(path)) === '.';
     if (isTop || error.code === 'EACCES') throw error;
     return false;

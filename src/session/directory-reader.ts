@@ -64,3 +64,18 @@ export async function readDirectory(
   if (failure !== undefined) throw failure.error;
   return entries;
 }
+
+/** Whether a path can be opened as a directory: what is left to ask where a server does not tell types. */
+export async function opensAsDirectory(
+  client: SftpClient,
+  path: RemotePath,
+  options: OperationOptions = {},
+): Promise<boolean> {
+  try {
+    await client.close(await client.opendir(path, options), options);
+    return true;
+  } catch (error) {
+    if (error instanceof SftpStatusError) return false;
+    throw error;
+  }
+}

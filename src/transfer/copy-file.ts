@@ -11,6 +11,7 @@ import {
   type SourcePlace,
   type TargetPlace,
 } from './file-system.js';
+import { UNKNOWN_INFO } from './memory.js';
 import { existingFile, temporaryPath } from './temporary-file.js';
 import type { Window } from './window.js';
 
@@ -200,6 +201,27 @@ async function confirmed<Confirmation extends Sized>(
   } catch (error) {
     throw isMissing(error) ? vanished(source, target, bytes, error) : error;
   }
-  if (late !== undefined && !agrees(late)) throw sizeMismatch(source, target, bytes, late.size);
-  return late;
+  if (late === undefined || agrees(late)) return late;
+  if (late.size === 0 && (await endsAt(bytes, { ...target, path }, options.signal))) return late;
+  throw sizeMismatch(source, target, bytes, late.size);
+}
+
+/** There are servers on which every file has the size 0: then the last byte tells, and that none follows it. */
+async function endsAt(
+  bytes: number,
+  { fileSystem, path }: TargetPlace,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  try {
+    const file = await fileSystem.openSource?.(path, { signal, known: UNKNOWN_INFO });
+    if (file === undefined) return false;
+    try {
+      const found = await file.read(bytes - 1, 2, { signal });
+      return found?.reduce((sum, piece) => sum + piece.length, 0) === 1;
+    } finally {
+      await file.close({ signal });
+    }
+  } catch {
+    return false;
+  }
 }

@@ -129,7 +129,8 @@ export interface SourcePlace {
 
 /** Where content goes to. */
 export interface TargetPlace {
-  readonly fileSystem: Pick<FileSystem, 'chunkLength' | 'textOf' | 'openTarget'>;
+  readonly fileSystem: Pick<FileSystem, 'chunkLength' | 'textOf' | 'openTarget'> &
+    Partial<Pick<FileSystem, 'openSource'>>;
   readonly path: Buffer;
 }
 

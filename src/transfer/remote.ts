@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
 import { baseName, decodePath, directoryName, joinPath, quote } from '../remote-path.js';
-import { readDirectory } from '../session/directory-reader.js';
+import { opensAsDirectory, readDirectory } from '../session/directory-reader.js';
 import type { Lanes } from '../session/lanes.js';
 import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
 import type { FileAttributes } from '../wire/attributes.js';
@@ -23,7 +23,7 @@ import { UNKNOWN_INFO } from './memory.js';
 import { RemoteTarget } from './remote-target.js';
 
 /** Without word from the server: what the most modest ones bear. */
-const MAX_OPEN_FILES = 64;
+const MAX_OPEN_FILES = 24;
 /** Some handles are left for others. */
 const SPARE_HANDLES = 8;
 const MAX_FILES = 256;
@@ -126,12 +126,18 @@ export class RemoteFileSystem implements FileSystem {
       if (!(error instanceof SftpStatusError)) throw error;
       const info = await this.stat(path, options).catch(() => UNKNOWN_INFO);
       if (info.type === 'directory') return false;
-      throw info.type === 'unknown' ? error : inTheWay(path, info, error);
+      if (info.type !== 'unknown') throw inTheWay(path, info, error);
+      if (await opensAsDirectory(this.#client, path, options)) return false;
+      throw error;
     }
   }
 
+  /** Without REALPATH a path is known by itself; loops of links are then left at the greatest depth. */
   realPath(path: Buffer, options: Cancellable): Promise<Buffer> {
-    return this.#client.realpath(path, options);
+    return this.#client.realpath(path, options).catch((error) => {
+      if (hasCode(error, 'ENOTSUP')) return path;
+      throw error;
+    });
   }
 
   /**

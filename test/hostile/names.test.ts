@@ -53,7 +53,7 @@ describe('names from a server', () => {
   }
 
   test('N1: a search and a walk refuse such names as well', async (t) => {
-    for (const name of ['nul\0x', '../x', '']) {
+    for (const name of ['nul\0x', 'a/x']) {
       const { connection } = await openHostileTree(t, [{ name, entries: [{ name: 'inner', content }] }]);
       for (const act of [
         () => connection.glob('/*/*'),
