@@ -49,6 +49,11 @@ export interface CnOptsFields {
   /** Milliseconds for the whole of connecting. Default: 20,000. */
   readonly connectTimeout?: number | undefined;
   /**
+   * Milliseconds after which a connection is given up on which calls wait and not a byte arrives. Default: 60,000.
+   * What a server may take its time for (`copy`, fsync) is left to the signs of life.
+   */
+  readonly noProgressTimeout?: number | undefined;
+  /**
    * The socket of an SSH agent, on Windows a pipe or `pageant`; `false`: no agent. Default: `$SSH_AUTH_SOCK`, on
    * Windows OpenSSH's pipe, where no key or password is given.
    */
@@ -129,6 +134,7 @@ export class CnOpts {
   keepaliveInterval: number | undefined;
   keepaliveCountMax: number | undefined;
   connectTimeout: number | undefined;
+  noProgressTimeout: number | undefined;
   agent: string | false | undefined;
   onPrompt: PromptHandler | undefined;
   log: boolean | string;
@@ -163,6 +169,7 @@ export class CnOpts {
     this.keepaliveInterval = fields.keepaliveInterval;
     this.keepaliveCountMax = fields.keepaliveCountMax;
     this.connectTimeout = fields.connectTimeout;
+    this.noProgressTimeout = fields.noProgressTimeout;
     this.agent = fields.agent;
     this.onPrompt = fields.onPrompt;
     this.log = fields.log ?? false;
@@ -263,6 +270,18 @@ export function checkCnOpts(cnopts: CnOpts): void {
     throw new TypeError(`log must be true, false or a path, not ${typeof log}`);
   }
   if (logger !== undefined) checkLogger(logger);
+  checkDurations(cnopts);
+}
+
+const DURATIONS = ['keepaliveInterval', 'connectTimeout', 'noProgressTimeout'] as const;
+
+function checkDurations(cnopts: CnOpts): void {
+  for (const name of DURATIONS) {
+    const value: unknown = cnopts[name];
+    if (value === undefined) continue;
+    if (typeof value !== 'number') throw new TypeError(`${name} must be a number, not ${typeof value}`);
+    if (!(value >= 0)) throw new RangeError(`${name} ${value} is no number of milliseconds`);
+  }
 }
 
 interface LoadedKnownHosts {

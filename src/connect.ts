@@ -1,17 +1,17 @@
 /** Where the layers are joined: an SSH connection, an SFTP session over one of its channels, and the face. */
 import { onAbort } from './abort.js';
+import { type Line, Link } from './connection/link.js';
 import { Connection } from './connection.js';
 import { ConnectionError, ConnectionLostError } from './errors.js';
 import { Log } from './log.js';
 import { type ConnectOptions, type HostOptions, type ResolvedOptions, resolveOptions } from './options.js';
-import { Lanes } from './session/lanes.js';
-import { Session, type SessionOptions } from './session/session.js';
-import { SftpClient } from './session/sftp-client.js';
+import { retryPolicy, tryRepeatedly } from './retry.js';
+import { Session } from './session/session.js';
 import { Deadline } from './ssh/deadline.js';
 import type { SshConnection } from './ssh/ssh-connection.js';
 import { SSH_DEFAULTS } from './ssh/ssh2.js';
 import { timerDelay } from './timer-delay.js';
-import { openTransport } from './transport.js';
+import { openTransport, type PinnedKey } from './transport.js';
 
 /**
  * Connects to an SFTP server. Resolves once the server's host key is verified, the user is logged in, the SFTP
@@ -39,40 +39,24 @@ export function connect(host: string, options?: ConnectOptions): Promise<Connect
 export function connect(options: HostOptions): Promise<Connection>;
 export async function connect(target: string | HostOptions, options?: ConnectOptions): Promise<Connection> {
   const resolved = resolveOptions(target, options);
-  resolved.signal?.throwIfAborted();
+  const { signal, cnopts, defaultPath } = resolved;
+  signal?.throwIfAborted();
+  const policy = retryPolicy(resolved.retry);
   const log = openLog(resolved);
-  const timeoutMs =
-    resolved.timeout ??
-    resolved.cnopts.connectTimeout ??
-    resolved.config?.connectTimeoutMs ??
-    SSH_DEFAULTS.connectTimeout;
-  const deadline = new Deadline(timeoutMs);
-  const ssh = await openTransport({ options: resolved, deadline, log })
-    .catch((error) => {
-      log.write('error', String(error));
-      log.close();
-      throw error;
-    })
-    .finally(() => deadline.cancel());
-  const abort = new AbortController();
-  const callOff = onAbort(resolved.signal, (reason) => abort.abort(reason));
-  const timer = setTimeout(
-    () => abort.abort(timeoutError(ssh, timeoutMs)),
-    timerDelay(Math.max(1, deadline.leftMs)),
-  );
+  const dialer = new Dialer(resolved, log);
+  const dialAgain = (given: AbortSignal) => dialer.dial(given, async (line) => line);
+  const join = async (line: Line, during: AbortSignal) => {
+    const link = new Link(line, { retry: policy, dial: dialAgain, onClose: () => log.close() });
+    const { securityOptions } = line.ssh;
+    const connection = new Connection(link, { logfile: cnopts.logfile, securityOptions });
+    if (defaultPath !== undefined) await connection.chdir(defaultPath, { signal: during });
+    return connection;
+  };
   try {
-    resolved.signal?.throwIfAborted();
-    return await openConnection(ssh, resolved, log, abort.signal);
+    return await tryRepeatedly(() => dialer.dial(signal, join), { policy, signal });
   } catch (error) {
-    log.write('error', String(error));
-    // Whoever has given up does not wait for a farewell either.
-    if (abort.signal.aborted)
-      ssh.destroy(new ConnectionLostError('Connecting was given up', { cause: error }));
-    else await ssh.close();
+    log.close();
     throw error;
-  } finally {
-    clearTimeout(timer);
-    callOff();
   }
 }
 
@@ -88,38 +72,87 @@ function openLog({ host, port, username, password, privateKeyPass, cnopts }: Res
   return log;
 }
 
-async function openConnection(
-  ssh: SshConnection,
-  { cnopts, defaultPath }: ResolvedOptions,
-  log: Log,
-  signal: AbortSignal,
-): Promise<Connection> {
-  const { negotiated, remoteServerKey } = ssh;
-  log.write('info', `logged in; the host key is ${remoteServerKey.type} ${remoteServerKey.fingerprint}`);
-  log.write('debug', `negotiated ${JSON.stringify(negotiated)}`);
-  void ssh.closed.then((reason) => {
-    log.write(reason === undefined ? 'info' : 'error', reason?.message ?? 'closed');
-    log.close();
-  });
-  const debug = log.isOn ? (line: string) => log.write('debug', line) : undefined;
-  const { serverCommand, subsystem } = cnopts;
-  const openStream = (options: SessionOptions) =>
-    serverCommand === undefined
-      ? ssh.openSubsystem(subsystem, options)
-      : ssh.openCommand(serverCommand, options);
-  const openSession = async (options: SessionOptions) =>
-    Session.open(await openStream(options), { ...options, debug });
-  const session = await openSession({ signal });
-  const client = new SftpClient(session);
-  const lanes = new Lanes(async () => new SftpClient(await openSession({})));
-  log.write('info', `SFTP session open; the server's extensions: ${client.extensions.join(' ')}`);
-  const { securityOptions } = ssh;
-  const connection = new Connection(ssh, session, client, lanes, {
-    logfile: cnopts.logfile,
-    securityOptions,
-  });
-  if (defaultPath !== undefined) await connection.chdir(defaultPath, { signal });
-  return connection;
+/** Connects to one server, as often as need be; after the first time only where it has the same host key. */
+class Dialer {
+  readonly #options: ResolvedOptions;
+  readonly #log: Log;
+  #pinned: PinnedKey | undefined;
+
+  constructor(options: ResolvedOptions, log: Log) {
+    this.#options = options;
+    this.#log = log;
+  }
+
+  /** What `use` makes of the line; nothing is left open where that, or anything before it, fails. */
+  async dial<T>(
+    signal: AbortSignal | undefined,
+    use: (line: Line, during: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { timeout, cnopts, config } = this.#options;
+    const timeoutMs =
+      timeout ?? cnopts.connectTimeout ?? config?.connectTimeoutMs ?? SSH_DEFAULTS.connectTimeout;
+    const deadline = new Deadline(timeoutMs);
+    const abort = new AbortController();
+    const callOff = onAbort(signal, (reason) => abort.abort(reason));
+    let timer: NodeJS.Timeout | undefined;
+    let ssh: SshConnection | undefined;
+    try {
+      const opened = await this.#openSsh(deadline, signal).finally(() => deadline.cancel());
+      ssh = opened;
+      const giveUp = () => abort.abort(timeoutError(opened, timeoutMs));
+      timer = setTimeout(giveUp, timerDelay(Math.max(1, deadline.leftMs)));
+      signal?.throwIfAborted();
+      return await use(await this.#openLine(opened, abort.signal), abort.signal);
+    } catch (error) {
+      this.#log.write('error', String(error));
+      // Whoever has given up does not wait for a farewell either.
+      if (abort.signal.aborted)
+        ssh?.destroy(new ConnectionLostError('Connecting was given up', { cause: error }));
+      else await ssh?.close();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      callOff();
+    }
+  }
+
+  async #openSsh(deadline: Deadline, signal: AbortSignal | undefined): Promise<SshConnection> {
+    const options = { ...this.#options, signal };
+    const ssh = await openTransport({ options, deadline, log: this.#log, pinned: this.#pinned });
+    const { negotiated, remoteServerKey } = ssh;
+    this.#pinned = { fingerprint: remoteServerKey.fingerprint, algorithm: negotiated.hostKeyAlgorithm };
+    this.#note(ssh);
+    return ssh;
+  }
+
+  #note({ negotiated, remoteServerKey, closed }: SshConnection): void {
+    const log = this.#log;
+    log.write('info', `logged in; the host key is ${remoteServerKey.type} ${remoteServerKey.fingerprint}`);
+    log.write('debug', `negotiated ${JSON.stringify(negotiated)}`);
+    void closed.then((reason) => {
+      log.write(reason === undefined ? 'info' : 'error', reason?.message ?? 'closed');
+      if (!this.#options.retry) log.close();
+    });
+  }
+
+  async #openLine(ssh: SshConnection, signal: AbortSignal): Promise<Line> {
+    const { serverCommand, subsystem, noProgressTimeout: noProgressTimeoutMs } = this.#options.cnopts;
+    const openSession = async (given?: AbortSignal) => {
+      const stream =
+        serverCommand === undefined
+          ? await ssh.openSubsystem(subsystem, { signal: given })
+          : await ssh.openCommand(serverCommand, { signal: given });
+      return Session.open(stream, { signal: given, debug: this.#debug, noProgressTimeoutMs });
+    };
+    const session = await openSession(signal);
+    const extensions = [...session.extensions.keys()].join(' ');
+    this.#log.write('info', `SFTP session open; the server's extensions: ${extensions}`);
+    return { ssh, session, openSession };
+  }
+
+  get #debug(): ((line: string) => void) | undefined {
+    return this.#log.isOn ? (line) => this.#log.write('debug', line) : undefined;
+  }
 }
 
 function timeoutError({ host, port }: SshConnection, timeoutMs: number): ConnectionError {

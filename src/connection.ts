@@ -24,6 +24,7 @@ import {
 import { findMatches } from './connection/glob.js';
 import { startHash } from './connection/hash.js';
 import { expandHome, findHome } from './connection/home.js';
+import type { Link } from './connection/link.js';
 import { makeLink, readLink, type SymlinkOptions } from './connection/links.js';
 import type { RemoteFile } from './connection/remote-file.js';
 import { removeTree } from './connection/removal.js';
@@ -43,8 +44,6 @@ import { checkLocalPath } from './local-path.js';
 import { parseMode } from './modes.js';
 import { decodePath, encodePath, quote, type RemotePath } from './remote-path.js';
 import { opensAsDirectory } from './session/directory-reader.js';
-import type { Lanes } from './session/lanes.js';
-import type { Session } from './session/session.js';
 import type { OperationOptions, SftpClient } from './session/sftp-client.js';
 import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
 import type { TreeReport } from './transfer/copy-tree.js';
@@ -84,13 +83,10 @@ interface ConnectionFacts {
  * for (const attributes of await sftp.listdirAttr('pub')) console.log(String(attributes));
  */
 export class Connection implements AsyncDisposable {
-  readonly #ssh: SshConnection;
-  readonly #session: Session;
+  readonly #link: Link;
   readonly #directory: WorkingDirectory;
   readonly #transfers: Transfers;
   readonly #files: Files;
-  #closing: Promise<void> | undefined;
-  #closeReason: ConnectionLostError | undefined;
 
   /**
    * Every SFTP request, one to one, for whoever dislikes our conveniences; paths count from the login directory.
@@ -117,21 +113,14 @@ export class Connection implements AsyncDisposable {
   readonly securityOptions: SshConnection['securityOptions'];
 
   /** @internal */
-  constructor(
-    ssh: SshConnection,
-    session: Session,
-    client: SftpClient,
-    lanes: Lanes,
-    { logfile, securityOptions }: ConnectionFacts,
-  ) {
+  constructor(link: Link, { logfile, securityOptions }: ConnectionFacts) {
     this.logfile = logfile;
     this.securityOptions = securityOptions;
-    this.#ssh = ssh;
-    this.#session = session;
-    this.#directory = new WorkingDirectory(client);
-    this.#transfers = new Transfers(client, lanes);
-    this.#files = new Files(client, this.#transfers);
-    this.sftpClient = client;
+    this.#link = link;
+    this.#directory = new WorkingDirectory(link.client);
+    this.#transfers = new Transfers(link);
+    this.#files = new Files(link.client, this.#transfers);
+    this.sftpClient = link.client;
   }
 
   /**
@@ -142,10 +131,7 @@ export class Connection implements AsyncDisposable {
    * await sftp.close();
    */
   close(): Promise<void> {
-    this.#closeReason ??= new ConnectionLostError('The connection was closed by close()', { code: 'CLOSED' });
-    this.#session.destroy(this.#closeReason);
-    this.#closing ??= this.#ssh.close();
-    return this.#closing;
+    return this.#link.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -914,10 +900,11 @@ export class Connection implements AsyncDisposable {
    */
   async run(command: string, options: RunOptions = {}): Promise<RunResult> {
     try {
-      return await runCommand(this.#ssh, command, options);
+      await this.#link.restore(this.#link.retry, options.signal);
+      return await runCommand(this.#link.ssh, command, options);
     } catch (error) {
       // One reason for everybody whom close() has met.
-      throw error instanceof ConnectionLostError ? (this.#closeReason ?? error) : error;
+      throw error instanceof ConnectionLostError ? (this.#link.closeReason ?? error) : error;
     }
   }
 
@@ -928,7 +915,7 @@ export class Connection implements AsyncDisposable {
    * sftp.remoteServerKey.fingerprint;   // 'SHA256:…'
    */
   get remoteServerKey(): ServerKey {
-    return this.#ssh.remoteServerKey;
+    return this.#link.ssh.remoteServerKey;
   }
 
   /**
@@ -938,7 +925,7 @@ export class Connection implements AsyncDisposable {
    * sftp.activeCiphers;   // ['aes128-gcm@openssh.com', 'aes128-gcm@openssh.com']
    */
   get activeCiphers(): readonly [string, string] {
-    return this.#ssh.negotiated.ciphers;
+    return this.#link.ssh.negotiated.ciphers;
   }
 
   /**
@@ -948,7 +935,7 @@ export class Connection implements AsyncDisposable {
    * sftp.activeCompression;   // ['none', 'none']
    */
   get activeCompression(): readonly [string, string] {
-    return this.#ssh.negotiated.compression;
+    return this.#link.ssh.negotiated.compression;
   }
 
   /**
@@ -958,14 +945,14 @@ export class Connection implements AsyncDisposable {
    * sftp.timeout = 30_000;
    */
   get timeout(): number | null {
-    return this.#session.timeoutMs;
+    return this.#link.session.timeoutMs;
   }
 
   set timeout(milliseconds: number | null) {
     if (milliseconds !== null && !(milliseconds > 0)) {
       throw new RangeError(`timeout ${milliseconds} is neither null nor a number of milliseconds`);
     }
-    this.#session.timeoutMs = milliseconds;
+    this.#link.session.timeoutMs = milliseconds;
   }
 }
 

@@ -32,6 +32,7 @@ export { stModeToInt } from './modes.js';
 export type { ConnectOptions, HostOptions } from './options.js';
 export { pathAdvance, pathRetreat, reparent } from './paths.js';
 export type { RemotePath } from './remote-path.js';
+export type { RetryOptions } from './retry.js';
 export {
   OPEN_FLAGS,
   type OperationOptions,

@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net';
 import { userInfo } from 'node:os';
 import { CnOpts, type CnOptsFields, checkCnOpts } from './cnopts.js';
 import { printable } from './printable.js';
+import { type RetryOptions, retryPolicy } from './retry.js';
 import type { AgentKey } from './ssh/agent.js';
 import { resolveSshConfig, type SshConfig } from './ssh/ssh-config.js';
 
@@ -29,8 +30,14 @@ export interface ConnectOptions {
   readonly cnopts?: CnOpts | CnOptsFields | undefined;
   /** Gives up connecting, with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds for the whole of connecting. Default: 20,000. */
+  /** Milliseconds for the whole of connecting, each time it is tried. Default: 20,000. */
   readonly timeout?: number | undefined;
+  /**
+   * Makes a connection again that cannot be made or is lost, with the same host key. Transfers then go on from
+   * where they were; any other call that was under way rejects and is not repeated, and the next one finds the
+   * connection made again. Default: a connection that is lost stays lost.
+   */
+  readonly retry?: RetryOptions | false | undefined;
 }
 
 /** {@link ConnectOptions} with the host among them. */
@@ -70,6 +77,7 @@ export function resolveOptions(target: string | HostOptions, options: ConnectOpt
   checkHost(host);
   checkPort(port);
   checkTimeout(given.timeout);
+  retryPolicy(given.retry);
   checkText('username', username);
   checkOptionalText('password', given.password);
   checkOptionalText('privateKeyPass', given.privateKeyPass);

@@ -24,6 +24,15 @@ interface Opening {
   /** Stands still while somebody is asked. */
   readonly deadline: Deadline;
   readonly log: Log;
+  /** What the server has shown before: then nothing else counts. */
+  readonly pinned?: PinnedKey | undefined;
+}
+
+/** The host key of a server that we have been connected to. */
+export interface PinnedKey {
+  /** `SHA256:…` */
+  readonly fingerprint: string;
+  readonly algorithm: string;
 }
 
 const TRANSPORTS: Readonly<Record<Transport, (opening: Opening) => Promise<SshConnection>>> = {
@@ -36,7 +45,7 @@ export async function openTransport(opening: Opening): Promise<SshConnection> {
   return await TRANSPORTS[opening.options.cnopts.transport](opening);
 }
 
-async function openWithSsh2({ options, deadline, log }: Opening): Promise<SshConnection> {
+async function openWithSsh2({ options, deadline, log, pinned }: Opening): Promise<SshConnection> {
   const { host, port, username, password, privateKey, privateKeyPass, cnopts, config, signal, timeout } =
     options;
   refuseUnsupported(config);
@@ -67,8 +76,22 @@ async function openWithSsh2({ options, deadline, log }: Opening): Promise<SshCon
     debug: log.isOn ? (line) => log.write('debug', line) : undefined,
   };
   const hops = await readHops(options, target, onPrompt, deadline);
-  const [first = target, ...others] = [...hops, target];
+  const last = pinned === undefined ? target : withPin(target, pinned, rules);
+  const [first = last, ...others] = [...hops, last];
   return connectThrough([first, ...others]);
+}
+
+/** Of the server alone: its hops are known by themselves. */
+function withPin(
+  target: Ssh2Options,
+  { fingerprint, algorithm }: PinnedKey,
+  rules: HostKeyRules,
+): Ssh2Options {
+  return {
+    ...target,
+    hostKeys: { ...rules, pins: [fingerprint], acceptNewIn: undefined },
+    algorithms: { ...target.algorithms, hostKeyAlgorithms: [algorithm] },
+  };
 }
 
 /**
@@ -103,7 +126,7 @@ async function readHops(
   return hops;
 }
 
-async function openWithOpenssh({ options, deadline, log }: Opening): Promise<SshConnection> {
+async function openWithOpenssh({ options, deadline, log, pinned }: Opening): Promise<SshConnection> {
   const { given, cnopts, password, privateKey, privateKeyPass, signal, timeout } = options;
   if (cnopts.verifyHostKey !== undefined) {
     throw new SshError('UNSUPPORTED_OPTION', 'verifyHostKey needs transport "ssh2": ssh decides by itself');
@@ -119,8 +142,8 @@ async function openWithOpenssh({ options, deadline, log }: Opening): Promise<Ssh
     agent,
     proxyJump,
     onPrompt: pausing(deadline, cnopts.onPrompt),
-    hostKeys: acceptNewIn === undefined ? opensshTrust(cnopts, options) : undefined,
-    acceptNewIn,
+    hostKeys: pinned ? [pinned.fingerprint] : acceptNewIn ? undefined : opensshTrust(cnopts, options),
+    acceptNewIn: pinned ? undefined : acceptNewIn,
     algorithms: { kex, hostKeyAlgorithms, ciphers, macs, compression: compression ? true : undefined },
     connectTimeout: timeout ?? cnopts.connectTimeout,
     keepaliveInterval: cnopts.keepaliveInterval,

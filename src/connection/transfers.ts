@@ -6,7 +6,6 @@ import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
 import { checkLocalPath } from '../local-path.js';
 import { baseName, quote } from '../remote-path.js';
-import type { Lanes } from '../session/lanes.js';
 import type { RemoteHandle, SftpClient } from '../session/sftp-client.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { copyTree, type FileProgress, type TreeReport } from '../transfer/copy-tree.js';
@@ -17,6 +16,7 @@ import { Window } from '../transfer/window.js';
 import { FileAttributes } from '../wire/attributes.js';
 import { makeDirectories } from './directories.js';
 import { failure } from './failure.js';
+import type { Link } from './link.js';
 import { type CopyOptions, copyOnServer } from './server-copy.js';
 
 /** Called as bytes arrive: never backwards, and the last time with `transferred === total`. */
@@ -79,7 +79,7 @@ export class Transfers {
     ceiling: () => Math.max(SHORT_LINE_BYTES, this.#client.roundTripMs * BYTES_PER_MS),
   });
 
-  constructor(client: SftpClient, lanes: Lanes) {
+  constructor({ client, lanes }: Pick<Link, 'client' | 'lanes'>) {
     this.#client = client;
     this.remote = new RemoteFileSystem(client, lanes);
   }

@@ -10,7 +10,8 @@ const MAX_LANES = 8;
 
 export class Lanes {
   readonly #open: () => Promise<SftpClient>;
-  readonly #opened: Promise<SftpClient | undefined>[] = [];
+  #opened: Promise<SftpClient | undefined>[] = [];
+  readonly #most: number;
   #max: number;
 
   /**
@@ -19,7 +20,14 @@ export class Lanes {
    */
   constructor(open: () => Promise<SftpClient>, max: number = MAX_LANES) {
     this.#open = open;
+    this.#most = max;
     this.#max = max;
+  }
+
+  /** The connection is another one: what was opened over the last is over. */
+  reset(): void {
+    this.#opened = [];
+    this.#max = this.#most;
   }
 
   /**

@@ -31,6 +31,12 @@ export interface OperationOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Makes the session again where it was lost; rejects where that cannot be done. */
+type Restore = (signal?: AbortSignal) => Promise<void>;
+
+/** What a call is about: a path for messages, or a handle. */
+type Subject = string | RemoteHandle | undefined;
+
 /** The flags of `open` (section 6.3 of the draft), to be combined with `|`. */
 export const OPEN_FLAGS = SSH_FXF;
 
@@ -47,22 +53,40 @@ export const OPEN_FLAGS = SSH_FXF;
  * await client.close(handle);
  */
 export class SftpClient {
-  readonly #session: Session;
+  #session: Session;
+  readonly #restore: Restore | undefined;
+  /** Handles mean nothing to any other session, or worse, another file. */
+  readonly #sessions = new WeakMap<RemoteHandle, Session>();
   #limits: Limits = DEFAULT_LIMITS;
   /** Where a READ has been answered with nothing. */
   readonly #emptyReplies = new WeakMap<RemoteHandle, Set<number>>();
 
-  constructor(session: Session) {
+  /** @param restore is asked before a call that would find its session over; without it the call rejects. */
+  constructor(session: Session, restore?: Restore) {
     this.#session = session;
-    if (this.supports('limits')) {
-      this.fetchLimits().then(
-        (told) => {
-          this.#limits = limitsFrom(told);
-        },
-        // A server that announces limits and will not tell them keeps the assumed ones.
-        () => {},
-      );
-    }
+    this.#restore = restore;
+    this.#learnLimits();
+  }
+
+  /**
+   * Goes on with another session to the same server. Handles of the one before stay with it.
+   * @internal
+   */
+  adopt(session: Session): void {
+    this.#session = session;
+    this.#learnLimits();
+  }
+
+  /** A server that announces limits and will not tell them keeps the assumed ones. */
+  #learnLimits(): void {
+    this.#limits = DEFAULT_LIMITS;
+    if (!this.supports('limits')) return;
+    this.fetchLimits().then(
+      (told) => {
+        this.#limits = limitsFrom(told);
+      },
+      () => {},
+    );
   }
 
   /** What the server takes in one request; the assumed figures until it has told its own. */
@@ -97,7 +121,7 @@ export class SftpClient {
 
   /** Closes a file or directory. For a file that was written, only its success means that all is well. */
   async close(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
-    return this.#command('close', { handle: handle.bytes }, handle.path, options);
+    return this.#command('close', { handle: handle.bytes }, handle, options);
   }
 
   /**
@@ -110,12 +134,10 @@ export class SftpClient {
     length: number,
     options: OperationOptions = {},
   ): Promise<readonly Buffer[] | null> {
-    return this.#session.request(
-      'read',
-      { handle: handle.bytes, offset, length },
-      (answer: Answer<'data'>) =>
-        answer.eof ? null : this.#checkedContent(answer.data, { handle, offset, length }),
-      { ...options, path: handle.path },
+    const accept = (answer: Answer<'data'>) =>
+      answer.eof ? null : this.#checkedContent(answer.data, { handle, offset, length });
+    return this.#call(handle, options, (session, all) =>
+      session.request('read', { handle: handle.bytes, offset, length }, accept, all),
     );
   }
 
@@ -126,7 +148,7 @@ export class SftpClient {
     data: readonly Buffer[],
     options: OperationOptions = {},
   ): Promise<void> {
-    return this.#command('write', { handle: handle.bytes, offset, data }, handle.path, options);
+    return this.#command('write', { handle: handle.bytes, offset, data }, handle, options);
   }
 
   /** Attributes of what a path names, links followed. */
@@ -140,7 +162,7 @@ export class SftpClient {
   }
 
   async fstat(handle: RemoteHandle, options: OperationOptions = {}): Promise<FileAttributes> {
-    return this.#attributes('fstat', { handle: handle.bytes }, handle.path, options);
+    return this.#attributes('fstat', { handle: handle.bytes }, handle, options);
   }
 
   /** Changes the attributes that are given: `size` truncates, `mode` is chmod, and so on. */
@@ -157,7 +179,7 @@ export class SftpClient {
     attributes: AttributeValues,
     options: OperationOptions = {},
   ): Promise<void> {
-    return this.#command('fsetstat', { handle: handle.bytes, attributes }, handle.path, options);
+    return this.#command('fsetstat', { handle: handle.bytes, attributes }, handle, options);
   }
 
   async opendir(path: RemotePath, options: OperationOptions = {}): Promise<RemoteHandle> {
@@ -169,12 +191,10 @@ export class SftpClient {
     handle: RemoteHandle,
     options: OperationOptions = {},
   ): Promise<readonly FileAttributes[] | null> {
-    return this.#session.request(
-      'readdir',
-      { handle: handle.bytes },
-      (answer: Answer<'name'>) =>
-        answer.eof ? null : answer.names.map((entry) => new FileAttributes(entry.attributes, entry)),
-      { ...options, path: handle.path },
+    const accept = (answer: Answer<'name'>) =>
+      answer.eof ? null : answer.names.map((entry) => new FileAttributes(entry.attributes, entry));
+    return this.#call(handle, options, (session, all) =>
+      session.request('readdir', { handle: handle.bytes }, accept, all),
     );
   }
 
@@ -239,7 +259,7 @@ export class SftpClient {
 
   /** `fsync@openssh.com`: the content is on the server's disk. */
   async fsync(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
-    return this.#extended('fsync', { handle: handle.bytes }, handle.path, options);
+    return this.#extended('fsync', { handle: handle.bytes }, handle, options);
   }
 
   /** `statvfs@openssh.com`: the file system that holds a path. */
@@ -249,7 +269,7 @@ export class SftpClient {
 
   /** `fstatvfs@openssh.com`. */
   async fstatvfs(handle: RemoteHandle, options: OperationOptions = {}): Promise<ExtensionData<'fstatvfs'>> {
-    return this.#data('fstatvfs', { handle: handle.bytes }, handle.path, options);
+    return this.#data('fstatvfs', { handle: handle.bytes }, handle, options);
   }
 
   /** `lsetstat@openssh.com`: as {@link setstat}, of a link itself. */
@@ -263,10 +283,10 @@ export class SftpClient {
 
   /** `expand-path@openssh.com`: the absolute form of a path that may start with `~`. */
   async expandPath(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
-    return this.#session.extendedRequest('expandPath', { path: encodePath(path) }, onlyName, {
-      ...options,
-      path: textOf(path),
-    });
+    const fields = { path: encodePath(path) };
+    return this.#call(textOf(path), options, (session, all) =>
+      session.extendedRequest('expandPath', fields, onlyName, all),
+    );
   }
 
   /** `copy-data`: copies on the server, without the bytes travelling; `length` 0 means up to the end. */
@@ -283,7 +303,10 @@ export class SftpClient {
       writeOffset: destination.offset,
     };
     const newPath = destination.handle.path;
-    return this.#extended('copyData', fields, source.handle.path, { ...options, newPath });
+    // Where one of the two has outlived the other, the call goes where it fails.
+    const isOver = this.#sessions.get(destination.handle)?.endReason !== undefined;
+    const { handle } = isOver ? destination : source;
+    return this.#extended('copyData', fields, handle, { ...options, newPath });
   }
 
   /**
@@ -293,10 +316,9 @@ export class SftpClient {
   async homeDirectory(username: string, options: OperationOptions = {}): Promise<Buffer> {
     // The rules for what may be sent are those of a path, but that it may be empty.
     if (username !== '') encodePath(username, 'username');
-    return this.#session.extendedRequest('homeDirectory', { username }, onlyName, {
-      ...options,
-      path: username,
-    });
+    return this.#call(username, options, (session, all) =>
+      session.extendedRequest('homeDirectory', { username }, onlyName, all),
+    );
   }
 
   /** `users-groups-by-id@openssh.com`: names for numbers, `''` where the server knows none. */
@@ -325,13 +347,29 @@ export class SftpClient {
     return data;
   }
 
+  /** By path a call goes to the present session, made again where need be; by handle only to the one that gave it. */
+  #call<T>(
+    subject: Subject,
+    options: RequestOptions,
+    send: (session: Session, options: RequestOptions) => Promise<T>,
+  ): Promise<T> {
+    if (typeof subject === 'object') {
+      return send(this.#sessions.get(subject) ?? this.#session, { ...options, path: subject.path });
+    }
+    const present = () => send(this.#session, { ...options, path: subject });
+    if (this.#session.endReason === undefined || this.#restore === undefined) return present();
+    return this.#restore(options.signal).then(present);
+  }
+
   #command<N extends RequestAnsweredBy<'status'>>(
     name: N,
     fields: RequestFields<N>,
-    path: string,
+    subject: Subject,
     options: RequestOptions,
   ): Promise<void> {
-    return this.#session.request(name, fields, () => undefined, { ...options, path });
+    return this.#call(subject, options, (session, all) =>
+      session.request(name, fields, () => undefined, all),
+    );
   }
 
   #open<N extends RequestAnsweredBy<'handle'>>(
@@ -340,19 +378,25 @@ export class SftpClient {
     path: string,
     options: OperationOptions,
   ): Promise<RemoteHandle> {
-    // The handle is copied: it would keep the whole chunk in memory in which it came.
-    const accept = (answer: Answer<'handle'>) => ({ bytes: Buffer.from(present(answer).handle), path });
-    return this.#session.request(name, fields, accept, { ...options, path });
+    return this.#call(path, options, (session, all) => {
+      const accept = (answer: Answer<'handle'>) => {
+        // The handle is copied: it would keep the whole chunk in memory in which it came.
+        const handle = { bytes: Buffer.from(present(answer).handle), path };
+        this.#sessions.set(handle, session);
+        return handle;
+      };
+      return session.request(name, fields, accept, all);
+    });
   }
 
   #attributes<N extends RequestAnsweredBy<'attrs'>>(
     name: N,
     fields: RequestFields<N>,
-    path: string,
+    subject: Subject,
     options: OperationOptions,
   ): Promise<FileAttributes> {
     const accept = (answer: Answer<'attrs'>) => new FileAttributes(present(answer).attributes);
-    return this.#session.request(name, fields, accept, { ...options, path });
+    return this.#call(subject, options, (session, all) => session.request(name, fields, accept, all));
   }
 
   #name<N extends 'realpath' | 'readlink'>(
@@ -361,27 +405,29 @@ export class SftpClient {
     path: string,
     options: OperationOptions,
   ): Promise<Buffer> {
-    return this.#session.request(name, fields, onlyName, { ...options, path });
+    return this.#call(path, options, (session, all) => session.request(name, fields, onlyName, all));
   }
 
   #extended<N extends ExtensionAnsweredBy<'status'>>(
     name: N,
     fields: ExtensionFields<N>,
-    path: string,
+    subject: Subject,
     options: RequestOptions,
   ): Promise<void> {
-    return this.#session.extendedRequest(name, fields, () => undefined, { ...options, path });
+    return this.#call(subject, options, (session, all) =>
+      session.extendedRequest(name, fields, () => undefined, all),
+    );
   }
 
   #data<N extends ExtensionWithData>(
     name: N,
     fields: ExtensionFields<N>,
-    path: string | undefined,
+    subject: Subject,
     options: OperationOptions,
   ): Promise<ExtensionData<N>> {
     const accept = (answer: Answer<'extendedReply'>) =>
       decodeExtensionData(name, Buffer.from(present(answer).data));
-    return this.#session.extendedRequest(name, fields, accept, { ...options, path });
+    return this.#call(subject, options, (session, all) => session.extendedRequest(name, fields, accept, all));
   }
 }
 

@@ -1,16 +1,15 @@
 /** The public face over any stream: what the server says is a test's own affair, and there is no SSH in between. */
 import type { Duplex } from 'node:stream';
+import { Link } from '../../src/connection/link.js';
 import { Connection } from '../../src/connection.js';
-import { Lanes } from '../../src/session/lanes.js';
 import { Session, type SessionOptions } from '../../src/session/session.js';
-import { SftpClient } from '../../src/session/sftp-client.js';
 import type { SshConnection } from '../../src/ssh/ssh-connection.js';
 
 /** Speaks the handshake and gives a connection; its `close` destroys the stream. */
 export async function openConnection(stream: Duplex, options: SessionOptions = {}): Promise<Connection> {
   const session = await Session.open(stream, options);
-  const lanes = new Lanes(() => Promise.reject(new Error('There is one stream here')));
-  return new Connection(fakeSsh(stream), session, new SftpClient(session), lanes, {
+  const openSession = () => Promise.reject(new Error('There is one stream here'));
+  return new Connection(new Link({ ssh: fakeSsh(stream), session, openSession }), {
     logfile: false,
     securityOptions: { ciphers: [], digests: [], keyTypes: [], kex: [] },
   });

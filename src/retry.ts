@@ -1,0 +1,112 @@
+/** How often and after which pauses something is tried again that only the line has kept from working. */
+import { untilAborted } from './abort.js';
+import { ConnectionError, ConnectionLostError, SshError } from './errors.js';
+
+/** How a connection that could not be made, or was lost, is made again. */
+export interface RetryOptions {
+  /** How many more times it is tried in a row; each success, and each byte that moves, starts the count anew. Default: 5. */
+  readonly attempts?: number | undefined;
+  /** Milliseconds before the first of them. Default: 1,000. */
+  readonly delay?: number | undefined;
+  /** How much longer each pause is than the one before. Default: 2. */
+  readonly factor?: number | undefined;
+  /** How far a pause may be off, as a part of it, so that many clients do not come back at once. Default: 0.5. */
+  readonly jitter?: number | undefined;
+  /** Milliseconds that no pause exceeds. Default: 60,000. */
+  readonly maxDelay?: number | undefined;
+}
+
+export type RetryPolicy = { readonly [K in keyof RetryOptions]-?: number };
+
+const DEFAULTS: RetryPolicy = { attempts: 5, delay: 1000, factor: 2, jitter: 0.5, maxDelay: 60_000 };
+
+const BOUNDS: Readonly<Record<keyof RetryPolicy, readonly [min: number, max: number]>> = {
+  attempts: [0, Number.POSITIVE_INFINITY],
+  delay: [0, 2 ** 31 - 1],
+  factor: [1, 1000],
+  jitter: [0, 1],
+  maxDelay: [0, 2 ** 31 - 1],
+};
+
+/**
+ * The options with their defaults; `undefined` where nothing is to be tried again.
+ *
+ * @throws TypeError | RangeError where a figure cannot be meant.
+ */
+export function retryPolicy(options: RetryOptions | false | undefined): RetryPolicy | undefined {
+  if (options === undefined || options === false) return undefined;
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError('retry must be an object as { attempts: 5, delay: 1000 }, or false');
+  }
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const policy = { ...DEFAULTS, ...Object.fromEntries(given) };
+  for (const [name, [min, max]] of Object.entries(BOUNDS)) {
+    const value: unknown = policy[name as keyof RetryPolicy];
+    if (typeof value !== 'number') throw new TypeError(`retry.${name} must be a number, not ${typeof value}`);
+    if (!(value >= min && value <= max)) {
+      throw new RangeError(`retry.${name} ${value} is not between ${min} and ${max}`);
+    }
+  }
+  return policy;
+}
+
+/** The pause before an attempt, the first being 1, in milliseconds. */
+export function pauseBefore(
+  attempt: number,
+  policy: RetryPolicy,
+  random: () => number = Math.random,
+): number {
+  const { delay, factor, jitter, maxDelay } = policy;
+  const pauseMs = delay * factor ** (attempt - 1) * (1 + jitter * (2 * random() - 1));
+  return Math.min(maxDelay, pauseMs);
+}
+
+/** Rejects with the signal's reason as soon as that aborts. */
+export async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  let timer: NodeJS.Timeout | undefined;
+  const elapsed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  try {
+    await untilAborted(elapsed, signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Whether another attempt may find things better: the line failed, and nobody has said no. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof ConnectionError) return error.code !== 'ENOTFOUND';
+  if (error instanceof SshError) return error.code === 'CHANNEL_TIMEOUT';
+  return isLost(error);
+}
+
+/** Whether a connection has ended against everybody's will. */
+export function isLost(error: unknown): error is ConnectionLostError {
+  return error instanceof ConnectionLostError && error.code !== 'CLOSED';
+}
+
+/** Tries until it works, the attempts are used up, or it fails for another reason than the line. */
+export async function tryRepeatedly<T>(
+  attempt: () => Promise<T>,
+  {
+    policy,
+    signal,
+    pausesFirst = false,
+  }: {
+    readonly policy: RetryPolicy | undefined;
+    readonly signal?: AbortSignal | undefined;
+    /** The first attempt is one of those that the policy counts. */
+    readonly pausesFirst?: boolean;
+  },
+): Promise<T> {
+  for (let tried = pausesFirst ? 1 : 0; ; tried += 1) {
+    if (policy !== undefined && tried > 0) await pause(pauseBefore(tried, policy), signal);
+    try {
+      return await attempt();
+    } catch (error) {
+      if (signal?.aborted || !isTransient(error) || tried >= (policy?.attempts ?? 0)) throw error;
+    }
+  }
+}
