@@ -25,6 +25,8 @@ export interface AuthenticationOptions {
 /** What OpenSSH allows a person, too (NumberOfPasswordPrompts). */
 const MAXIMUM_QUESTIONS = 3;
 
+const MINIMUM_SECRET_LENGTH = 4;
+
 interface Candidate {
   readonly method: 'publickey' | 'keyboard-interactive' | 'password';
   /** For the error's list of what was tried. */
@@ -107,11 +109,13 @@ export class Authentication {
     throw this.#error('the password has expired, and no new one was given', 'Log in again to change it');
   }
 
-  /** Takes out of a text what must not be shown. */
+  /** Takes out of a text of the server's what must not be shown. */
   redact(text: string): string {
     let clean = text;
     for (const secret of this.#secrets) {
-      if (secret !== '') clean = clean.replaceAll(secret, '***').replaceAll(printable(secret), '***');
+      // What is shorter is in every text: to take it out would tell it.
+      if (secret.length >= MINIMUM_SECRET_LENGTH)
+        clean = clean.replaceAll(secret, '***').replaceAll(printable(secret), '***');
     }
     return clean;
   }
@@ -139,9 +143,9 @@ export class Authentication {
 
   #error(what: string, advice: string, cause?: unknown): AuthenticationError {
     const offered = this.#offered.map((method) => this.redact(printable(method, 64)));
-    const tried = this.tried.map((label) => this.redact(label));
+    const { tried } = this;
     const lists = `tried ${tried.join(', ') || 'nothing'}; the server offers ${offered.join(', ') || 'nothing'}`;
-    return new AuthenticationError(`${this.redact(what)}: ${lists}. ${advice}`, { tried, offered, cause });
+    return new AuthenticationError(`${what}: ${lists}. ${advice}`, { tried, offered, cause });
   }
 
   #target(): string {
@@ -182,7 +186,8 @@ export class Authentication {
       onAnswers: (answers) => {
         for (const answer of answers) this.#secrets.add(answer);
       },
-      onUnanswered: (prompt) => void this.tried.push(`keyboard-interactive (no answer to: ${prompt})`),
+      onUnanswered: (prompt) =>
+        void this.tried.push(`keyboard-interactive (no answer to: ${this.redact(prompt)})`),
     });
     let attempts = 0;
     return [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { DEFAULT_OFFER, makeOffer, needsStrictKex } from '../../../src/ssh/algorithms.js';
+import { DEFAULT_OFFER, legacyWouldHelp, makeOffer, needsStrictKex } from '../../../src/ssh/algorithms.js';
 
 describe('algorithms', () => {
   test('H9 nothing with SHA-1, CBC, MD5, RC4 or DSA, and no compression, is offered', () => {
@@ -38,5 +38,29 @@ describe('algorithms', () => {
     assert.equal(needsStrictKex('aes128-cbc', 'hmac-sha2-256-etm@openssh.com'), true);
     assert.equal(needsStrictKex('aes128-ctr', 'hmac-sha2-256-etm@openssh.com'), false);
     assert.equal(needsStrictKex('aes128-gcm@openssh.com', ''), false);
+  });
+
+  test('the legacy preset adds what is old after what is modern, and is never the default', () => {
+    const legacy = makeOffer({ preset: 'legacy' });
+    for (const list of ['kex', 'hostKeyAlgorithms', 'macs'] as const) {
+      assert.deepEqual(legacy[list].slice(0, DEFAULT_OFFER[list].length), DEFAULT_OFFER[list]);
+    }
+    assert.equal(legacy.kex.at(-1), 'diffie-hellman-group1-sha1');
+    assert.ok(legacy.hostKeyAlgorithms.includes('ssh-rsa') && legacy.ciphers.includes('aes128-cbc'));
+    assert.deepEqual(
+      Object.values(legacy)
+        .flat()
+        .filter((name) => /md5|arcfour|dss|^des|zlib/.test(name)),
+      [],
+    );
+    assert.deepEqual(makeOffer({ preset: 'modern' }), makeOffer());
+  });
+
+  test('the preset is named where it would help, and not where it would not', () => {
+    const ours = makeOffer();
+    assert.equal(legacyWouldHelp(ours, { ...ours, kex: ['diffie-hellman-group1-sha1'] }), true);
+    assert.equal(legacyWouldHelp(ours, { ...ours, kex: ['future@example.com'] }), false);
+    assert.equal(legacyWouldHelp(ours, { ...ours, compression: ['zlib'] }), false);
+    assert.equal(legacyWouldHelp(makeOffer({ preset: 'legacy' }), { ...ours, ciphers: ['arcfour'] }), false);
   });
 });

@@ -133,4 +133,80 @@ describe('authentication', () => {
     assert.doesNotMatch(error.message, /my secret/);
     assert.match(error.message, /Check the user name and the password/);
   });
+
+  test('a password is asked for three times at most, and only of a server that takes it', async () => {
+    const asked: string[] = [];
+    const onPrompt: PromptHandler = ({ kind, name, prompts }) => {
+      asked.push(`${kind} ${name}`);
+      return prompts.map(() => 'guess');
+    };
+    assert.deepEqual(await exhaust(begin({ onPrompt }), ['publickey']), []);
+    assert.deepEqual(asked, []);
+    const authentication = begin({ onPrompt });
+    assert.deepEqual(await exhaust(authentication, ['password']), ['password', 'password', 'password']);
+    assert.deepEqual(asked, Array(3).fill('password me@there'));
+    assert.equal((await authentication).redact('my guess is'), 'my *** is');
+  });
+
+  test('keyboard-interactive is tried again if the user was asked, and a code is not the password', async () => {
+    const onPrompt: PromptHandler = ({ prompts }) => prompts.map(({ prompt }) => `for ${prompt}`);
+    const authentication = await begin({ onPrompt, password: 'x' });
+    const first = await authentication.next(['keyboard-interactive'], false);
+    assert.deepEqual(await ask(first, [{ prompt: 'Password: ', echo: false }]), ['x']);
+    assert.equal(await authentication.next(['keyboard-interactive'], false), undefined);
+    const other = await begin({ onPrompt, password: 'x' });
+    for (const _ of [1, 2, 3]) {
+      const attempt = await other.next(['keyboard-interactive'], false);
+      assert.deepEqual(await ask(attempt, [{ prompt: 'One-time password: ', echo: false }]), [
+        'for One-time password: ',
+      ]);
+    }
+    assert.equal(await other.next(['keyboard-interactive'], false), undefined);
+    assert.equal(other.redact('<for One-time password: >'), '<***>');
+  });
+
+  test('several prompts are answered together, and answers that do not fit are an error', async () => {
+    const prompts = [
+      { prompt: 'Password: ', echo: false },
+      { prompt: 'Code: ', echo: true },
+    ];
+    const both = await (await begin({ onPrompt: () => ['a', 'b'] })).next(ALL, false);
+    assert.deepEqual(await ask(both, prompts), ['a', 'b']);
+    const refused = await new Promise((resolve) => {
+      void begin({ onPrompt: () => ['a'], onPromptError: resolve })
+        .then((authentication) => authentication.next(ALL, false))
+        .then((attempt) => ask(attempt, prompts));
+    });
+    assert.ok(refused instanceof TypeError && /array of 2 for keyboard-interactive/.test(refused.message));
+  });
+
+  test('a new password is asked for twice, and has to be the same', async () => {
+    const answers = [
+      ['one', 'other'],
+      ['', ''],
+      ['new one', 'new one'],
+    ];
+    const seen: string[] = [];
+    const onPrompt: PromptHandler = ({ kind, instructions, prompts }) => {
+      seen.push(`${kind} ${prompts.length} ${instructions}`);
+      return answers.shift() ?? ['a', 'b'];
+    };
+    const authentication = await begin({ onPrompt, password: 'old one' });
+    assert.equal(await authentication.changePassword('too old\x1b'), undefined);
+    assert.equal((await authentication.next(['password'], false))?.type, 'password');
+    assert.deepEqual(await authentication.changePassword('too old\x1b'), {
+      password: 'old one',
+      newPassword: 'new one',
+    });
+    assert.equal(seen[0], 'new-password 2 too old\\x1b');
+    await assert.rejects(authentication.changePassword('again'), (error) => {
+      assert.match(String(error), /has expired, and no new one was given/);
+      assert.doesNotMatch(String(error), /old one/);
+      return true;
+    });
+    const alone = await begin({ password: 'old one' });
+    assert.equal((await alone.next(['password'], false))?.type, 'password');
+    assert.equal(await alone.changePassword('too old'), undefined);
+    assert.match(alone.passwordExpired().message, /give onPrompt/);
+  });
 });
