@@ -145,7 +145,8 @@ function configText(
     'PasswordAuthentication yes',
     'KbdInteractiveAuthentication no',
     'PermitRootLogin yes',
-    'MaxStartups 100',
+    // Of this one sshd takes the last value.
+    ...(options.config?.some((line) => line.startsWith('MaxStartups')) ? [] : ['MaxStartups 100']),
     `PidFile ${join(folder, 'pid')}`,
     `AuthorizedKeysFile ${authorizedKeys}`,
     `Subsystem sftp ${options.sftpCommand ?? SFTP_SERVER}`,
