@@ -20,9 +20,9 @@ export interface RunOptions {
 export interface RunResult {
   readonly stdout: string;
   readonly stderr: string;
-  /** `null` where a signal ended it. */
+  /** `null` where a signal ended it; with `transport: 'openssh'` 255 then, as ssh tells no more. */
   readonly exitCode: number | null;
-  /** For instance `SIGTERM`, or `null`. */
+  /** For instance `SIGTERM`, or `null`; with `transport: 'openssh'` always `null`. */
   readonly signal: string | null;
 }
 

@@ -1,7 +1,8 @@
 /**
- * A server with a small tree for each test, once as the embedded server and once as OpenSSH's: what pysftp documents
- * must hold on both.
+ * A server with a small tree for each test, once as the embedded server and once as OpenSSH's, and this over both
+ * transports: what pysftp documents must hold on all.
  */
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -40,11 +41,13 @@ interface Server {
 
 export interface Contract {
   readonly isOpenSsh: boolean;
+  /** Is it the system's ssh that connects? */
+  readonly isSystemSsh: boolean;
   /** A world of its own for one test, removed after it. */
   open(t: TestContext, options?: ConnectOptions): Promise<World>;
 }
 
-/** Declares the tests for both servers. */
+/** Declares the tests for both servers and both transports. */
 export function describeContract(name: string, declare: (contract: Contract) => void): void {
   describe(`${name}, on the embedded server`, () => declare(embedded));
   describeOpenSsh(name, declare);
@@ -53,13 +56,20 @@ export function describeContract(name: string, declare: (contract: Contract) => 
 /** Declares tests that only a real server can pass. */
 export function describeOpenSsh(name: string, declare: (contract: Contract) => void): void {
   describe(`${name}, on OpenSSH`, { skip: needsOpenSsh }, () => declare(openSsh));
+  describe(`${name}, on OpenSSH with the system's ssh`, { skip: needsSystemSsh }, () => declare(systemSsh));
 }
 
-const embedded = makeContract(startEmbedded, false);
-const openSsh = makeContract(startOpenSsh, true);
+const needsSystemSsh = needsOpenSsh || (hasSystemSsh() ? false : 'needs ssh on the search path');
+const embedded = makeContract(startEmbedded, { isOpenSsh: false, isSystemSsh: false });
+const openSsh = makeContract(() => startOpenSsh('ssh2'), { isOpenSsh: true, isSystemSsh: false });
+const systemSsh = makeContract(() => startOpenSsh('openssh'), { isOpenSsh: true, isSystemSsh: true });
+
+function hasSystemSsh(): boolean {
+  return spawnSync('ssh', ['-V'], { stdio: 'ignore' }).error === undefined;
+}
 
 /** One server for all tests of a file, started with the first of them. */
-function makeContract(start: (root: string) => Promise<Server>, isOpenSsh: boolean): Contract {
+function makeContract(start: (root: string) => Promise<Server>, facts: Omit<Contract, 'open'>): Contract {
   let running: Promise<{ readonly root: string; readonly server: Server }> | undefined;
   const begin = async () => {
     const root = mkdtempSync(join(tmpdir(), 'tsftp-contract-'));
@@ -86,7 +96,7 @@ function makeContract(start: (root: string) => Promise<Server>, isOpenSsh: boole
     t.after(() => sftp.close());
     return { sftp, folder, home, local, login };
   };
-  return { isOpenSsh, open };
+  return { ...facts, open };
 }
 
 /** Writes the tree into a folder, with the link of pysftp's examples. */
@@ -113,7 +123,7 @@ async function startEmbedded(root: string): Promise<Server> {
   };
 }
 
-async function startOpenSsh(): Promise<Server> {
+async function startOpenSsh(transport: 'ssh2' | 'openssh'): Promise<Server> {
   const sshd: Sshd = await startSshd({ hostKeyTypes: ['ed25519'] });
   return {
     login: {
@@ -121,7 +131,7 @@ async function startOpenSsh(): Promise<Server> {
       port: sshd.port,
       username: sshd.user,
       privateKey: sshd.privateKeyPath,
-      cnopts: { knownhosts: sshd.knownHosts, agent: false },
+      cnopts: { knownhosts: sshd.knownHosts, agent: false, transport, config: false },
     },
     pathOf: (folder) => folder,
     stop: () => sshd.stop(),
