@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { DEFAULT_OFFER, legacyWouldHelp, makeOffer, needsStrictKex } from '../../../src/ssh/algorithms.js';
+import {
+  DEFAULT_OFFER,
+  LEGACY_ADDITIONS,
+  legacyWouldHelp,
+  makeOffer,
+  needsStrictKex,
+} from '../../../src/ssh/algorithms.js';
 
 describe('algorithms', () => {
   test('H9 nothing with SHA-1, CBC, MD5, RC4 or DSA, and no compression, is offered', () => {
@@ -62,5 +69,17 @@ describe('algorithms', () => {
     assert.equal(legacyWouldHelp(ours, { ...ours, kex: ['future@example.com'] }), false);
     assert.equal(legacyWouldHelp(ours, { ...ours, compression: ['zlib'] }), false);
     assert.equal(legacyWouldHelp(makeOffer({ preset: 'legacy' }), { ...ours, ciphers: ['arcfour'] }), false);
+  });
+
+  test('docs/security.md names every algorithm that is offered, in its order', () => {
+    const text = readFileSync(new URL('../../../docs/security.md', import.meta.url), 'utf8');
+    for (const [list, names] of Object.entries(DEFAULT_OFFER)) {
+      assert.ok(text.includes(`| \`${list}\` | ${names.join(', ')} |`), list);
+    }
+    const legacy = makeOffer({ preset: 'legacy' });
+    for (const list of ['kex', 'hostKeyAlgorithms', 'ciphers', 'macs'] as const) {
+      const added = legacy[list].slice(DEFAULT_OFFER[list].length).join(', ');
+      assert.ok(text.replaceAll('\n', ' ').includes(added), added);
+    }
   });
 });
