@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import {
-  DEFAULT_OFFER,
-  LEGACY_ADDITIONS,
-  legacyWouldHelp,
-  makeOffer,
-  needsStrictKex,
-} from '../../../src/ssh/algorithms.js';
+import { DEFAULT_OFFER, legacyWouldHelp, makeOffer, needsStrictKex } from '../../../src/ssh/algorithms.js';
 
 describe('algorithms', () => {
   test('H9 nothing with SHA-1, CBC, MD5, RC4 or DSA, and no compression, is offered', () => {
