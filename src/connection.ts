@@ -26,6 +26,7 @@ import { startHash } from './connection/hash.js';
 import { expandHome, findHome } from './connection/home.js';
 import type { Link } from './connection/link.js';
 import { makeLink, readLink, type SymlinkOptions } from './connection/links.js';
+import { type MirrorOptions, mirror } from './connection/mirror.js';
 import type { RemoteFile } from './connection/remote-file.js';
 import { removeTree } from './connection/removal.js';
 import type { CopyOptions } from './connection/server-copy.js';
@@ -48,6 +49,7 @@ import type { OperationOptions, SftpClient } from './session/sftp-client.js';
 import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
 import type { TreeReport } from './transfer/copy-tree.js';
 import { hasCode } from './transfer/file-system.js';
+import type { MirrorReport } from './transfer/mirror.js';
 import type { ReadStreamOptions, RemoteReadStream } from './transfer/read-stream.js';
 import type { ContentSource } from './transfer/sequential-source.js';
 import type { ContentSink } from './transfer/sink.js';
@@ -733,6 +735,38 @@ export class Connection implements AsyncDisposable {
     checkLocalPath(localpath);
     const target = this.#directory.resolve(remotepath, 'remotepath');
     return this.#transfers.putTree(localpath, target, { ...options, recurse: false });
+  }
+
+  /**
+   * Makes one directory like another, either way: contents to contents, only what is missing or has changed. First
+   * both sides are listed and a plan is made, which `dryRun` resolves with and nothing else; the plan is then carried
+   * out, and the report tells all of it. The target is made where it is missing.
+   *
+   * The source always wins, also over a file that is newer. Without `delete` nothing is ever removed: what only the
+   * target has stays, and so does what is a file on one side and a directory or a link on the other. With it, both
+   * go; what is extra only when everything has been copied. Nothing outside the target is touched, and nothing
+   * through a link that lies in it. Devices, FIFOs, sockets, links that lead nowhere or in a circle, and names that no
+   * file can have are skipped and reported; what the target has in their place stays.
+   *
+   * Modification times are kept, so that the next mirror finds nothing to do. Servers that set none need
+   * `compare: 'size'` or `'checksum'`.
+   *
+   * @throws TransferError a file could not be copied, unless `continueOnError`; SftpStatusError or Node's own error
+   *   where a directory cannot be listed: then nothing has been done
+   * @throws SftpError (`LIMIT`) more than 64 levels of directories
+   *
+   * @example
+   * const { plan } = await sftp.mirror('site', '/var/www', { direction: 'up', delete: true, dryRun: true });
+   * for (const { action, path, reason } of plan) console.log(action, path, reason);
+   *
+   * @example
+   * await sftp.mirror('/var/backups', 'backups', { direction: 'down' });
+   */
+  async mirror(source: RemotePath, target: RemotePath, options: MirrorOptions): Promise<MirrorReport> {
+    const [local, remote] = options.direction === 'down' ? [target, source] : [source, target];
+    const localPath = checkLocalPath(local, options.direction === 'down' ? 'target' : 'source');
+    const between = { client: this.sftpClient, transfers: this.#transfers };
+    return mirror(between, localPath, this.#directory.resolve(remote), options);
   }
 
   // Files and streams

@@ -12,6 +12,7 @@ export type {
   PutfoOptions,
 } from './connection/files.js';
 export type { SymlinkOptions } from './connection/links.js';
+export type { MirrorOptions } from './connection/mirror.js';
 export { type AutoCloseOption, RemoteFile, type Whence } from './connection/remote-file.js';
 export type { CopyOptions } from './connection/server-copy.js';
 export type {
@@ -52,6 +53,9 @@ export type {
 } from './ssh/ssh2.js';
 export type { FileProgress, SkippedEntry, TreeReport } from './transfer/copy-tree.js';
 export type { LinesOptions } from './transfer/lines.js';
+export type { MirrorFailure, MirrorReport } from './transfer/mirror.js';
+export type { MirrorComparison } from './transfer/mirror-comparison.js';
+export type { MirrorEntry, MirrorReason, MirrorStep } from './transfer/mirror-plan.js';
 export type { ReadStreamOptions, RemoteReadStream } from './transfer/read-stream.js';
 export type { ContentSource } from './transfer/sequential-source.js';
 export type { ContentSink, ObjectWithWrite } from './transfer/sink.js';

@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
-import { baseName, decodePath, directoryName, joinPath, quote } from '../remote-path.js';
+import { baseName, decodePath, directoryName, isAbsolute, joinPath, quote } from '../remote-path.js';
 import { opensAsDirectory, readDirectory } from '../session/directory-reader.js';
 import type { Lanes } from '../session/lanes.js';
 import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
@@ -53,8 +53,9 @@ export class RemoteFileSystem implements FileSystem {
     return decodePath(path);
   }
 
+  /** What looks like an absolute path, as `C:\\x`, is a name like others here. */
   join(directory: Buffer, name: Buffer): Buffer {
-    return joinPath(directory, name);
+    return joinPath(directory, isAbsolute(name) ? Buffer.concat([Buffer.from('./'), name]) : name);
   }
 
   split(path: Buffer): { readonly directory: Buffer; readonly name: Buffer } {
