@@ -2,9 +2,9 @@
 import type { Buffer } from 'node:buffer';
 import { checkCount, checkUint32, kindOf } from '../arguments.js';
 import { OPEN_FLAGS, type OperationOptions, type SftpClient } from '../session/sftp-client.js';
+import { failure } from '../session/status-error.js';
 import { hasCode } from '../transfer/file-system.js';
 import type { AttributeValues } from '../wire/attributes.js';
-import { failure } from './failure.js';
 
 /** A moment: seconds since 1970, or a `Date`. */
 export type Timestamp = number | Date;

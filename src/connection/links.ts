@@ -4,7 +4,7 @@ import { checkChoice } from '../arguments.js';
 import { SftpStatusError } from '../errors.js';
 import { decodePath, directoryName, isAbsolute, joinPath } from '../remote-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
-import { failure } from './failure.js';
+import { failure } from '../session/status-error.js';
 
 /** Options of {@link Connection.symlink}. */
 export interface SymlinkOptions extends OperationOptions {

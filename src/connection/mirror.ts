@@ -5,13 +5,13 @@ import { checkCallback, checkChoice, kindOf } from '../arguments.js';
 import { checkLocalPath } from '../local-path.js';
 import { quote } from '../remote-path.js';
 import type { SftpClient } from '../session/sftp-client.js';
+import { failure } from '../session/status-error.js';
 import { isMissing, type Place } from '../transfer/file-system.js';
 import { localFileSystem } from '../transfer/local.js';
 import { type MirrorReport, mirrorTree } from '../transfer/mirror.js';
 import type { MirrorComparison } from '../transfer/mirror-comparison.js';
 import type { MirrorEntry } from '../transfer/mirror-plan.js';
 import { makeDirectories } from './directories.js';
-import { failure } from './failure.js';
 import type { Transfers, TreeProgressCallback } from './transfers.js';
 
 /** Options of {@link Connection.mirror}. */

@@ -2,9 +2,9 @@
 import type { Buffer } from 'node:buffer';
 import { baseName, quote } from '../remote-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
+import { failure } from '../session/status-error.js';
 import { TaskGroup } from '../transfer/task-group.js';
 import { Window } from '../transfer/window.js';
-import { failure } from './failure.js';
 import { walkTree } from './walk.js';
 
 /** Requests on the way at once. */

@@ -3,12 +3,12 @@ import type { Buffer } from 'node:buffer';
 import { SftpError, SftpStatusError, TransferError } from '../errors.js';
 import { decodePath, quote } from '../remote-path.js';
 import { OPEN_FLAGS, type SftpClient } from '../session/sftp-client.js';
+import { failure } from '../session/status-error.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { hasCode, type Place } from '../transfer/file-system.js';
 import { RemoteFileSystem } from '../transfer/remote.js';
 import { existingFile, temporaryPath } from '../transfer/temporary-file.js';
 import type { Window } from '../transfer/window.js';
-import { failure } from './failure.js';
 
 /** Options of {@link Connection.copy}. */
 export interface CopyOptions {

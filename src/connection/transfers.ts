@@ -7,6 +7,7 @@ import { SftpStatusError } from '../errors.js';
 import { checkLocalPath } from '../local-path.js';
 import { baseName, quote } from '../remote-path.js';
 import type { RemoteHandle, SftpClient } from '../session/sftp-client.js';
+import { failure } from '../session/status-error.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { copyTree, type FileProgress, type TreeReport } from '../transfer/copy-tree.js';
 import type { Place } from '../transfer/file-system.js';
@@ -15,7 +16,6 @@ import { RemoteFileSystem } from '../transfer/remote.js';
 import { Window } from '../transfer/window.js';
 import { FileAttributes } from '../wire/attributes.js';
 import { makeDirectories } from './directories.js';
-import { failure } from './failure.js';
 import type { Link } from './link.js';
 import { type CopyOptions, copyOnServer } from './server-copy.js';
 

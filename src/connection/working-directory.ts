@@ -5,9 +5,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Buffer } from 'node:buffer';
 import { SftpStatusError } from '../errors.js';
-import { decodePath, encodePath, joinPath, quote, type RemotePath } from '../remote-path.js';
+import { encodePath, joinPath, type RemotePath } from '../remote-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
-import { SSH_FX } from '../wire/status.js';
+import { failure } from '../session/status-error.js';
 
 interface Place {
   /** `undefined`: wherever the server puts us. */
@@ -55,7 +55,8 @@ export class WorkingDirectory {
         throw error;
       }),
     ]);
-    if (attributes.type !== 'directory' && attributes.type !== 'unknown') throw notADirectory(resolved);
+    if (attributes.type !== 'directory' && attributes.type !== 'unknown')
+      throw failure('ENOTDIR', 'chdir', resolved, 'it is not a directory');
     return real;
   }
 
@@ -71,14 +72,4 @@ export class WorkingDirectory {
   get #place(): Place {
     return this.#inside.getStore() ?? this.#outside;
   }
-}
-
-function notADirectory(path: Buffer): SftpStatusError {
-  return new SftpStatusError('ENOTDIR', `chdir ${quote(path)}: it is not a directory`, {
-    status: SSH_FX.FAILURE,
-    statusName: 'SSH_FX_FAILURE',
-    operation: 'chdir',
-    path: decodePath(path),
-    serverMessage: '',
-  });
 }

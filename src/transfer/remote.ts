@@ -2,12 +2,12 @@
 import { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
-import { baseName, decodePath, directoryName, isAbsolute, joinPath, quote } from '../remote-path.js';
+import { baseName, decodePath, directoryName, isAbsolute, joinPath } from '../remote-path.js';
 import { opensAsDirectory, readDirectory } from '../session/directory-reader.js';
 import type { Lanes } from '../session/lanes.js';
 import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
+import { failure } from '../session/status-error.js';
 import type { FileAttributes } from '../wire/attributes.js';
-import { describeStatus, SSH_FX } from '../wire/status.js';
 import type {
   Cancellable,
   DirectoryEntry,
@@ -195,24 +195,6 @@ function inTheWay(path: Buffer, { type }: FileInfo, cause: unknown): SftpStatusE
 
 function directoryInTheWay(path: Buffer, cause: unknown): SftpStatusError {
   return failure('EISDIR', 'open', path, 'it is a directory; give the name of the file in it too', cause);
-}
-
-/** A failure that we see ourselves, where the server would only have said that there is one. */
-function failure(
-  code: string,
-  operation: string,
-  path: Buffer,
-  what: string,
-  cause?: unknown,
-): SftpStatusError {
-  return new SftpStatusError(code, `${operation} ${quote(path)}: ${what}`, {
-    status: SSH_FX.FAILURE,
-    statusName: describeStatus(SSH_FX.FAILURE, '').name,
-    operation,
-    path: decodePath(path),
-    serverMessage: '',
-    cause,
-  });
 }
 
 class RemoteSource implements SourceFile {
