@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
+import { createCipheriv, createHash, createHmac, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -33,6 +33,51 @@ function pem(
 ): string {
   const cipher = passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase };
   return pairs[kind].privateKey.export({ type, format: 'pem', ...cipher } as never).toString();
+}
+
+function field(bytes: Buffer | string): Buffer {
+  const data = Buffer.from(bytes);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(data.length);
+  return Buffer.concat([length, data]);
+}
+
+/** PuTTY's version 2: the numbers as in SSH, AES-256-CBC with a key from SHA-1, and a MAC over all of it. */
+function puttyKey(passphrase?: string): string {
+  const jwk = pairs.rsa.privateKey.export({ format: 'jwk' });
+  const number = (name: 'n' | 'e' | 'd' | 'p' | 'q' | 'qi'): Buffer => {
+    const bytes = Buffer.from(jwk[name] ?? '', 'base64url');
+    return field((bytes[0] ?? 0) > 127 ? Buffer.concat([Buffer.alloc(1), bytes]) : bytes);
+  };
+  const sha1 = (...parts: readonly (string | Buffer)[]): Buffer =>
+    parts.reduce((hash, part) => hash.update(part), createHash('sha1')).digest();
+  const encryption = passphrase === undefined ? 'none' : 'aes256-cbc';
+  const publicBlob = Buffer.concat([field('ssh-rsa'), number('e'), number('n')]);
+  const bare = Buffer.concat([number('d'), number('p'), number('q'), number('qi')]);
+  const blob =
+    passphrase === undefined ? bare : Buffer.concat([bare, Buffer.alloc((16 - (bare.length % 16)) % 16)]);
+  const covered = Buffer.concat(
+    ['ssh-rsa', encryption, 'comment', publicBlob, blob].map((part) => field(part)),
+  );
+  const mac = createHmac('sha1', sha1('putty-private-key-file-mac-key', passphrase ?? '')).update(covered);
+  let stored = blob;
+  if (passphrase !== undefined) {
+    const halves = [0, 1].map((index) => sha1(Buffer.from([0, 0, 0, index]), passphrase));
+    const cipher = createCipheriv('aes-256-cbc', Buffer.concat(halves).subarray(0, 32), Buffer.alloc(16));
+    stored = cipher.setAutoPadding(false).update(blob);
+  }
+  const lines = (bytes: Buffer): string[] => bytes.toString('base64').match(/.{1,64}/g) ?? [];
+  return [
+    'PuTTY-User-Key-File-2: ssh-rsa',
+    `Encryption: ${encryption}`,
+    'Comment: comment',
+    `Public-Lines: ${lines(publicBlob).length}`,
+    ...lines(publicBlob),
+    `Private-Lines: ${lines(stored).length}`,
+    ...lines(stored),
+    `Private-MAC: ${mac.digest('hex')}`,
+    '',
+  ].join('\n');
 }
 
 function rejects(code: string, text: RegExp): (error: unknown) => boolean {
@@ -69,6 +114,20 @@ describe('private keys', () => {
       parsePrivateKey(pem('ec', SECRET, 'sec1'), 'key', SECRET).parsed.type,
       'ecdsa-sha2-nistp256',
     );
+  });
+
+  test("PuTTY's RSA keys in version 2 are read, plain and encrypted, and its others are named", () => {
+    assert.equal(parsePrivateKey(puttyKey(), 'key').parsed.type, 'ssh-rsa');
+    const { parsed } = parsePrivateKey(puttyKey(SECRET), 'key', SECRET);
+    const signature = parsed.sign(Buffer.from('data'), 'sha256');
+    assert.ok(Buffer.isBuffer(signature) && parsed.verify(Buffer.from('data'), signature, 'sha256') === true);
+    assert.throws(() => parsePrivateKey(puttyKey(SECRET), 'key'), PasswordRequiredError);
+    assert.throws(
+      () => parsePrivateKey(puttyKey(SECRET), 'key', 'wrong guess'),
+      rejects('WRONG_PASSPHRASE', /wrong/),
+    );
+    const newer = puttyKey().replace('File-2: ssh-rsa', 'File-3: ssh-ed25519');
+    assert.throws(() => parsePrivateKey(newer, 'key'), rejects('UNSUPPORTED_KEY', /Export OpenSSH key/));
   });
 
   test('H10 an encrypted key without a passphrase asks for one', () => {
