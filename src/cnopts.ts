@@ -4,10 +4,35 @@ import { join } from 'node:path';
 import { HostKeysError } from './errors.js';
 import { checkLogger, type Logger, temporaryLogFile } from './log.js';
 import { printable } from './printable.js';
+import type { AgentKey } from './ssh/agent.js';
 import type { AlgorithmPreset } from './ssh/algorithms.js';
 import { expandHome } from './ssh/home-path.js';
 import { HostKeys, type KnownHostEntry } from './ssh/known-hosts.js';
 import type { HostKeyRules, HostKeyVerifier, PromptHandler } from './ssh/ssh2.js';
+
+/**
+ * A host to go through, with what it does not share with the server. Without `password` and `privateKey` it is logged
+ * in to with the keys that there are for the server, never with its password.
+ */
+export interface JumpHost {
+  /** A name, an address, or an alias of the configuration. */
+  readonly host: string;
+  /** Default: the configuration's, else 22. */
+  readonly port?: number | undefined;
+  /** Default: the configuration's, else the user of the operating system. */
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** A path, a key's text or bytes, or a key of an agent. */
+  readonly privateKey?: string | Uint8Array | AgentKey | undefined;
+  readonly privateKeyPass?: string | undefined;
+  /** How its host key is verified, and which agent may log in. Default: as for the server, but for `fingerprint`. */
+  readonly cnopts?:
+    | Pick<
+        CnOptsFields,
+        'knownhosts' | 'hostkeys' | 'fingerprint' | 'hostKeyPolicy' | 'verifyHostKey' | 'algorithms' | 'agent'
+      >
+    | undefined;
+}
 
 /** The fields of {@link CnOpts}; a plain object with them serves as well. */
 export interface CnOptsFields {
@@ -78,10 +103,10 @@ export interface CnOptsFields {
    */
   readonly config?: boolean | string | readonly string[] | undefined;
   /**
-   * Hosts to go through, one after the other: `user@hop:port,hop2`. Each is verified and logged in to with the keys
-   * there are; a `password` is for the server alone.
+   * Hosts to go through, one after the other: `user@hop:port,hop2`, or a list of such or of {@link JumpHost}. Each is
+   * verified and logged in to for itself; the server's `password` is for the server alone.
    */
-  readonly proxyJump?: string | undefined;
+  readonly proxyJump?: string | readonly (string | JumpHost)[] | undefined;
   /**
    * What speaks SSH: `'ssh2'`, the default, or `'openssh'`, the system's own `ssh`, which can do all that the user's
    * can: ProxyCommand, certificates, hardware keys, GSSAPI.
@@ -112,13 +137,17 @@ export function knownHosts(): string {
 export class CnOpts {
   readonly knownhosts: readonly string[];
   hostkeys: HostKeys | null;
-  hostKeyPolicy: 'strict' | 'accept-new';
+  /**
+   * What was said of `hostKeyPolicy`, if anything: the ssh configuration may have its say otherwise.
+   * @internal
+   */
+  givenHostKeyPolicy: 'strict' | 'accept-new' | undefined;
   verifyHostKey: HostKeyVerifier | undefined;
   algorithms: AlgorithmPreset;
   subsystem: string;
   serverCommand: string | undefined;
   config: boolean | string | readonly string[] | undefined;
-  proxyJump: string | undefined;
+  proxyJump: string | readonly (string | JumpHost)[] | undefined;
   transport: 'ssh2' | 'openssh';
   /**
    * Were no known hosts given, so that the user's own count?
@@ -147,7 +176,7 @@ export class CnOpts {
   #temporaryLogFile: string | undefined;
 
   constructor(fields: CnOptsFields = {}) {
-    this.hostKeyPolicy = fields.hostKeyPolicy ?? 'strict';
+    this.givenHostKeyPolicy = fields.hostKeyPolicy;
     this.knownhosts = [fields.knownhosts ?? []].flat();
     const known = fields.hostkeys === undefined ? this.#loadKnownHosts() : undefined;
     this.hostkeys = fields.hostkeys === undefined ? (known?.hostKeys ?? null) : fields.hostkeys;
@@ -174,6 +203,22 @@ export class CnOpts {
     this.onPrompt = fields.onPrompt;
     this.log = fields.log ?? false;
     this.logger = fields.logger;
+  }
+
+  get hostKeyPolicy(): 'strict' | 'accept-new' {
+    return this.givenHostKeyPolicy ?? 'strict';
+  }
+
+  set hostKeyPolicy(policy: 'strict' | 'accept-new') {
+    this.givenHostKeyPolicy = policy;
+  }
+
+  /**
+   * Where new hosts are added.
+   * @internal
+   */
+  get knownHostsFile(): string {
+    return this.knownhosts[0] ?? this.hostkeys?.files[0] ?? knownHosts();
   }
 
   /** The path of the log file, or `false` without one. With `log: true` the name is made when it is first asked for. */
@@ -213,12 +258,11 @@ export class CnOpts {
    */
   hostKeyRules(): HostKeyRules {
     const { hostkeys, fingerprint, hostKeyPolicy } = this;
-    const file = this.knownhosts[0] ?? hostkeys?.files[0] ?? knownHosts();
     return {
       keys: hostkeys,
       pins: fingerprint === undefined ? undefined : [fingerprint].flat(),
       verify: this.verifyHostKey,
-      acceptNewIn: hostKeyPolicy === 'accept-new' ? file : undefined,
+      acceptNewIn: hostKeyPolicy === 'accept-new' ? this.knownHostsFile : undefined,
     };
   }
 

@@ -1,5 +1,5 @@
 export type { Content } from './arguments.js';
-export { CnOpts, type CnOptsFields, knownHosts } from './cnopts.js';
+export { CnOpts, type CnOptsFields, type JumpHost, knownHosts } from './cnopts.js';
 export { connect } from './connect.js';
 export type { Timestamp } from './connection/attributes.js';
 export type { RunOptions, RunResult } from './connection/commands.js';

@@ -1,20 +1,25 @@
 /** Which program speaks SSH: our own client, or the system's. And what the user's ssh configuration adds. */
 import { userInfo } from 'node:os';
-import type { CnOpts } from './cnopts.js';
+import { CnOpts, checkCnOpts, type JumpHost } from './cnopts.js';
 import { SshError } from './errors.js';
 import type { Log } from './log.js';
 import type { ResolvedOptions } from './options.js';
-import { DEFAULT_OFFER } from './ssh/algorithms.js';
 import { loadCredentials } from './ssh/credentials.js';
 import type { Deadline } from './ssh/deadline.js';
 import type { HostKeyRules } from './ssh/host-key.js';
-import { HostKeys } from './ssh/known-hosts.js';
+import type { HostKeys } from './ssh/known-hosts.js';
 import { connectOpenssh } from './ssh/openssh.js';
-import { connectThrough, parseProxyJump } from './ssh/proxy-jump.js';
-import { resolveSshConfig, type SshConfig } from './ssh/ssh-config.js';
-import { applyAlgorithmList } from './ssh/ssh-config-algorithms.js';
+import { checkHop, connectThrough, parseProxyJump, writeHop } from './ssh/proxy-jump.js';
+import { resolveSshConfig } from './ssh/ssh-config.js';
 import type { SshConnection } from './ssh/ssh-connection.js';
-import type { PromptHandler, Ssh2Options } from './ssh/ssh2.js';
+import type { Ssh2Options } from './ssh/ssh2.js';
+import {
+  algorithms,
+  configWarnings,
+  hostKeyRules,
+  identitySettings,
+  refuseUnsupported,
+} from './ssh-settings.js';
 
 /** What speaks SSH. */
 export type Transport = 'ssh2' | 'openssh';
@@ -45,14 +50,13 @@ export async function openTransport(opening: Opening): Promise<SshConnection> {
   return await TRANSPORTS[opening.options.cnopts.transport](opening);
 }
 
-async function openWithSsh2({ options, deadline, log, pinned }: Opening): Promise<SshConnection> {
+async function openWithSsh2(opening: Opening): Promise<SshConnection> {
+  const { options, deadline, log, pinned } = opening;
   const { host, port, username, password, privateKey, privateKeyPass, cnopts, config, signal, timeout } =
     options;
   refuseUnsupported(config);
-  for (const warning of config?.warnings ?? []) log.write('warn', warning);
+  for (const warning of configWarnings(cnopts, config)) log.write('warn', warning);
   const onPrompt = pausing(deadline, cnopts.onPrompt);
-  const agent = cnopts.agent ?? (config?.identitiesOnly === true ? false : config?.identityAgent);
-  const identityFiles = config?.identityFiles;
   const { verify, ...rules } = hostKeyRules(cnopts, config);
   const target: Ssh2Options = {
     host,
@@ -62,9 +66,8 @@ async function openWithSsh2({ options, deadline, log, pinned }: Opening): Promis
       password,
       privateKey,
       privateKeyPass,
-      agent,
+      ...identitySettings(cnopts, config),
       onPrompt,
-      identityFiles,
     }),
     hostKeys: { ...rules, verify: pausing(deadline, verify) },
     algorithms: algorithms(cnopts, config),
@@ -75,7 +78,7 @@ async function openWithSsh2({ options, deadline, log, pinned }: Opening): Promis
     onPrompt,
     debug: log.isOn ? (line) => log.write('debug', line) : undefined,
   };
-  const hops = await readHops(options, target, onPrompt, deadline);
+  const hops = await readHops(opening, target);
   const last = pinned === undefined ? target : withPin(target, pinned, rules);
   const [first = last, ...others] = [...hops, last];
   return connectThrough([first, ...others]);
@@ -95,35 +98,63 @@ function withPin(
 }
 
 /**
- * A hop is looked up in the configuration as ssh would, and gets the keys that were given, but never the password:
- * that is for the server alone.
+ * A hop is looked up in the configuration as ssh would. Unless it brings its own, it gets the keys that were given,
+ * but never the password: that is for the server alone.
  */
-async function readHops(
-  { cnopts, privateKey, privateKeyPass, config: serverConfig }: ResolvedOptions,
-  target: Ssh2Options,
-  onPrompt: PromptHandler | undefined,
-  deadline: Deadline,
-): Promise<readonly Ssh2Options[]> {
-  const jump = cnopts.proxyJump ?? serverConfig?.proxyJump;
+async function readHops(opening: Opening, target: Ssh2Options): Promise<readonly Ssh2Options[]> {
+  const { cnopts, config } = opening.options;
   const hops: Ssh2Options[] = [];
-  for (const hop of jump === undefined ? [] : parseProxyJump(jump)) {
-    const query = { host: hop.host, user: hop.username, port: hop.port };
-    const config = cnopts.config ? resolveSshConfig(query, cnopts.config) : undefined;
-    refuseUnsupported(config);
-    const agent = cnopts.agent ?? (config?.identitiesOnly === true ? false : config?.identityAgent);
-    // A pin is of the server's key; a hop must be known.
-    const { verify, pins: _ofTheServer, ...rules } = hostKeyRules(cnopts, config);
-    const identityFiles = config?.identityFiles;
-    hops.push({
-      ...target,
-      host: config?.hostName ?? hop.host,
-      port: hop.port ?? config?.port ?? 22,
-      username: hop.username ?? config?.user ?? userInfo().username,
-      credentials: await loadCredentials({ privateKey, privateKeyPass, agent, onPrompt, identityFiles }),
-      hostKeys: { ...rules, verify: pausing(deadline, verify) },
-    });
+  for (const hop of readProxyJump(cnopts.proxyJump ?? config?.proxyJump ?? [])) {
+    hops.push(await readHop(hop, opening, target));
   }
   return hops;
+}
+
+async function readHop(hop: JumpHost, opening: Opening, target: Ssh2Options): Promise<Ssh2Options> {
+  const { options, deadline, log } = opening;
+  const query = { host: hop.host, user: hop.username, port: hop.port };
+  const config = options.cnopts.config ? resolveSshConfig(query, options.cnopts.config) : undefined;
+  refuseUnsupported(config);
+  const cnopts = hopCnOpts(hop, options.cnopts);
+  for (const warning of configWarnings(cnopts, config)) log.write('warn', warning);
+  const { verify, ...rules } = hostKeyRules(cnopts, config);
+  const { password, privateKey, privateKeyPass } = hop;
+  const bringsOwn = password !== undefined || privateKey !== undefined;
+  const keys = bringsOwn
+    ? { password, privateKey, privateKeyPass }
+    : { privateKey: options.privateKey, privateKeyPass: privateKeyPass ?? options.privateKeyPass };
+  const { onPrompt } = target;
+  return {
+    ...target,
+    host: config?.hostName ?? hop.host,
+    port: hop.port ?? config?.port ?? 22,
+    username: hop.username ?? config?.user ?? userInfo().username,
+    credentials: await loadCredentials({ ...keys, ...identitySettings(cnopts, config), onPrompt }),
+    hostKeys: { ...rules, verify: pausing(deadline, verify) },
+    algorithms: algorithms(cnopts, config),
+  };
+}
+
+/** A pin is of the server's key: a hop without its own must be known, also where the pin made the check needless. */
+function hopCnOpts({ cnopts: own }: JumpHost, ofTheServer: CnOpts): CnOpts {
+  const { fingerprint, hostkeys, trustsDefaultHosts, algorithms: preset, ciphers, kex, macs } = ofTheServer;
+  if (own === undefined && fingerprint === undefined) return ofTheServer;
+  const isOwn = [own?.knownhosts, own?.hostkeys, own?.fingerprint].some((trust) => trust !== undefined);
+  const isPinOnly = hostkeys === null && fingerprint !== undefined;
+  const cnopts = new CnOpts({
+    algorithms: preset,
+    ciphers,
+    kex,
+    macs,
+    hostKeyAlgorithms: ofTheServer.hostKeyAlgorithms,
+    agent: ofTheServer.agent,
+    verifyHostKey: ofTheServer.verifyHostKey,
+    hostKeyPolicy: ofTheServer.givenHostKeyPolicy,
+    ...(!isOwn && !trustsDefaultHosts && !isPinOnly && { hostkeys }),
+    ...own,
+  });
+  checkCnOpts(cnopts);
+  return cnopts;
 }
 
 async function openWithOpenssh({ options, deadline, log, pinned }: Opening): Promise<SshConnection> {
@@ -140,7 +171,7 @@ async function openWithOpenssh({ options, deadline, log, pinned }: Opening): Pro
     privateKey,
     privateKeyPass,
     agent,
-    proxyJump,
+    proxyJump: proxyJump === undefined ? undefined : writeProxyJump(proxyJump),
     onPrompt: pausing(deadline, cnopts.onPrompt),
     hostKeys: pinned ? [pinned.fingerprint] : acceptNewIn ? undefined : opensshTrust(cnopts, options),
     acceptNewIn: pinned ? undefined : acceptNewIn,
@@ -157,6 +188,26 @@ async function openWithOpenssh({ options, deadline, log, pinned }: Opening): Pro
   });
 }
 
+type ProxyJump = NonNullable<CnOpts['proxyJump']>;
+
+function readProxyJump(jump: ProxyJump): readonly JumpHost[] {
+  if (jump === 'none') return [];
+  return [jump].flat().flatMap((hop) => (typeof hop === 'string' ? parseProxyJump(hop) : [checkHop(hop)]));
+}
+
+/** What is on ssh's command line cannot bring a password or a key of its own. */
+function writeProxyJump(jump: ProxyJump): string {
+  const own = ['password', 'privateKey', 'privateKeyPass', 'cnopts'] as const;
+  const hops = readProxyJump(jump);
+  for (const hop of hops) {
+    const name = own.find((key) => hop[key] !== undefined);
+    if (name === undefined) continue;
+    const text = `a hop with ${name} needs transport "ssh2"; for "openssh" write it into the ssh configuration`;
+    throw new SshError('UNSUPPORTED_OPTION', text);
+  }
+  return hops.length === 0 ? 'none' : hops.map(writeHop).join(',');
+}
+
 /** `undefined`, and so ssh's own known hosts, where the program has said nothing about them. */
 function opensshTrust(
   cnopts: CnOpts,
@@ -167,51 +218,6 @@ function opensshTrust(
   if (hostkeys === null) return null;
   const added = hostkeys.lookup(host, port).some(({ file }) => file === undefined);
   return cnopts.trustsDefaultHosts && !added ? undefined : hostkeys;
-}
-
-/** Where the program has said nothing about known hosts, the configuration's files count. */
-function hostKeyRules(cnopts: CnOpts, config: SshConfig | undefined): HostKeyRules {
-  const rules = { ...cnopts.hostKeyRules(), alias: config?.hostKeyAlias };
-  if (config === undefined || !cnopts.trustsDefaultHosts || rules.keys === null) return rules;
-  const { userKnownHostsFiles, globalKnownHostsFiles } = config;
-  const files = [...(userKnownHostsFiles ?? []), ...(globalKnownHostsFiles ?? [])];
-  const keys = userKnownHostsFiles === undefined ? rules.keys : new HostKeys();
-  for (const file of files) {
-    try {
-      keys.load(file);
-    } catch {
-      // As for ssh: a file that is not there knows no host.
-    }
-  }
-  return { ...rules, keys };
-}
-
-function algorithms(cnopts: CnOpts, config: SshConfig | undefined) {
-  const list = (given: readonly string[] | undefined, written: string | undefined, ours: readonly string[]) =>
-    given ?? (written === undefined ? undefined : applyAlgorithmList(written, ours));
-  return {
-    preset: cnopts.algorithms,
-    kex: list(cnopts.kex, config?.kexAlgorithms, DEFAULT_OFFER.kex),
-    hostKeyAlgorithms: list(
-      cnopts.hostKeyAlgorithms,
-      config?.hostKeyAlgorithms,
-      DEFAULT_OFFER.hostKeyAlgorithms,
-    ),
-    ciphers: list(cnopts.ciphers, config?.ciphers, DEFAULT_OFFER.ciphers),
-    macs: list(cnopts.macs, config?.macs, DEFAULT_OFFER.macs),
-    compression: cnopts.compression || config?.compression === true,
-  };
-}
-
-/** To go another way than the configuration says, or to pass over a revocation, would be less safe than ssh. */
-function refuseUnsupported(config: SshConfig | undefined): void {
-  const { proxyCommand, revokedHostKeys } = config ?? {};
-  const keyword =
-    proxyCommand !== undefined ? 'ProxyCommand' : revokedHostKeys !== undefined ? 'RevokedHostKeys' : '';
-  if (keyword !== '') {
-    const text = `the ssh configuration has ${keyword} for this host, which only transport: 'openssh' can do`;
-    throw new SshError('CONFIG_UNSUPPORTED', text);
-  }
 }
 
 /** The time in which somebody is asked does not count. */

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { CredentialError, PasswordRequiredError } from '../errors.js';
 import { AgentKey, defaultAgent, listAgentKeys } from './agent.js';
 import { expandHome } from './home-path.js';
+import { readPublicKeys } from './identity-files.js';
 import { isKeyText, type PrivateKey, parsePrivateKey } from './private-key.js';
 import { askUser, ownPrompt, type PromptHandler } from './prompts.js';
 
@@ -27,6 +28,10 @@ export interface CredentialOptions {
   readonly onPrompt?: PromptHandler | undefined;
   /** Where to look for keys if nothing is given. Default: `~/.ssh/id_ed25519`, `id_ecdsa`, `id_rsa`. */
   readonly identityFiles?: readonly string[] | undefined;
+  /** Only those of the agent's keys count that belong to the identity files (ssh_config's IdentitiesOnly). */
+  readonly identitiesOnly?: boolean | undefined;
+  /** The signature algorithms that may be used (PubkeyAcceptedAlgorithms); default: all. */
+  readonly acceptedAlgorithms?: readonly string[] | undefined;
 }
 
 /** What to log in with, ready to use, in the order in which it is tried. */
@@ -48,10 +53,12 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
   const explicit = privateKey !== undefined || password !== undefined;
   const given = privateKey === undefined ? [] : [await readKey(privateKey, options)];
   const agentPath = options.agent ?? (explicit ? undefined : defaultAgent());
-  const agentKeys = agentPath ? await listAgentKeys(agentPath) : [];
+  const agentKeys = agentPath ? await listIdentities(agentPath, options) : [];
   const files = explicit ? [] : await readDefaults(options, agentKeys.length > 0);
-  const keys = withoutRepeats([...given, ...agentKeys, ...files]);
+  const found = withoutRepeats([...given, ...agentKeys, ...files]);
+  const keys = found.filter((key) => isAccepted(key, options.acceptedAlgorithms));
   if (keys.length === 0 && password === undefined && options.onPrompt === undefined) {
+    if (found.length > 0) throw ruledOut(found);
     const looked = options.identityFiles ?? DEFAULT_IDENTITIES;
     throw new CredentialError(
       'NO_CREDENTIALS',
@@ -60,6 +67,25 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
     );
   }
   return { keys, password };
+}
+
+async function listIdentities(agentPath: string, options: CredentialOptions): Promise<readonly AgentKey[]> {
+  const keys = await listAgentKeys(agentPath);
+  if (options.identitiesOnly !== true) return keys;
+  const wanted = await readPublicKeys(options.identityFiles ?? DEFAULT_IDENTITIES);
+  return keys.filter(({ fingerprint }) => wanted.has(fingerprint));
+}
+
+/** RSA keys sign with SHA-256 here, whatever else they could do. */
+function isAccepted({ parsed }: PrivateKey | AgentKey, accepted: readonly string[] | undefined): boolean {
+  const algorithm = parsed.type === 'ssh-rsa' ? 'rsa-sha2-256' : parsed.type;
+  return accepted?.includes(algorithm) ?? true;
+}
+
+function ruledOut(keys: readonly (PrivateKey | AgentKey)[]): CredentialError {
+  const labels = keys.map(({ label, parsed }) => `${label} (${parsed.type})`).join(', ');
+  const text = `PubkeyAcceptedAlgorithms in the ssh configuration rules out what there is: ${labels}`;
+  return new CredentialError('UNSUPPORTED_KEY', text);
 }
 
 async function readKey(

@@ -2,6 +2,7 @@
  * Hosts to go through on the way to a server (ssh_config's ProxyJump). Each is verified and logged in to for itself,
  * and sees only what is encrypted for the next.
  */
+import { isIPv6 } from 'node:net';
 import { ConnectionLostError } from '../errors.js';
 import { printable } from '../printable.js';
 import type { SshConnection } from './ssh-connection.js';
@@ -11,8 +12,8 @@ import type { Ssh2Connection } from './ssh2-connection.js';
 /** One host on the way. */
 export interface Hop {
   readonly host: string;
-  readonly port: number | undefined;
-  readonly username: string | undefined;
+  readonly port?: number | undefined;
+  readonly username?: string | undefined;
 }
 
 /** Reads `user@host:port,…`, also as `ssh://user@host:port`. Throws a `TypeError` for what is not of that form. */
@@ -29,6 +30,34 @@ export function parseProxyJump(text: string): readonly Hop[] {
     }
     return { host, port: number, username };
   });
+}
+
+/** Throws a `TypeError` or `RangeError` for what is no host to go through; gives it back else. */
+export function checkHop<H extends Hop>(hop: H): H {
+  if (typeof hop !== 'object' || hop === null)
+    throw new TypeError('a hop is user@host:port, or an object with host');
+  const { host, port, username } = hop;
+  if (typeof host !== 'string' || !(isIPv6(host) || /^[\p{L}\p{N}_.][\p{L}\p{N}_.-]{0,254}$/u.test(host))) {
+    throw new TypeError(
+      `the host '${printable(String(host), 100)}' of a hop is neither a name nor an IP address`,
+    );
+  }
+  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
+    throw new RangeError(`the port of the hop ${host} is not between 1 and 65535`);
+  }
+  if (
+    username !== undefined &&
+    (typeof username !== 'string' || username === '' || username.includes('\0'))
+  ) {
+    throw new TypeError(`the username for the hop ${host} is no text, or empty, or contains a NUL character`);
+  }
+  return hop;
+}
+
+/** The other way round, for ssh's command line. */
+export function writeHop({ host, port, username }: Hop): string {
+  const user = username === undefined ? '' : `${username}@`;
+  return `${user}${host.includes(':') ? `[${host}]` : host}${port === undefined ? '' : `:${port}`}`;
 }
 
 /**

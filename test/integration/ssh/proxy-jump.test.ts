@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect } from '../../../src/connect.js';
 import { AuthenticationError, HostKeysError, SftpError, SshError } from '../../../src/errors.js';
+import { startSshPeer } from '../../support/ssh-peer.js';
 import { addUser, needsOpenSsh, type Sshd, startSshd, type TemporaryUser } from '../../support/sshd.js';
 
 describe('going through other hosts', { skip: needsOpenSsh }, () => {
@@ -74,6 +75,100 @@ describe('going through other hosts', { skip: needsOpenSsh }, () => {
       (error) => error instanceof SftpError && !(error instanceof HostKeysError),
     );
     assert.doesNotMatch(hops[0]?.log() ?? '', /password for/);
+  });
+
+  test('a hop may have a password, known hosts and a key of its own', async () => {
+    const [first, second] = hops;
+    assert.ok(first !== undefined && second !== undefined);
+    const both = [
+      { host: '127.0.0.1', port: first.port, username: user.name, password: user.password },
+      { host: '127.0.0.1', port: second.port, username: second.user, privateKey: second.privateKeyPath },
+    ].map((hop, index) => ({ ...hop, cnopts: { knownhosts: hops[index]?.knownHosts } }));
+    const cnopts = { knownhosts: target.knownHosts, agent: false as const, proxyJump: both };
+    const sftp = await connect({ ...options(), cnopts });
+    assert.equal(await sftp.isdir('/'), true);
+    await sftp.close();
+    assert.match(first.log(), new RegExp(`Accepted password for ${user.name}`));
+    const mixed = [both[0] ?? '', `${second.user}@127.0.0.1:${second.port}`];
+    await (
+      await connect({ ...options(), cnopts: { ...cnopts, knownhosts: known, proxyJump: mixed } })
+    ).close();
+  });
+
+  test('a hop with a wrong key is refused before it learns anything', async () => {
+    const [first, second] = hops;
+    assert.ok(first !== undefined && second !== undefined);
+    const text = await readFile(second.knownHosts, 'utf8');
+    const wrong = join(folder, 'wrong');
+    await writeFile(wrong, text.replaceAll(`:${second.port} `, `:${first.port} `));
+    const logins = first.log().match(/Accepted|Failed/g)?.length;
+    const { host, port, user: username, privateKeyPath: privateKey } = first;
+    for (const trust of [{ knownhosts: wrong }, { fingerprint: `SHA256:${'A'.repeat(43)}` }]) {
+      const hop = { host, port, username, privateKey, cnopts: trust };
+      await assert.rejects(
+        connect({ ...options(), cnopts: { knownhosts: known, proxyJump: [hop] } }),
+        (error) => {
+          return error instanceof HostKeysError && error.code === 'HOST_KEY_CHANGED';
+        },
+      );
+    }
+    assert.equal(first.log().match(/Accepted|Failed/g)?.length, logins);
+  });
+
+  test('the pin of the server is not the pin of a hop, and lets no hop pass unknown', async () => {
+    const sftp = await connect({ ...options(), cnopts: { knownhosts: known } });
+    const { fingerprint } = sftp.remoteServerKey;
+    await sftp.close();
+    const proxyJump = jump();
+    await (await connect({ ...options(), cnopts: { knownhosts: known, fingerprint, proxyJump } })).close();
+    const cnopts = { hostkeys: null, fingerprint, proxyJump, agent: false as const };
+    await assert.rejects(connect({ ...options(), cnopts }), { code: 'HOST_KEY_UNKNOWN' });
+  });
+
+  test('a hop that asks for a password gets its own alone, and none where it has none', async (t) => {
+    const seen: string[] = [];
+    const port = await startSshPeer(t, {
+      onAuthentication: (context) => {
+        seen.push(context.method === 'password' ? `password ${context.password}` : context.method);
+        context.reject(['password', 'keyboard-interactive']);
+      },
+    });
+    const login = { host: target.host, port: target.port, username: user.name, password: user.password };
+    const base = { knownhosts: target.knownHosts, agent: false as const };
+    const hop = { host: '127.0.0.1', port, username: user.name, cnopts: { hostkeys: null } };
+    for (const transport of ['ssh2', 'openssh'] as const) {
+      const proxyJump = transport === 'ssh2' ? [hop] : `${user.name}@localhost:${port}`;
+      await assert.rejects(connect({ ...login, cnopts: { ...base, transport, proxyJump, config: false } }));
+      assert.doesNotMatch(seen.join(), /password /, transport);
+    }
+    const own = [{ ...hop, password: 'of the hop' }];
+    await assert.rejects(connect({ ...login, cnopts: { ...base, proxyJump: own } }), AuthenticationError);
+    assert.deepEqual(
+      seen.filter((method) => method.startsWith('password ')),
+      ['password of the hop'],
+    );
+  });
+
+  test('what is no hop is refused, and what ssh cannot be told', async () => {
+    const go = (proxyJump: unknown, transport: 'ssh2' | 'openssh' = 'ssh2') =>
+      connect({ ...options(), cnopts: { knownhosts: known, transport, proxyJump: proxyJump as never } });
+    for (const transport of ['ssh2', 'openssh'] as const) {
+      for (const hop of [
+        { host: '-oProxyCommand=x' },
+        { host: 'a b' },
+        { host: 7 },
+        7,
+        null,
+        '$(x)',
+        'u@h@i',
+      ]) {
+        await assert.rejects(go([hop], transport), TypeError, JSON.stringify(hop));
+      }
+      await assert.rejects(go([{ host: 'h', port: 0 }], transport), RangeError);
+    }
+    await assert.rejects(go([{ host: 'h', password: 'x' }], 'openssh'), { code: 'UNSUPPORTED_OPTION' });
+    await (await go([])).close();
+    await (await go('none', 'openssh')).close();
   });
 
   test('a hop that forwards nothing says so, and a server that is not there too', async () => {
