@@ -10,6 +10,7 @@ import {
   touchFile,
   truncateFile,
 } from './connection/attributes.js';
+import { type CopyBetweenOptions, copyBetweenServers, type ServerEnd } from './connection/between.js';
 import { linesOf, type RunOptions, type RunResult, runCommand } from './connection/commands.js';
 import type { ReadFileOptions, WriteFileOptions } from './connection/content-options.js';
 import { listDirectory, makeDirectories } from './connection/directories.js';
@@ -39,6 +40,15 @@ import {
   type TreeOptions,
 } from './connection/transfers.js';
 import { type WalkEntry, type WalkOptions, walkTree } from './connection/walk.js';
+import {
+  type FoundFile,
+  type WaitForFileOptions,
+  type WatchEvent,
+  type Watcher,
+  type WatchOptions,
+  waitForFile,
+  watchDirectory,
+} from './connection/watch.js';
 import { WorkingDirectory } from './connection/working-directory.js';
 import { ConnectionLostError } from './errors.js';
 import { checkLocalPath } from './local-path.js';
@@ -70,6 +80,9 @@ interface ConnectionFacts {
   readonly logfile: string | false;
   readonly securityOptions: SshConnection['securityOptions'];
 }
+
+/** What {@link copyBetween} knows of a connection, and nobody else. */
+let endOf: (connection: Connection, path: RemotePath, name: string) => ServerEnd;
 
 /**
  * A connection to an SFTP server; {@link connect} makes one.
@@ -113,6 +126,14 @@ export class Connection implements AsyncDisposable {
    * sftp.securityOptions.ciphers[0];   // 'aes128-gcm@openssh.com'
    */
   readonly securityOptions: SshConnection['securityOptions'];
+
+  static {
+    endOf = (connection, path, name) => ({
+      client: connection.sftpClient,
+      transfers: connection.#transfers,
+      path: connection.#directory.resolve(path, name),
+    });
+  }
 
   /** @internal */
   constructor(link: Link, { logfile, securityOptions }: ConnectionFacts) {
@@ -390,8 +411,7 @@ export class Connection implements AsyncDisposable {
    * await sftp.glob('reports/2026-*.{csv,tsv}');   // ['reports/2026-05.csv', 'reports/2026-06.tsv']
    */
   async glob(pattern: string, options: CallOptions = {}): Promise<string[]> {
-    if (typeof pattern !== 'string') throw new TypeError(`pattern must be a string, not ${typeof pattern}`);
-    encodePath(pattern, 'pattern');
+    checkPattern(pattern);
     return findMatches(this.sftpClient, pattern, this.#directory.resolver(), options);
   }
 
@@ -769,6 +789,41 @@ export class Connection implements AsyncDisposable {
     return mirror(between, localPath, this.#directory.resolve(remote), options);
   }
 
+  // Waiting for others
+
+  /**
+   * Waits until there is a regular file that fits a pattern (as {@link glob}), and until its size and modification
+   * time have not changed for `stableFor` milliseconds: whoever uploads it has come to an end, as far as that can be
+   * seen. Of several the first by name. A program that uploads to another name and renames needs no `stableFor`.
+   *
+   * @throws TimeoutError there was none within `timeout`
+   *
+   * @example
+   * const { path } = await sftp.waitForFile('inbox/*.csv', { stableFor: 5000, timeout: 600_000 });
+   * await sftp.get(path);
+   */
+  async waitForFile(pattern: string, options: WaitForFileOptions = {}): Promise<FoundFile> {
+    checkPattern(pattern);
+    return waitForFile(this.#watcher(), pattern, options);
+  }
+
+  /**
+   * Tells what is created, changed and removed in a directory, from the beginning of the loop on. The directory is
+   * listed again and again, so that what comes and goes between two looks is not seen, and what is renamed is removed
+   * and created; while the loop is busy with an event nothing is asked. What a link leads to is not looked at.
+   *
+   * The loop ends with `break`, with the reason of its `signal`, or with the error of a listing that fails.
+   *
+   * @example
+   * for await (const { type, path } of sftp.watch('inbox', { pollInterval: 5000, initial: true })) {
+   *   if (type === 'created') await sftp.get(path);
+   * }
+   */
+  watch(path: RemotePath, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
+    encodePath(path);
+    return watchDirectory(this.#watcher(), path, options);
+  }
+
   // Files and streams
 
   /**
@@ -988,6 +1043,47 @@ export class Connection implements AsyncDisposable {
     }
     this.#link.session.timeoutMs = milliseconds;
   }
+
+  #watcher(): Watcher {
+    return {
+      client: this.sftpClient,
+      resolve: this.#directory.resolver(),
+      closed: this.#link.closed,
+    };
+  }
+}
+
+/**
+ * Copies a file, or a directory with everything below it, from one server to another, content to content. The bytes
+ * stream through this program, as many at once as for one transfer, and are not kept. The directory `pathB` is made
+ * where it is missing; a file gets the very name that `pathB` says. Both may be the same connection, or the same server.
+ * Resolves with what was done; stops at the first failure.
+ *
+ * @throws TransferError the copy failed part-way; what exists under the name `pathB` is what it was, where `atomic`
+ * @throws SftpError (`EINVAL`) both paths of one connection are the same, or a directory would be copied into itself
+ *
+ * @example
+ * await using from = await connect('old.example.org', { username: 'me' });
+ * await using to = await connect('new.example.org', { username: 'me' });
+ * await copyBetween(from, '/var/www', to, '/srv/www', { preserveMtime: true });
+ */
+export async function copyBetween(
+  a: Connection,
+  pathA: RemotePath,
+  b: Connection,
+  pathB: RemotePath,
+  options: CopyBetweenOptions = {},
+): Promise<TreeReport> {
+  for (const [name, value] of Object.entries({ a, b })) {
+    if (!(value instanceof Connection))
+      throw new TypeError(`${name} must be a Connection, as connect() gives it`);
+  }
+  return copyBetweenServers(endOf(a, pathA, 'pathA'), endOf(b, pathB, 'pathB'), options);
+}
+
+function checkPattern(pattern: unknown): void {
+  if (typeof pattern !== 'string') throw new TypeError(`pattern must be a string, not ${typeof pattern}`);
+  encodePath(pattern, 'pattern');
 }
 
 /** `undefined` where the server says that there is nothing, or that a file is in the way. */

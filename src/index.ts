@@ -2,6 +2,7 @@ export type { Content } from './arguments.js';
 export { CnOpts, type CnOptsFields, type JumpHost, knownHosts } from './cnopts.js';
 export { connect } from './connect.js';
 export type { Timestamp } from './connection/attributes.js';
+export type { CopyBetweenOptions } from './connection/between.js';
 export type { RunOptions, RunResult } from './connection/commands.js';
 export type { ReadFileOptions, WriteFileOptions } from './connection/content-options.js';
 export type { FileSystemStatistics } from './connection/file-system-statistics.js';
@@ -25,7 +26,8 @@ export type {
   TreeProgressCallback,
 } from './connection/transfers.js';
 export type { WalkEntry, WalkOptions } from './connection/walk.js';
-export { type CallOptions, Connection } from './connection.js';
+export type { FoundFile, WaitForFileOptions, WatchEvent, WatchOptions } from './connection/watch.js';
+export { type CallOptions, Connection, copyBetween } from './connection.js';
 export * from './errors.js';
 export { cd, type Restorer, walktree } from './local-directory.js';
 export type { Logger } from './log.js';

@@ -60,6 +60,11 @@ export class Link {
     return this.#line.session;
   }
 
+  /** Aborts when it is closed, with the reason. */
+  get closed(): AbortSignal {
+    return this.#abort.signal;
+  }
+
   /** Why it was closed, once it was. */
   get closeReason(): ConnectionLostError | undefined {
     return this.#closeReason;

@@ -1,0 +1,108 @@
+/** Copying from one server to another: the bytes stream through this program, and none of it is kept. */
+import type { Buffer } from 'node:buffer';
+import { checkCallback, checkChoice } from '../arguments.js';
+import { SftpError, SftpStatusError } from '../errors.js';
+import { baseName, directoryName, quote } from '../remote-path.js';
+import { opensAsDirectory } from '../session/directory-reader.js';
+import type { SftpClient } from '../session/sftp-client.js';
+import { copyFile } from '../transfer/copy-file.js';
+import { copyTree, type TreeReport } from '../transfer/copy-tree.js';
+import type { Place } from '../transfer/file-system.js';
+import { makeDirectories } from './directories.js';
+import type { Transfers, TreeProgressCallback } from './transfers.js';
+
+/** Options of {@link copyBetween}. */
+export interface CopyBetweenOptions {
+  /** Ends the copy with the signal's reason; both connections stay usable. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called as bytes arrive: never backwards, and the last time with `transferred === total`. */
+  readonly callback?: TreeProgressCallback | undefined;
+  /** Gives the copies the modification times of the sources. Default: false. */
+  readonly preserveMtime?: boolean | undefined;
+  /** Gathers each file under a temporary name, and renames it when all is there. Default: true. */
+  readonly atomic?: boolean | undefined;
+  /** Asks the second server for the size of what has arrived. Default: true. */
+  readonly confirm?: boolean | undefined;
+  /** What to do with the symbolic links of a directory. Default: `skip`. */
+  readonly symlinks?: 'follow' | 'skip' | undefined;
+}
+
+/** A path on one of the servers, as it is sent. */
+export interface ServerEnd {
+  readonly client: SftpClient;
+  readonly transfers: Transfers;
+  readonly path: Buffer;
+}
+
+export async function copyBetweenServers(
+  from: ServerEnd,
+  to: ServerEnd,
+  options: CopyBetweenOptions,
+): Promise<TreeReport> {
+  const { signal, callback, symlinks = 'skip', atomic = true, confirm = true, preserveMtime } = options;
+  checkCallback(callback);
+  checkChoice(symlinks, ['follow', 'skip'], 'symlinks');
+  const { type } = await from.client.stat(from.path, { signal });
+  const isDirectory =
+    type === 'directory' ||
+    (type === 'unknown' && (await opensAsDirectory(from.client, from.path, { signal })));
+  if (from.client === to.client) await checkApart(from, to, isDirectory, signal);
+  // The longer line holds more, and its window opens accordingly.
+  const { window } = (from.client.roundTripMs > to.client.roundTripMs ? from : to).transfers;
+  const shared = {
+    window,
+    signal,
+    atomic,
+    preserveMtime,
+    confirm: confirm ? (file: Buffer) => to.client.stat(file, { signal }) : undefined,
+  };
+  const [source, target] = [placeOf(from), placeOf(to)];
+  if (isDirectory) {
+    await makeDirectories(to.client, to.path, undefined, { signal });
+    return copyTree(source, target, { ...shared, symlinks, recurse: true, onProgress: callback });
+  }
+  const path = source.fileSystem.textOf(source.path);
+  const { bytes } = await copyFile(source, target, {
+    ...shared,
+    onProgress: (transferred, total) => {
+      const filesDone = Number(transferred === total);
+      callback?.(transferred, total, { path, bytes: transferred, filesDone, filesKnown: 1 });
+    },
+  });
+  return { files: 1, directories: 0, bytes, skipped: [] };
+}
+
+function placeOf({ transfers, path }: ServerEnd): Place {
+  return { fileSystem: transfers.remote, path };
+}
+
+/** To open a file for writing empties it, and a directory that is copied into itself has no end. */
+async function checkApart(
+  from: ServerEnd,
+  to: ServerEnd,
+  isDirectory: boolean,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const [source, target] = await Promise.all(
+    [from, to].map(({ client, path }) => realPath(client, path, signal)),
+  );
+  const shown = `${quote(from.path)} and ${quote(to.path)}`;
+  if (source === target) throw new SftpError('EINVAL', `copyBetween: ${shown} are the same`);
+  if (isDirectory && target?.startsWith(`${source}/`)) {
+    throw new SftpError('EINVAL', `copyBetween: ${quote(to.path)} lies in ${quote(from.path)}`);
+  }
+}
+
+/** Servers tell none of what is not there yet: then of the nearest directory that is. */
+async function realPath(client: SftpClient, path: Buffer, signal: AbortSignal | undefined): Promise<string> {
+  try {
+    const real = await client.realpath(path, { signal });
+    return real.toString('latin1').replace(/\/+$/, '');
+  } catch (error) {
+    if (!(error instanceof SftpStatusError)) throw error;
+    const parent = directoryName(path);
+    const name = baseName(path).toString('latin1');
+    if (parent.equals(path) || name === path.toString('latin1')) return path.toString('latin1');
+    return `${await realPath(client, parent, signal)}/${name}`;
+  }
+}

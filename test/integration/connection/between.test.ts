@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { type Connection, copyBetween } from '../../../src/index.js';
+import { snapshot } from '../../support/folder.js';
+import { type ServerUnderTest, serverKinds } from '../../support/servers.js';
+
+/** Every kind of server to every other. */
+const PAIRS = serverKinds.flatMap((from) => serverKinds.map((to) => ({ from, to })));
+
+for (const { from, to } of PAIRS) {
+  describe(`copyBetween, ${from.name} to ${to.name}`, { skip: from.skip || to.skip }, () => {
+    let one: ServerUnderTest;
+    let other: ServerUnderTest;
+    let a: Connection;
+    let b: Connection;
+    before(async () => {
+      [one, other] = await Promise.all([from.start(), to.start()]);
+      [a, b] = await Promise.all([one.connect(), other.connect()]);
+    });
+    after(async () => {
+      await Promise.all([a?.close(), b?.close()]);
+      await Promise.all([one?.stop(), other?.stop()]);
+    });
+
+    test('copies a file, with its time where told to, atomically or not', async () => {
+      const content = randomBytes(3_000_001);
+      writeFileSync(join(one.folder, 'file'), content);
+      utimesSync(join(one.folder, 'file'), 1000, 1000);
+      for (const atomic of [true, false]) {
+        const figures: number[][] = [];
+        const report = await copyBetween(a, one.path('file'), b, other.path(`copy ${atomic}`), {
+          atomic,
+          preserveMtime: true,
+          callback: (transferred, total, { filesDone, filesKnown }) =>
+            figures.push([transferred, total, filesDone, filesKnown]),
+        });
+        assert.deepEqual([report.files, report.bytes], [1, content.length]);
+        assert.deepEqual(figures.at(-1), [content.length, content.length, 1, 1]);
+        assert.deepEqual(readFileSync(join(other.folder, `copy ${atomic}`)), content);
+        assert.equal(statSync(join(other.folder, `copy ${atomic}`)).mtimeMs, 1_000_000);
+      }
+    });
+
+    test('copies a tree, and makes the directory', async () => {
+      const tree = join(one.folder, 'tree');
+      mkdirSync(join(tree, 'a', 'empty'), { recursive: true });
+      for (let number = 0; number < 30; number += 1)
+        writeFileSync(join(tree, 'a', `f${number}`), `${number}`);
+      const report = await copyBetween(a, one.path('tree'), b, other.path('new/tree'));
+      assert.deepEqual([report.files, report.directories], [30, 2]);
+      assert.deepEqual(snapshot(join(other.folder, 'new', 'tree')), snapshot(tree));
+    });
+
+    test('an abort ends it with the reason, leaves nothing, and both connections usable', async () => {
+      writeFileSync(join(one.folder, 'large'), Buffer.alloc(20_000_000));
+      const controller = new AbortController();
+      const copying = copyBetween(a, one.path('large'), b, other.path('aborted'), {
+        signal: controller.signal,
+        callback: () => controller.abort(new Error('enough')),
+      });
+      await assert.rejects(copying, /enough/);
+      assert.ok(await a.exists(one.path('large')));
+      assert.ok(!(await b.exists(other.path('aborted'))));
+    });
+
+    test('a source that is not there is an error, and makes nothing', async () => {
+      await assert.rejects(copyBetween(a, one.path('nothing'), b, other.path('n')), { code: 'ENOENT' });
+      assert.ok(!(await b.exists(other.path('n'))));
+    });
+
+    test('over one connection too, but neither onto nor into itself', async () => {
+      mkdirSync(join(one.folder, 'self'));
+      writeFileSync(join(one.folder, 'self', 'f'), 'content');
+      symlinkSync('self', join(one.folder, 'alias'));
+      await copyBetween(a, one.path('self/f'), a, one.path('self/g'));
+      assert.equal(readFileSync(join(one.folder, 'self', 'g'), 'utf8'), 'content');
+      for (const [source, target] of [
+        ['self/f', 'self/f'],
+        ['self/f', 'alias/f'],
+        ['self', 'alias/deeper'],
+        ['self', 'self/deeper'],
+        ['self', 'alias/still/deeper'],
+      ] as const) {
+        const copying = copyBetween(a, one.path(source), a, one.path(target), { atomic: false });
+        await assert.rejects(copying, { name: 'SftpError', code: 'EINVAL' });
+      }
+      assert.deepEqual([...snapshot(join(one.folder, 'self')).keys()], ['f', 'g']);
+    });
+
+    test('takes connections only', async () => {
+      await assert.rejects(copyBetween(a, 'x', {} as Connection, 'y'), /b must be a Connection/);
+    });
+  });
+}
