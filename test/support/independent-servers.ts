@@ -31,6 +31,9 @@ const PASSWORD = 'test';
 const GESFTPSERVER = '/usr/libexec/gesftpserver';
 const PYTHON = '/usr/bin/python3';
 
+/** For the host keys of most of them. */
+const needsKeygen = needs('/usr/bin/ssh-keygen', 'openssh-client');
+
 export const independentServers: readonly IndependentServer[] = [
   { name: 'OpenSSH sshd', skip: needsOpenSsh, start: () => startUnderSshd() },
   {
@@ -45,18 +48,22 @@ export const independentServers: readonly IndependentServer[] = [
   },
   {
     name: 'ProFTPD mod_sftp',
-    skip: needs('/usr/lib/proftpd/mod_sftp.so', 'proftpd-mod-crypto'),
+    skip: needs('/usr/lib/proftpd/mod_sftp.so', 'proftpd-mod-crypto') || needsKeygen,
     start: startProftpd,
   },
-  { name: 'rclone (Go, pkg/sftp)', skip: needs('/usr/bin/rclone', 'rclone'), start: startRclone },
+  {
+    name: 'rclone (Go, pkg/sftp)',
+    skip: needs('/usr/bin/rclone', 'rclone') || needsKeygen,
+    start: startRclone,
+  },
   {
     name: 'asyncssh',
-    skip: needs('/usr/lib/python3/dist-packages/asyncssh', 'python3-asyncssh'),
+    skip: needs('/usr/lib/python3/dist-packages/asyncssh', 'python3-asyncssh') || needsKeygen,
     start: () => startPython('asyncssh-server.py'),
   },
   {
     name: 'paramiko',
-    skip: needs('/usr/lib/python3/dist-packages/paramiko', 'python3-paramiko'),
+    skip: needs('/usr/lib/python3/dist-packages/paramiko', 'python3-paramiko') || needsKeygen,
     start: () => startPython('paramiko-server.py'),
   },
 ];
