@@ -185,7 +185,7 @@ interface Seen {
 }
 
 /** By paths as bytes in latin1. */
-export type Snapshot = ReadonlyMap<string, Seen>;
+type Snapshot = ReadonlyMap<string, Seen>;
 
 async function snapshot(
   client: SftpClient,
@@ -210,7 +210,7 @@ async function snapshot(
 }
 
 /** What has gone first, then what is new or has changed, both by path. A directory changes only with its kind. */
-export function differences(before: Snapshot, after: Snapshot): WatchEvent[] {
+function differences(before: Snapshot, after: Snapshot): WatchEvent[] {
   const events: WatchEvent[] = [];
   for (const key of [...before.keys()].sort(byCodePoint)) {
     const last = before.get(key);

@@ -61,6 +61,10 @@ const RULES: Readonly<
     allowed: ['../index.js', '../testing/index.js', '../printable.js', 'node:fs'],
     refused: ['../connect.js', '../session/session.js', '../testing/server.js', '../wire/codec.js'],
   },
+  'src/terminal/any.ts': {
+    allowed: ['../index.js', '../printable.js', 'cli-progress'],
+    refused: ['../connection.js', '../transfer/copy-tree.js', '../cli/progress.js', '../testing/index.js'],
+  },
   'src/errors.ts': {
     allowed: ['./printable.js'],
     refused: ['./wire/codec.js', './connection.js', './index.js'],
@@ -71,7 +75,7 @@ const RULES: Readonly<
   },
   'src/connect.ts': {
     allowed: ['./connection.js', './session/session.js', './ssh/ssh2.js'],
-    refused: ['./testing/index.js', './cli/demo.js'],
+    refused: ['./testing/index.js', './terminal/index.js', './cli/demo.js'],
   },
 };
 

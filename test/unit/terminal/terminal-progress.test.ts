@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { describe, type TestContext, test } from 'node:test';
+import type { FileProgress } from '../../../src/index.js';
+import { terminalProgress } from '../../../src/terminal/index.js';
+
+const ESCAPE = '\u001b';
+
+function terminal(columns = 100) {
+  return Object.assign(new PassThrough(), { isTTY: true, columns });
+}
+
+function written(stream: PassThrough): string {
+  return String(stream.read() ?? '');
+}
+
+function fileAt(path: string, filesDone: number, filesKnown: number): FileProgress {
+  return { path, bytes: 0, filesDone, filesKnown };
+}
+
+function asTerminal(t: TestContext): void {
+  const before = process.env.TERM;
+  process.env.TERM = 'xterm';
+  t.after(() => {
+    if (before === undefined) delete process.env.TERM;
+    else process.env.TERM = before;
+  });
+}
+
+describe('terminalProgress', () => {
+  test('draws a bar on one line of a terminal, and leaves it when all is done', (t) => {
+    asTerminal(t);
+    const stream = terminal();
+    const callback = terminalProgress({ stream });
+    callback(0, 2e6, fileAt('a.txt', 0, 1));
+    const first = written(stream);
+    assert.match(first, /░{24} {3}0% {2}0\.0 of 2\.0 MB {2}0\/1 files {2}a\.txt/);
+    callback(1, 2e6, fileAt('a.txt', 0, 1));
+    assert.equal(written(stream), '', 'not drawn again at once');
+    callback(2e6, 2e6, fileAt('a.txt', 1, 1));
+    const last = written(stream);
+    assert.match(last, /█{24} 100% {2}2\.0 of 2\.0 MB {2}1\/1 files {2}[\d.]+ MB\/s/);
+    assert.ok(last.endsWith('\n'));
+    callback.end();
+    assert.equal(written(stream), '');
+  });
+
+  test('goes back to its line where a tree that looked complete has grown', (t) => {
+    asTerminal(t);
+    const stream = terminal();
+    const callback = terminalProgress({ stream });
+    callback(1, 1, fileAt('a', 1, 1));
+    assert.ok(written(stream).endsWith('\n'));
+    callback(2, 2, fileAt('b', 2, 2));
+    const again = written(stream);
+    assert.ok(again.startsWith(`${ESCAPE}[1A`), JSON.stringify(again));
+    assert.equal(again.match(/\n/g)?.length, 1);
+  });
+
+  test('after a failure, the end of the block leaves the line, once', (t) => {
+    asTerminal(t);
+    const stream = terminal();
+    {
+      using callback = terminalProgress({ stream });
+      callback(1, 10);
+      assert.ok(!written(stream).includes('\n'));
+    }
+    assert.equal(written(stream), '\n');
+    terminalProgress({ stream }).end();
+    assert.equal(written(stream), '');
+  });
+
+  test('N4: names are escaped, and no line is wider than the terminal', (t) => {
+    asTerminal(t);
+    const stream = terminal(90);
+    const callback = terminalProgress({ stream });
+    callback(0, 10, fileAt(`\u001b[2J\u202e漢字${'漢'.repeat(100)}`, 0, 1));
+    const text = written(stream).replaceAll(`${ESCAPE}[1G`, '').replaceAll(`${ESCAPE}[0K`, '');
+    assert.ok(text.includes('\\x1b[2J\\u202e漢'));
+    assert.ok(!text.includes(ESCAPE), JSON.stringify(text));
+    const width = [...text].reduce((sum, character) => sum + (/\p{sc=Han}/u.test(character) ? 2 : 1), 0);
+    assert.ok(width < 90, `${width} columns`);
+  });
+
+  test('without a terminal it writes a plain line at the end only, and one in a while before', (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    let nowMs = 0;
+    t.mock.method(performance, 'now', () => nowMs);
+    const stream = new PassThrough();
+    const callback = terminalProgress({ stream, label: 'tree' });
+    callback(1e6, 1e6, fileAt('a', 1, 1));
+    nowMs = 1000;
+    callback(1e6, 4e6, fileAt('b', 1, 2));
+    t.mock.timers.tick(1000);
+    assert.equal(written(stream), '');
+    nowMs = 5000;
+    callback(2e6, 4e6, fileAt('b', 1, 2));
+    assert.equal(written(stream), '50%  2.0 of 4.0 MB  1/2 files  0.2 MB/s  10s left  tree\n');
+    callback(4e6, 4e6, fileAt('b', 2, 2));
+    assert.equal(written(stream), '');
+    t.mock.timers.tick(1000);
+    assert.equal(written(stream), '100%  4.0 of 4.0 MB  2/2 files  0.6 MB/s  tree\n');
+    callback.end();
+    assert.equal(written(stream), '');
+  });
+
+  test('a file without content is complete', () => {
+    const stream = new PassThrough();
+    const callback = terminalProgress({ stream });
+    callback(0, 0);
+    callback.end();
+    assert.equal(written(stream), '100%  0.0 of 0.0 MB\n');
+  });
+});
