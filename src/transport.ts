@@ -1,9 +1,10 @@
 /** Which program speaks SSH: our own client, or the system's. And what the user's ssh configuration adds. */
 import { userInfo } from 'node:os';
 import { CnOpts, checkCnOpts, type JumpHost } from './cnopts.js';
-import { SshError } from './errors.js';
+import { CredentialError, SshError } from './errors.js';
 import type { Log } from './log.js';
 import type { ResolvedOptions } from './options.js';
+import { printable } from './printable.js';
 import { loadCredentials } from './ssh/credentials.js';
 import type { Deadline } from './ssh/deadline.js';
 import type { HostKeyRules } from './ssh/host-key.js';
@@ -129,10 +130,23 @@ async function readHop(hop: JumpHost, opening: Opening, target: Ssh2Options): Pr
     host: config?.hostName ?? hop.host,
     port: hop.port ?? config?.port ?? 22,
     username: hop.username ?? config?.user ?? userInfo().username,
-    credentials: await loadCredentials({ ...keys, ...identitySettings(cnopts, config), onPrompt }),
+    credentials: await loadCredentials({ ...keys, ...identitySettings(cnopts, config), onPrompt }).catch(
+      (error) => {
+        throw error instanceof CredentialError && error.code === 'NO_CREDENTIALS'
+          ? nothingFor(hop, error)
+          : error;
+      },
+    ),
     hostKeys: { ...rules, verify: pausing(deadline, verify) },
     algorithms: algorithms(cnopts, config),
   };
+}
+
+function nothingFor({ host }: JumpHost, cause: CredentialError): CredentialError {
+  const text =
+    `there is nothing to log in to the hop ${printable(host, 300)} with, and the password of the server is not for it: ` +
+    'give the hop a password or a privateKey in proxyJump';
+  return new CredentialError('NO_CREDENTIALS', text, { cause });
 }
 
 /** A pin is of the server's key: a hop without its own must be known, also where the pin made the check needless. */

@@ -109,7 +109,7 @@ function checkHost(host: string): string {
 
 /** What the shells of a ProxyCommand would read as their own is refused too, as ssh does. */
 function checkUser(user: string): string {
-  if (!/^[^\s-][^\s'"`$\\;&<>|(){}@]*$/u.test(user) || /[\p{Cc}'"`$;&<>|(){}@]/u.test(user)) {
+  if (!/^[^\s-][^\s'"`$\\;&<>|(){}@]*$/u.test(user) || /[\p{Cc}'"`$\\;&<>|(){}@]/u.test(user)) {
     throw new TypeError(`username '${printable(user, 100)}' cannot be given to ssh`);
   }
   return user;

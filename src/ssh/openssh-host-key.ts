@@ -20,6 +20,8 @@ export interface Resolution {
   readonly username: string;
   /** The name under which the host's keys are known. */
   readonly hostKeyAlias: string | undefined;
+  /** `user@host:port,…` */
+  readonly proxyJump: string | undefined;
   readonly acceptsNew: boolean;
   readonly knownHostsFiles: readonly string[];
   readonly hasKnownHostsCommand: boolean;
@@ -44,6 +46,7 @@ export function readResolution(text: string, host: string): Resolution {
     port: Number(answers.get('port') ?? 22),
     username: answers.get('user') ?? '',
     hostKeyAlias: answers.get('hostkeyalias'),
+    proxyJump: answers.get('proxyjump'),
     acceptsNew: answers.get('stricthostkeychecking') === 'accept-new',
     knownHostsFiles: files.filter((file) => file !== '').map(expandHome),
     hasKnownHostsCommand: command !== undefined && command !== 'none',

@@ -35,6 +35,7 @@ import { killSsh, startSsh } from './openssh-process.js';
 import { makeAnswerer } from './openssh-prompt.js';
 import { isKeyText } from './private-key.js';
 import type { PromptHandler } from './prompts.js';
+import { parseProxyJump } from './proxy-jump.js';
 import type { ServerKey, SshConnection } from './ssh-connection.js';
 
 const DEFAULT_TIMEOUT_MS = 20_000;
@@ -147,6 +148,7 @@ class Attempt {
     const interactive = password !== undefined || privateKeyPass !== undefined || onPrompt !== undefined;
     const first = optionArguments({ ...argumentOptions(this.#options, interactive), config });
     const resolution = await this.#resolve([...first, ...targetArguments(host)]);
+    if (password !== undefined) await this.#refuseNamesake(resolution, config);
     if (interactive) {
       this.#askpass = await Askpass.open(this.#folder, makeAnswerer(this.#options, resolution));
     }
@@ -187,6 +189,20 @@ class Attempt {
       );
     });
     return readResolution(text, this.#options.host);
+  }
+
+  /** ssh asks for a password by user and host, without the port: a hop on the same host could pose as the server. */
+  async #refuseNamesake(resolution: Resolution, config: boolean | string): Promise<void> {
+    const { proxyJump = 'none' } = resolution;
+    for (const hop of proxyJump === 'none' ? [] : parseProxyJump(proxyJump)) {
+      const args = optionArguments({ ...hop, config, connectTimeoutMs: 1000, interactive: false });
+      const { host, hostKeyAlias } = await this.#resolve([...args, ...targetArguments(hop.host)]);
+      if ((hostKeyAlias ?? host) !== (resolution.hostKeyAlias ?? resolution.host)) continue;
+      const text =
+        `the hop ${printable(hop.host)} is on the same host as the server, and ssh does not tell them apart when it ` +
+        'asks for a password: use transport "ssh2", or log in with a key';
+      throw new SshError('UNSUPPORTED_OPTION', text);
+    }
   }
 
   #startError(error: Error, stderr: string): Error {

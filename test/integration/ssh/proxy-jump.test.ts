@@ -130,17 +130,30 @@ describe('going through other hosts', { skip: needsOpenSsh }, () => {
     const port = await startSshPeer(t, {
       onAuthentication: (context) => {
         seen.push(context.method === 'password' ? `password ${context.password}` : context.method);
-        context.reject(['password', 'keyboard-interactive']);
+        context.reject(['publickey', 'password', 'keyboard-interactive']);
       },
     });
     const login = { host: target.host, port: target.port, username: user.name, password: user.password };
     const base = { knownhosts: target.knownHosts, agent: false as const };
     const hop = { host: '127.0.0.1', port, username: user.name, cnopts: { hostkeys: null } };
-    for (const transport of ['ssh2', 'openssh'] as const) {
-      const proxyJump = transport === 'ssh2' ? [hop] : `${user.name}@localhost:${port}`;
-      await assert.rejects(connect({ ...login, cnopts: { ...base, transport, proxyJump, config: false } }));
-      assert.doesNotMatch(seen.join(), /password /, transport);
-    }
+    await assert.rejects(connect({ ...login, cnopts: { ...base, proxyJump: [hop] } }), {
+      code: 'NO_CREDENTIALS',
+      message: /the hop 127\.0\.0\.1/,
+    });
+    const withKey = { ...login, privateKey: target.privateKeyPath };
+    await assert.rejects(connect({ ...withKey, cnopts: { ...base, proxyJump: [hop] } }), AuthenticationError);
+    assert.ok(seen.includes('publickey'));
+    const config = join(folder, 'trusting');
+    await writeFile(config, 'Host localhost\nStrictHostKeyChecking no\nUserKnownHostsFile /dev/null\n');
+    const through = (name: string) =>
+      ({ ...base, transport: 'openssh', config, proxyJump: `${user.name}@${name}:${port}` }) as const;
+    const before = seen.length;
+    await assert.rejects(connect({ ...login, cnopts: through('localhost') }), SftpError);
+    assert.ok(seen.length > before);
+    // Without an answer ssh sends an empty one.
+    assert.ok(seen.every((method) => !method.startsWith('password ') || method === 'password '));
+    await assert.rejects(connect({ ...login, cnopts: through('127.0.0.1') }), { code: 'UNSUPPORTED_OPTION' });
+    seen.length = 0;
     const own = [{ ...hop, password: 'of the hop' }];
     await assert.rejects(connect({ ...login, cnopts: { ...base, proxyJump: own } }), AuthenticationError);
     assert.deepEqual(
