@@ -11,14 +11,17 @@ import {
   AuthenticationError,
   ConnectionError,
   ConnectionLostError,
+  CredentialError,
   HostKeysError,
   SshError,
 } from '../../../src/errors.js';
 import { Session } from '../../../src/session/session.js';
 import { SftpClient } from '../../../src/session/sftp-client.js';
+import { listAgentKeys } from '../../../src/ssh/agent.js';
 import { HostKeys } from '../../../src/ssh/known-hosts.js';
 import { connectOpenssh, type OpensshOptions } from '../../../src/ssh/openssh.js';
 import type { RemoteCommand, SshConnection } from '../../../src/ssh/ssh-connection.js';
+import { startSshAgent } from '../../support/ssh-agent.js';
 import {
   addUser,
   makeKey,
@@ -371,6 +374,35 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
       );
     }
     assert.deepEqual(sshProcesses(), []);
+  });
+
+  test('a command that a signal ends has the status 255 and no signal, as ssh tells no more', async () => {
+    const connection = await open(sshd);
+    const { stdin, stdout, exit } = await connection.startCommand('kill -TERM $$');
+    stdin.end();
+    stdout.resume();
+    assert.deepEqual(await exit, { exitCode: 255, signal: null });
+    assert.equal((await output(await connection.startCommand('echo on'))).out, 'on\n');
+    await connection.close();
+  });
+
+  test('a key as text, as bytes or of an agent is refused before anything is started', async () => {
+    const text = readFileSync(sshd.privateKeyPath, 'utf8');
+    await using agent = await startSshAgent();
+    agent.add(sshd.privateKeyPath);
+    const before = await folders();
+    for (const privateKey of [text, Buffer.from(text), (await listAgentKeys(agent.path))[0]]) {
+      assert.ok(privateKey !== undefined);
+      await assert.rejects(open(sshd, { privateKey }), (error) => {
+        assert.ok(error instanceof CredentialError, String(error));
+        assert.equal(error.code, 'UNSUPPORTED_KEY');
+        assert.doesNotMatch(error.message, /BEGIN/);
+        return true;
+      });
+    }
+    assert.deepEqual(await folders(), before);
+    // The agent itself is no obstacle.
+    await (await open(sshd, { privateKey: undefined, agent: agent.path })).close();
   });
 
   test('8 MiB go through a command and come back as they were', async () => {

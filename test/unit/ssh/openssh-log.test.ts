@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type ChannelAnswer, OpensshLog } from '../../../src/ssh/openssh-log.js';
+
+const LINES = [
+  'OpenSSH_9.2p1, OpenSSL 3.0',
+  'debug1: Connecting to 127.0.0.1 port 2222.',
+  'debug1: kex: algorithm: sntrup761x25519-sha512@openssh.com',
+  'debug1: kex: host key algorithm: ssh-ed25519',
+  'debug1: kex: server->client cipher: aes256-ctr MAC: hmac-sha2-256 compression: none',
+  'debug1: kex: client->server cipher: chacha20-poly1305@openssh.com MAC: <implicit> compression: zlib@openssh.com',
+  `debug1: Server host key: ssh-ed25519 SHA256:${'a'.repeat(43)}`,
+  `debug1: Offering public key: /home/me/my key ED25519 SHA256:${'b'.repeat(43)} explicit`,
+  'debug1: Next authentication method: publickey',
+  'debug1: Next authentication method: password',
+  'debug2: channel_input_status_confirm: type 99 id 0',
+];
+
+function read(
+  text: string,
+  size = text.length,
+): { log: OpensshLog; answers: ChannelAnswer[]; lines: string[] } {
+  const answers: ChannelAnswer[] = [];
+  const lines: string[] = [];
+  const log = new OpensshLog(
+    (answer) => answers.push(answer),
+    (line) => lines.push(line),
+  );
+  for (let at = 0; at < text.length; at += size) log.push(Buffer.from(text.slice(at, at + size), 'latin1'));
+  log.end();
+  return { log, answers, lines };
+}
+
+describe('what ssh -vv writes', () => {
+  test('is read the same in one piece, byte by byte, and with other line ends', () => {
+    for (const [end, size] of [
+      ['\n', 1e6],
+      ['\n', 1],
+      ['\r\n', 7],
+    ] as const) {
+      const { log, answers, lines } = read(LINES.join(end), size);
+      assert.deepEqual(log.negotiated, {
+        kex: 'sntrup761x25519-sha512@openssh.com',
+        hostKeyAlgorithm: 'ssh-ed25519',
+        ciphers: ['chacha20-poly1305@openssh.com', 'aes256-ctr'],
+        macs: ['implicit', 'hmac-sha2-256'],
+        compression: ['zlib@openssh.com', 'none'],
+      });
+      assert.deepEqual(log.serverKey, { type: 'ssh-ed25519', fingerprint: `SHA256:${'a'.repeat(43)}` });
+      assert.deepEqual(log.tried, ['publickey (/home/me/my key)', 'password']);
+      assert.deepEqual(log.complaints, ['OpenSSH_9.2p1, OpenSSL 3.0']);
+      assert.deepEqual(answers, ['accepted']);
+      assert.equal(lines.length, LINES.length);
+    }
+  });
+
+  test('a later server on the way takes the place of the one before', () => {
+    const again = [...LINES, `debug1: Server host key: ssh-rsa SHA256:${'c'.repeat(43)}`].join('\n');
+    assert.equal(read(again).log.serverKey?.type, 'ssh-rsa');
+  });
+
+  test('a refused channel is told, and what only looks like an answer is none', () => {
+    assert.deepEqual(read('debug2: channel_input_status_confirm: type 100 id 3\n').answers, ['refused']);
+    const banner = 'channel_input_status_confirm: type 99 id 0\nkex: algorithm: mine\n';
+    const { log, answers } = read(banner);
+    assert.deepEqual(answers, []);
+    assert.equal(log.negotiated.kex, 'unknown');
+    assert.equal(log.complaints.length, 2);
+  });
+
+  test('endless lines and many of them are not kept', () => {
+    assert.ok(read(`${'x'.repeat(1e6)}\n`).log.complaints.join('').length <= 8192);
+    const { complaints } = read('one more\n'.repeat(1000)).log;
+    assert.equal(complaints.length, 100);
+  });
+
+  test('what could move the cursor is escaped for the log', () => {
+    assert.deepEqual(read('debug1: \u001b[2J\n').lines, ['debug1: \\x1b[2J']);
+  });
+});
