@@ -768,6 +768,8 @@ export class Connection implements AsyncDisposable {
    * through a link that lies in it. Devices, FIFOs, sockets, links that lead nowhere or in a circle, and names that no
    * file can have are skipped and reported; what the target has in their place stays.
    *
+   * A connection that is lost meanwhile is made again where `retry` says so, and the mirror goes on with what is left.
+   *
    * Modification times are kept, so that the next mirror finds nothing to do. Servers that set none need
    * `compare: 'size'` or `'checksum'`.
    *
@@ -785,7 +787,7 @@ export class Connection implements AsyncDisposable {
   async mirror(source: RemotePath, target: RemotePath, options: MirrorOptions): Promise<MirrorReport> {
     const [local, remote] = options.direction === 'down' ? [target, source] : [source, target];
     const localPath = checkLocalPath(local, options.direction === 'down' ? 'target' : 'source');
-    const between = { client: this.sftpClient, transfers: this.#transfers };
+    const between = { link: this.#link, transfers: this.#transfers };
     return mirror(between, localPath, this.#directory.resolve(remote), options);
   }
 

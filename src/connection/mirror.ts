@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { checkCallback, checkChoice, kindOf } from '../arguments.js';
 import { checkLocalPath } from '../local-path.js';
 import { quote } from '../remote-path.js';
-import type { SftpClient } from '../session/sftp-client.js';
+import { isLost } from '../retry.js';
 import { failure } from '../session/status-error.js';
 import { isMissing, type Place } from '../transfer/file-system.js';
 import { localFileSystem } from '../transfer/local.js';
@@ -12,6 +12,7 @@ import { type MirrorReport, mirrorTree } from '../transfer/mirror.js';
 import type { MirrorComparison } from '../transfer/mirror-comparison.js';
 import type { MirrorEntry } from '../transfer/mirror-plan.js';
 import { makeDirectories } from './directories.js';
+import type { Link } from './link.js';
 import type { Transfers, TreeProgressCallback } from './transfers.js';
 
 /** Options of {@link Connection.mirror}. */
@@ -52,13 +53,15 @@ export interface MirrorOptions {
 
 /** @param remotePath the path as it is sent */
 export async function mirror(
-  { client, transfers }: { readonly client: SftpClient; readonly transfers: Transfers },
+  { link, transfers }: { readonly link: Link; readonly transfers: Transfers },
   localPath: string,
   remotePath: Buffer,
   options: MirrorOptions,
 ): Promise<MirrorReport> {
   checkOptions(options);
-  const { direction, signal, confirm = true } = options;
+  const { direction, signal, confirm = true, callback } = options;
+  const { client } = link;
+  let hasAdvanced = false;
   const isUp = direction === 'up';
   const local: Place = { fileSystem: localFileSystem, path: Buffer.from(checkLocalPath(localPath)) };
   const remote: Place = { fileSystem: transfers.remote, path: remotePath };
@@ -81,7 +84,22 @@ export async function mirror(
       else await mkdir(local.path, { recursive: true });
     },
     confirm: isUp && confirm ? (file) => client.stat(file, { signal }) : undefined,
-    onProgress: options.callback,
+    onProgress: (...figures) => {
+      hasAdvanced = true;
+      callback?.(...figures);
+    },
+    persist: async (attempt) => {
+      for (let failures = 0; ; ) {
+        try {
+          return await attempt();
+        } catch (error) {
+          failures = hasAdvanced ? 1 : failures + 1;
+          hasAdvanced = false;
+          if (!isLost(error) || signal?.aborted || failures > (link.retry?.attempts ?? 0)) throw error;
+          await link.restore(link.retry, signal);
+        }
+      }
+    },
   });
 }
 

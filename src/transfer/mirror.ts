@@ -32,6 +32,8 @@ export interface MirrorTreeOptions {
   /** Asks what has arrived under a path of the target, as for one file. */
   readonly confirm?: ((path: Buffer) => Promise<{ readonly size: number | undefined }>) | undefined;
   readonly onProgress?: ((transferred: number, total: number, file: FileProgress) => void) | undefined;
+  /** Tries again what only the connection has kept from working; what is done is not done again. */
+  readonly persist?: (<T>(attempt: () => Promise<T>) => Promise<T>) | undefined;
 }
 
 /** What could not be done. */
@@ -70,8 +72,10 @@ export async function mirrorTree(
   options: MirrorTreeOptions,
 ): Promise<MirrorReport> {
   const startMs = performance.now();
-  const plan = await makePlan(source, target, options);
-  const done = options.dryRun ? promised(plan) : await new Execution(source, target, plan, options).run();
+  const { persist = (attempt) => attempt() } = options;
+  const plan = await persist(() => makePlan(source, target, options));
+  const execution = new Execution(source, target, plan, options);
+  const done = options.dryRun ? promised(plan) : await persist(() => execution.run());
   return {
     dryRun: options.dryRun,
     plan,
@@ -131,9 +135,15 @@ class Execution {
   readonly #plan: readonly MirrorStep[];
   readonly #options: MirrorTreeOptions;
   readonly #failed: MirrorFailure[] = [];
+  /** What need not be done again, also where it has failed for good. */
+  readonly #settled = new Set<MirrorStep>();
   readonly #done = { create: 0, update: 0, delete: 0, keep: 0, skip: 0 };
   readonly #files: readonly MirrorStep[];
+  readonly #begun = new Set<MirrorStep>();
+  #hasTarget: boolean;
   #filesDone = 0;
+  #bytesCopied = 0;
+  /** What was sent, as the progress tells it: what is sent again counts again. */
   #bytesDone = 0;
   #bytesKnown: number;
 
@@ -142,12 +152,15 @@ class Execution {
     this.#target = target;
     this.#plan = plan;
     this.#options = options;
+    this.#hasTarget = options.hasTarget;
     this.#files = plan.filter((step) => step.type === 'file' && isCopied(step));
     this.#bytesKnown = bytesOf(plan);
   }
 
+  /** May be called again after the connection was lost. */
   async run(): Promise<Done> {
-    if (!this.#options.hasTarget) await this.#options.makeTarget();
+    if (!this.#hasTarget) await this.#options.makeTarget();
+    this.#hasTarget = true;
     await this.#deleteAll((step) => step.reason === 'type');
     await this.#makeDirectories();
     await this.#sideBySide(MAX_REQUESTS, this.#steps('symlink'), (step, signal) =>
@@ -157,7 +170,7 @@ class Execution {
     // What could not be copied may be the only copy of what is extra, under another name.
     if (this.#failed.length === 0) await this.#deleteAll((step) => step.reason !== 'type');
     const { create: created, update: updated, delete: deleted } = this.#done;
-    return { created, updated, deleted, failed: this.#failed, bytes: this.#bytesDone };
+    return { created, updated, deleted, failed: this.#failed, bytes: this.#bytesCopied };
   }
 
   #steps(type: MirrorStep['type']): readonly MirrorStep[] {
@@ -192,7 +205,11 @@ class Execution {
     const to = this.#targetOf(step);
     const text = await this.#source.fileSystem.readLink(this.#sourceOf(step), { signal });
     if (step.action === 'update') await unlessMissing(fileSystem.removeFile(to, { signal }));
-    await fileSystem.makeLink(text, to, { signal });
+    await fileSystem.makeLink(text, to, { signal }).catch(async (error) => {
+      // An attempt whose answer was lost has made it already.
+      const existing = await fileSystem.readLink(to, { signal }).catch(() => undefined);
+      if (!existing?.equals(text)) throw error;
+    });
   }
 
   async #copyFiles(): Promise<void> {
@@ -210,8 +227,10 @@ class Execution {
     const target = { ...this.#target, path: this.#targetOf(step) };
     let reported = 0;
     let expected = step.bytes;
+    if (this.#begun.has(step)) this.#bytesKnown += expected;
+    this.#begun.add(step);
     try {
-      await copyFile(source, target, {
+      const { bytes } = await copyFile(source, target, {
         window,
         signal,
         atomic,
@@ -228,6 +247,7 @@ class Execution {
           this.#report(source, bytes);
         },
       });
+      this.#bytesCopied += bytes;
     } catch (error) {
       // What does not come any more is not waited for.
       this.#bytesKnown -= expected - reported;
@@ -259,13 +279,16 @@ class Execution {
       try {
         await carryOut(step, tasks.signal, add);
         this.#done[step.action] += 1;
+        this.#settled.add(step);
       } catch (error) {
         if (!this.#options.continueOnError || tasks.signal.aborted || isFatal(error)) throw error;
         this.#failed.push({ step, error });
+        this.#settled.add(step);
       }
     };
     const addAll = async () => {
       for (const step of steps) {
+        if (this.#settled.has(step)) continue;
         await slots.acquire(1, tasks.signal);
         tasks.add(attempt(step).finally(() => slots.release(1)));
       }

@@ -161,6 +161,42 @@ for (const { name, skip, start } of serverKinds) {
       assert.deepEqual([...snapshot(target).keys()], ['f']);
     });
 
+    for (const direction of ['up', 'down'] as const) {
+      test(`${direction}: T6: goes on over a new connection with what is left`, async (t) => {
+        const own = await server.connect({ retry: { attempts: 3, delay: 1 } });
+        t.after(() => own.close());
+        const local = makeFolder(t);
+        const remote = remoteFolder();
+        const [from, to] = direction === 'up' ? [local, remote.disk] : [remote.disk, local];
+        fill(from);
+        writeFileSync(join(to, 'extra'), 'extra');
+        let cuts = 0;
+        const figures: number[][] = [];
+        const [source, target] = direction === 'up' ? [local, remote.path] : [remote.path, local];
+        const report = await own.mirror(source, target, {
+          direction,
+          delete: true,
+          symlinks: 'copy',
+          callback: (transferred, total, { filesDone }) => {
+            figures.push([transferred, total]);
+            if (filesDone < [5, 12][cuts]) return;
+            if (cuts < 2) server.cut();
+            cuts += 1;
+          },
+        });
+        assert.deepEqual([report.created, report.deleted, report.failed], [26, 1, []]);
+        assert.equal(
+          report.bytes,
+          report.plan.reduce((sum, { bytes }) => sum + bytes, 0),
+        );
+        const [transferred, total] = figures.at(-1) ?? [];
+        assert.equal(transferred, total);
+        // What a lost connection leaves under a temporary name goes with the next mirror.
+        await own.mirror(source, target, { direction, delete: true, symlinks: 'copy' });
+        assert.deepEqual(snapshot(to), snapshot(from));
+      });
+    }
+
     test('what cannot be meant is refused', async () => {
       const wrong: readonly (readonly [object, RegExp])[] = [
         [{}, /direction must be 'up' or 'down'/],
