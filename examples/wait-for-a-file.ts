@@ -1,12 +1,9 @@
-// Waits until another system has put a file there, at most ten minutes, and then fetches it.
-import { setTimeout as sleep } from 'node:timers/promises';
+// Waits until another system has put a file there and written it to its end, at most ten minutes, and fetches it.
 import { connect } from 'tsftp';
 
-const signal = AbortSignal.timeout(10 * 60_000);
 await using sftp = await connect(process.env.SFTP_URL ?? 'sftp://me@localhost', {
   cnopts: { fingerprint: process.env.SFTP_FINGERPRINT },
-  signal,
 });
-while (!(await sftp.exists('inbox/done.flag', { signal }))) await sleep(250, undefined, { signal });
-await sftp.get('reports/may.csv', 'may.csv', { signal });
+const { path } = await sftp.waitForFile('reports/*.csv', { stableFor: 500, timeout: 10 * 60_000 });
+await sftp.get(path, 'may.csv');
 console.log('it is there');

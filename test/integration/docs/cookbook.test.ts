@@ -101,6 +101,13 @@ const OUTPUT: Readonly<Record<string, string>> = {
   truncate: '4\n',
   walktree: "[ 'pub/example/example01.txt', 'pub/make.txt' ] [ 'pub/example', 'pub/show', 'pub/show/off' ]\n",
   walk: '2 pub/example/example01.txt 3\n1 pub/make.txt 4\n',
+  mirror:
+    'create example missing\ncreate example/example01.txt missing\ncreate make.txt missing\n' +
+    'create show missing\ncreate show/off missing\n5 0 5\n',
+  waitForFile: 'inbox/order.txt 7\n',
+  watch: 'created inbox/done.flag\ncreated inbox/order.txt\n',
+  copyBetween: "2 [ 'done.flag', 'order.txt' ]\n",
+  terminalProgress: '100%  0.0 of 0.0 MB  1/1 files\n',
   sftpClient: 'read\n',
   pathAdvance: "[ '.', './pub', './pub/example', './pub/example/example01' ]\n",
   pathRetreat: "[ './pub/example/example01', './pub/example', './pub', '.' ]\n",
@@ -128,7 +135,8 @@ describe('The cook book', { timeout: 120_000, skip: needsOpenSsh }, () => {
     );
     const program = [
       "import { basename } from 'node:path';",
-      "import { cd, CnOpts, connect, OPEN_FLAGS, pathAdvance, pathRetreat, reparent, stModeToInt, walktree, WTCallbacks } from 'tsftp';",
+      "import { cd, CnOpts, connect, copyBetween, OPEN_FLAGS, pathAdvance, pathRetreat, reparent, stModeToInt, walktree, WTCallbacks } from 'tsftp';",
+      "import { terminalProgress } from 'tsftp/terminal';",
       `const [host, port] = [${JSON.stringify(server.host)}, ${server.port}];`,
       'const cnopts = { fingerprint: process.env.SFTP_FINGERPRINT };',
       "await using sftp = await connect(process.env.SFTP_URL ?? '', { cnopts });",
@@ -174,7 +182,7 @@ const jobs: Readonly<Record<string, Job>> = {
     },
   },
   'mirror-a-drop-box.ts': {
-    prints: /^fetched \.\/done\.flag\nfetched \.\/order\.txt\n$/,
+    prints: /^create done\.flag\ncreate order\.txt\n$/,
     check: async (folder, server) => {
       assert.equal(await readFile(join(folder, 'mirror/order.txt'), 'utf8'), 'one egg');
       const again = await run(folder, join(ROOT, 'examples/mirror-a-drop-box.ts'), environment(server));
