@@ -94,6 +94,29 @@ describe('trust in OpenSSH', { skip: needsOpenSsh }, () => {
     await assert.rejects(connect(sshd.host, withCnopts(sshd, wrong)), HostKeysError);
   });
 
+  test('H6 a @cert-authority line is never taken for the plain key of a server, nor made one by accept-new', async () => {
+    await using talkative = await startSshd({ hostKeyTypes: ['ed25519'], config: ['LogLevel DEBUG1'] });
+    const name = `[${talkative.host}]:${talkative.port}`;
+    const knownhosts = join(folder, 'authority');
+    const line = `@cert-authority ${name} ${talkative.hostKeys.ed25519}\n`;
+    await writeFile(knownhosts, line);
+    for (const hostKeyPolicy of ['strict', 'accept-new'] as const) {
+      await assert.rejects(
+        connect(talkative.host, withCnopts(talkative, { knownhosts, hostKeyPolicy })),
+        (error) => {
+          assert.ok(error instanceof HostKeysError, String(error));
+          assert.deepEqual([error.code, error.file, error.line], ['HOST_KEY_UNKNOWN', knownhosts, 1]);
+          assert.match(error.message, /only an authority for it/);
+          return true;
+        },
+      );
+    }
+    assert.equal(await readFile(knownhosts, 'utf8'), line);
+    assert.doesNotMatch(talkative.log(), /userauth-request/);
+    await writeFile(knownhosts, `${line}${name} ${talkative.hostKeys.ed25519}\n`);
+    await (await connect(talkative.host, withCnopts(talkative, { knownhosts }))).close();
+  });
+
   test('an old server is an error that names the preset for it, and the preset works', async () => {
     await using old = await startSshd({
       hostKeyTypes: ['rsa'],
