@@ -7,6 +7,7 @@ import {
   SshError,
 } from '../errors.js';
 import { printable } from '../printable.js';
+import { hostName } from './host-pattern.js';
 import type { ShownKey } from './openssh-log.js';
 import { connectionError } from './socket.js';
 
@@ -20,6 +21,10 @@ export interface Failure {
   readonly serverKey: ShownKey | undefined;
   /** The types of the keys that are known for this host. */
   readonly knownTypes: readonly string[];
+  /** The name under which the host's keys are known, if not its own. */
+  readonly hostKeyAlias?: string | undefined;
+  /** Fingerprints of which one had to fit. */
+  readonly pins?: readonly string[] | undefined;
 }
 
 type Explain = (failure: Failure, match: RegExpExecArray) => Error;
@@ -34,8 +39,11 @@ const REASONS: readonly (readonly [RegExp, Explain])[] = [
     (failure) => hostKeyError(failure, mismatch(failure, 'HOST_KEY_CHANGED')),
   ],
   [
-    /No (\S+) host key is known for |authenticity of host|Host key verification failed/,
-    (failure) => hostKeyError(failure, mismatch(failure, 'HOST_KEY_UNKNOWN')),
+    /No \S+ host key is known for (\S+)|authenticity of host|Host key verification failed/,
+    (failure, [, name]) =>
+      isPinned(failure, name)
+        ? pinError(failure)
+        : hostKeyError(failure, mismatch(failure, 'HOST_KEY_UNKNOWN')),
   ],
   [
     /(?:Invalid key length|Bad server host key|key (?:size|length) .*(?:small|short)).*/i,
@@ -125,6 +133,22 @@ function mismatch({ knownTypes, serverKey }: Failure, otherwise: HostKeysErrorCo
   return other ? 'HOST_KEY_OTHER_TYPE' : otherwise;
 }
 
+/** A hop that is not known fails with the same words, but under its own name: the pins are the server's. */
+function isPinned({ pins, host, port, hostKeyAlias }: Failure, name: string | undefined): boolean {
+  return pins !== undefined && name?.toLowerCase() === (hostKeyAlias ?? hostName(host, port)).toLowerCase();
+}
+
+function pinError(failure: Failure): HostKeysError {
+  const { pins = [] } = failure;
+  const wanted = pins.length === 0 ? 'none was given' : `expected ${pins.join(' or ')}`;
+  return hostKeyError(
+    failure,
+    'HOST_KEY_CHANGED',
+    `does not have the fingerprint that was asked for (${wanted}). Either the server has got a new key, or somebody ` +
+      'is in between. Ask whoever runs the server before you trust the new one',
+  );
+}
+
 const HOST_KEY_WORDS: Readonly<Partial<Record<HostKeysErrorCode, string>>> = {
   HOST_KEY_UNKNOWN:
     'is not known. Compare the fingerprint with one from whoever runs the server; if it is the same, connect once ' +
@@ -139,18 +163,18 @@ const HOST_KEY_WORDS: Readonly<Partial<Record<HostKeysErrorCode, string>>> = {
   HOST_KEY_REFUSED: 'is too weak to be trusted; the server should get a new one, best ssh-ed25519',
 };
 
-function hostKeyError(failure: Failure, code: HostKeysErrorCode): HostKeysError {
+function hostKeyError(
+  failure: Failure,
+  code: HostKeysErrorCode,
+  words = HOST_KEY_WORDS[code],
+): HostKeysError {
   const { serverKey, complaints } = failure;
   const shown = serverKey === undefined ? '' : ` (${serverKey.type} ${serverKey.fingerprint})`;
   const [, file, line] =
     /(?:Offending|key in|revoked key) .*?(\/[^:\n]+|[A-Z]:\\[^:\n]+):(\d+)/.exec(complaints.join('\n')) ?? [];
   const place = file === undefined ? '' : ` (the known one: ${printable(file)}:${line})`;
-  return new HostKeysError(
-    code,
-    `the host key of ${where(failure)}${shown} ${HOST_KEY_WORDS[code]}${place}`,
-    {
-      ...(serverKey !== undefined && { fingerprint: serverKey.fingerprint, keyType: serverKey.type }),
-      ...(file !== undefined && { file, line: Number(line) }),
-    },
-  );
+  return new HostKeysError(code, `the host key of ${where(failure)}${shown} ${words}${place}`, {
+    ...(serverKey !== undefined && { fingerprint: serverKey.fingerprint, keyType: serverKey.type }),
+    ...(file !== undefined && { file, line: Number(line) }),
+  });
 }

@@ -13,6 +13,10 @@ import { quotePath } from './openssh-arguments.js';
 /** What trusts a key; `undefined` leaves it to ssh's own known hosts. */
 export type OpensshTrust = HostKeys | readonly string[] | null | undefined;
 
+export function isPins(trust: OpensshTrust): trust is readonly string[] {
+  return Array.isArray(trust);
+}
+
 /** What ssh makes of its configuration, as `ssh -G` prints it. */
 export interface Resolution {
   readonly host: string;

@@ -24,6 +24,7 @@ import { OpensshConnection, type OpensshFacts, type OpensshProcesses } from './o
 import { explainFailure } from './openssh-failure.js';
 import {
   findKeyBytes,
+  isPins,
   type OpensshTrust,
   type Resolution,
   readResolution,
@@ -293,9 +294,11 @@ class Attempt {
 
   #failure(log: OpensshLog, resolution: Resolution): Error {
     const { complaints, tried, serverKey } = log;
-    const known = trustedKeys(this.#options.hostKeys, resolution, this.#folder);
+    const { hostKeys: trust } = this.#options;
+    const pins = isPins(trust) ? trust : undefined;
+    const known = trustedKeys(trust, resolution, this.#folder);
     const knownTypes = known.filter(({ marker }) => marker === undefined).map(({ type }) => type);
-    return explainFailure({ ...resolution, complaints, tried, serverKey, knownTypes });
+    return explainFailure({ ...resolution, complaints, tried, serverKey, knownTypes, pins });
   }
 
   #facts({ negotiated, serverKey }: OpensshLog, resolution: Resolution): OpensshFacts {

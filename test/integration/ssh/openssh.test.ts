@@ -226,7 +226,8 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
         keys(`${name} ${sshd.hostKeys.ed25519}\n@revoked * ${sshd.hostKeys.ed25519}`),
       ],
       [ecdsaOnly, 'HOST_KEY_OTHER_TYPE', keys(`[${sshd.host}]:${ecdsaOnly.port} ${other}`)],
-      [sshd, 'HOST_KEY_UNKNOWN', [`SHA256:${'A'.repeat(43)}`]],
+      [sshd, 'HOST_KEY_CHANGED', [`SHA256:${'A'.repeat(43)}`]],
+      [sshd, 'HOST_KEY_CHANGED', []],
     ] as const;
     try {
       for (const [server, code, hostKeys] of cases) {

@@ -80,6 +80,19 @@ describe('why ssh gave up', () => {
     assert.deepEqual([error.keyType, error.fingerprint], ['ssh-ed25519', fingerprint]);
   });
 
+  test('a key that fits no pin has changed, and a hop without a known key is still unknown', () => {
+    const pins = [`SHA256:${'b'.repeat(43)}`];
+    const words = (name: string): string =>
+      `No ED25519 host key is known for ${name} and you have requested strict checking.\nHost key verification failed.`;
+    const error = explain(words('[h]:2222'), { pins });
+    assert.ok(error instanceof HostKeysError);
+    assert.deepEqual([error.code, error.fingerprint], ['HOST_KEY_CHANGED', fingerprint]);
+    assert.ok(error.message.includes(`expected ${pins[0]}`), error.message);
+    assert.equal(explain(words('alias'), { pins, hostKeyAlias: 'Alias' }).code, 'HOST_KEY_CHANGED');
+    assert.equal(explain(words('hop'), { pins }).code, 'HOST_KEY_UNKNOWN');
+    assert.equal(explain(words('[h]:2222')).code, 'HOST_KEY_UNKNOWN');
+  });
+
   test('what was tried and what is offered is in the error', () => {
     const error = explain('me@h: Permission denied (publickey,password).');
     assert.ok(error instanceof AuthenticationError);
