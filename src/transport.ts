@@ -176,7 +176,7 @@ async function openWithOpenssh({ options, deadline, log, pinned }: Opening): Pro
   if (cnopts.verifyHostKey !== undefined) {
     throw new SshError('UNSUPPORTED_OPTION', 'verifyHostKey needs transport "ssh2": ssh decides by itself');
   }
-  const { kex, hostKeyAlgorithms, ciphers, macs, compression, agent, proxyJump } = cnopts;
+  const { algorithms: preset, kex, hostKeyAlgorithms, ciphers, macs, compression, agent, proxyJump } = cnopts;
   const { acceptNewIn } = cnopts.hostKeyRules();
   return connectOpenssh({
     ...given,
@@ -189,7 +189,14 @@ async function openWithOpenssh({ options, deadline, log, pinned }: Opening): Pro
     onPrompt: pausing(deadline, cnopts.onPrompt),
     hostKeys: pinned ? [pinned.fingerprint] : acceptNewIn ? undefined : opensshTrust(cnopts, options),
     acceptNewIn: pinned ? undefined : acceptNewIn,
-    algorithms: { kex, hostKeyAlgorithms, ciphers, macs, compression: compression ? true : undefined },
+    algorithms: {
+      preset,
+      kex,
+      hostKeyAlgorithms,
+      ciphers,
+      macs,
+      compression: compression ? true : undefined,
+    },
     connectTimeout: timeout ?? cnopts.connectTimeout,
     keepaliveInterval: cnopts.keepaliveInterval,
     keepaliveCountMax: cnopts.keepaliveCountMax,

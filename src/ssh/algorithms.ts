@@ -71,7 +71,7 @@ export const DEFAULT_OFFER: Offer = {
  * What `legacy` adds. SHA-1 in signatures and a group of 1024 bits can be broken by who spends enough, so they
  * come last; RC4, MD5, DSA and single DES stay out, as they protect from nobody.
  */
-const LEGACY_ADDITIONS: Offer = {
+export const LEGACY_ADDITIONS: Offer = {
   kex: [
     'diffie-hellman-group-exchange-sha256',
     'diffie-hellman-group14-sha1',

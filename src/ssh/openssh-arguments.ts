@@ -4,7 +4,7 @@
  * machine are switched off, whatever the user's configuration says.
  */
 import { printable } from '../printable.js';
-import type { AlgorithmOptions } from './algorithms.js';
+import { type AlgorithmOptions, LEGACY_ADDITIONS } from './algorithms.js';
 import { expandHome } from './home-path.js';
 
 /** What runs on a channel. */
@@ -89,13 +89,30 @@ function keepaliveSettings({ keepaliveIntervalMs, keepaliveCountMax }: ArgumentO
   ];
 }
 
+const ALGORITHM_KEYWORDS = {
+  kex: 'KexAlgorithms',
+  hostKeyAlgorithms: 'HostKeyAlgorithms',
+  ciphers: 'Ciphers',
+  macs: 'MACs',
+} as const;
+
+/**
+ * A list replaces ssh's own; the preset is appended to it. To sign with ssh-rsa is allowed under the keyword's older
+ * name, which every ssh knows: the newer one (PubkeyAcceptedAlgorithms) would stop those before OpenSSH 8.5.
+ */
 function algorithmSettings(algorithms: AlgorithmOptions): readonly string[] {
-  const { kex, hostKeyAlgorithms, ciphers, macs, compression } = algorithms;
-  const lists = { KexAlgorithms: kex, HostKeyAlgorithms: hostKeyAlgorithms, Ciphers: ciphers, MACs: macs };
+  const { preset, compression } = algorithms;
+  const isLegacy = preset === 'legacy';
+  const lists = (['kex', 'hostKeyAlgorithms', 'ciphers', 'macs'] as const).flatMap((list) => {
+    const names = algorithms[list];
+    const added = isLegacy ? [`${ALGORITHM_KEYWORDS[list]}=+${LEGACY_ADDITIONS[list].join(',')}`] : [];
+    return names === undefined
+      ? added
+      : [`${ALGORITHM_KEYWORDS[list]}=${names.map(checkAlgorithm).join(',')}`];
+  });
   return [
-    ...Object.entries(lists).flatMap(([keyword, names]) =>
-      names === undefined ? [] : [`${keyword}=${names.map(checkAlgorithm).join(',')}`],
-    ),
+    ...lists,
+    ...(isLegacy ? [`PubkeyAcceptedKeyTypes=+${LEGACY_ADDITIONS.hostKeyAlgorithms.join(',')}`] : []),
     ...(compression === undefined ? [] : [`Compression=${compression ? 'yes' : 'no'}`]),
   ];
 }

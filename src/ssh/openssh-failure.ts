@@ -7,6 +7,7 @@ import {
   SshError,
 } from '../errors.js';
 import { printable } from '../printable.js';
+import { LEGACY_ADDITIONS } from './algorithms.js';
 import { hostName } from './host-pattern.js';
 import type { ShownKey } from './openssh-log.js';
 import { connectionError } from './socket.js';
@@ -101,8 +102,15 @@ function reachError({ host, port, complaints }: Failure, code: string): Connecti
 }
 
 function negotiationError(failure: Failure, [text]: RegExpExecArray): SshError {
-  const advice = 'the option transport: "ssh2" and the lists in cnopts may offer others';
+  const offered = /Their offer: (\S+)/.exec(text)?.[1]?.split(',') ?? [];
+  const advice = offered.some((name) => isLegacy(name))
+    ? "the server is old and knows only what is no longer safe: update it, or accept that with cnopts: { algorithms: 'legacy' }"
+    : 'the option transport: "ssh2" and the lists in cnopts may offer others';
   return new SshError('NEGOTIATION_FAILED', `${where(failure)}: ${printable(text)} (${advice})`);
+}
+
+function isLegacy(name: string): boolean {
+  return Object.values(LEGACY_ADDITIONS).some((names) => names.includes(name));
 }
 
 function notSsh(failure: Failure): SshError {

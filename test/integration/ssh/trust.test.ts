@@ -139,6 +139,29 @@ describe('trust in OpenSSH', { skip: needsOpenSsh }, () => {
     assert.ok(sftp.securityOptions.ciphers.includes('3des-cbc'));
   });
 
+  test('the preset for old servers means the same to the system’s ssh', async () => {
+    await using old = await startSshd({
+      hostKeyTypes: ['rsa'],
+      config: [
+        'KexAlgorithms diffie-hellman-group14-sha1',
+        'HostKeyAlgorithms ssh-rsa',
+        'Ciphers aes128-cbc,3des-cbc',
+        'MACs hmac-sha1',
+      ],
+    });
+    const openssh = { transport: 'openssh', config: false } as const;
+    await assert.rejects(connect(old.host, withCnopts(old, openssh)), (error) => {
+      assert.ok(error instanceof SshError, String(error));
+      assert.equal(error.code, 'NEGOTIATION_FAILED');
+      assert.match(error.message, /Their offer: .*group14-sha1.*algorithms: 'legacy'/);
+      return true;
+    });
+    const legacy = { ...openssh, algorithms: 'legacy' } as const;
+    await using sftp = await connect(old.host, withCnopts(old, legacy));
+    assert.deepEqual([...sftp.activeCiphers], ['aes128-cbc', 'aes128-cbc']);
+    assert.deepEqual([sftp.remoteServerKey.type, await sftp.exists('/')], ['ssh-rsa', true]);
+  });
+
   test('another subsystem, or a command, can speak SFTP; what is refused is closed', async () => {
     await using special = await startSshd({
       config: ['MaxSessions 1', 'Subsystem other /usr/lib/openssh/sftp-server -d /'],

@@ -58,6 +58,25 @@ describe('the arguments for ssh', () => {
     assert.doesNotMatch(untouched, /-F|-p|-l |Identity|ProxyJump|Alive|Ciphers|=Compression/);
   });
 
+  test('the legacy preset is appended to ssh’s own lists, and a list that is given stands in its place', () => {
+    const args = settings({ algorithms: { preset: 'legacy', macs: ['hmac-sha2-256'] } });
+    const own = settings({});
+    assert.deepEqual(
+      args.filter((argument) => !own.includes(argument)),
+      [
+        '-oKexAlgorithms=+diffie-hellman-group-exchange-sha256,diffie-hellman-group14-sha1,' +
+          'diffie-hellman-group-exchange-sha1,diffie-hellman-group1-sha1',
+        '-oHostKeyAlgorithms=+ssh-rsa',
+        '-oCiphers=+aes128-cbc,aes192-cbc,aes256-cbc,3des-cbc',
+        '-oMACs=hmac-sha2-256',
+        '-oPubkeyAcceptedKeyTypes=+ssh-rsa',
+      ],
+    );
+    const { length } = settings({ algorithms: { preset: 'legacy' } });
+    assert.equal(length, own.length + 5);
+    assert.deepEqual(settings({ algorithms: { preset: 'modern' } }), own);
+  });
+
   test('the host stands behind --, with the subsystem or the command after it', () => {
     assert.deepEqual(targetArguments('h'), ['--', 'h']);
     const subsystem = { type: 'subsystem', name: 'sftp' } as const;

@@ -80,6 +80,12 @@ describe('why ssh gave up', () => {
     assert.deepEqual([error.keyType, error.fingerprint], ['ssh-ed25519', fingerprint]);
   });
 
+  test('a server that offers what the legacy preset adds is told of it, and no other', () => {
+    const words = 'Unable to negotiate with h port 22: no matching cipher found. Their offer: ';
+    assert.match(explain(`${words}aes256-cbc,none`).message, /algorithms: 'legacy'/);
+    assert.doesNotMatch(explain(`${words}arcfour`).message, /legacy/);
+  });
+
   test('a key that fits no pin has changed, and a hop without a known key is still unknown', () => {
     const pins = [`SHA256:${'b'.repeat(43)}`];
     const words = (name: string): string =>
