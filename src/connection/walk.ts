@@ -43,8 +43,8 @@ export interface WalkOptions extends OperationOptions {
 }
 
 const MAX_DEPTH = 64;
-/** Listings on the way at once. */
-const MAX_LISTINGS = 32;
+/** Listings on the way at once: each is two turns of the line, and small. */
+const MAX_LISTINGS = 128;
 /** Some handles are left for others. */
 const SPARE_HANDLES = 8;
 /** Entries that are listed and not yet asked for; beyond that only what is next is listed. */
@@ -85,6 +85,7 @@ class TreeWalk {
   readonly #abort = new AbortController();
   readonly #questions = new Window({ max: MAX_QUESTIONS });
   readonly #running = new Set<Promise<unknown>>();
+  readonly #closing = new Set<Promise<void>>();
   /** The next one last. */
   readonly #ahead: Directory[] = [];
   #waitingEntries = 0;
@@ -116,6 +117,7 @@ class TreeWalk {
       callOff();
       this.#abort.abort(new SftpError('ABORTED', 'The walk is over'));
       await Promise.all(this.#running);
+      await Promise.all(this.#closing);
     }
   }
 
@@ -141,6 +143,12 @@ class TreeWalk {
     return listing;
   }
 
+  /** Nobody waits for a directory to be closed, but for the end of the walk. */
+  #close(closing: Promise<void>): void {
+    const tracked = closing.finally(() => this.#closing.delete(tracked));
+    this.#closing.add(tracked);
+  }
+
   /** Begins with what comes next, as far as handles and memory allow. */
   #lookAhead(): void {
     const { maxOpenHandles = Number.POSITIVE_INFINITY } = this.#client.limits;
@@ -162,7 +170,10 @@ class TreeWalk {
 
   async #foundIn(directory: Directory): Promise<readonly Found[]> {
     try {
-      const entries = await readDirectory(this.#client, directory.path, this.#asking);
+      const entries = await readDirectory(this.#client, directory.path, {
+        ...this.#asking,
+        inBackground: (closing) => this.#close(closing),
+      });
       entries.sort((left, right) => Buffer.compare(left.filenameBytes, right.filenameBytes));
       const found = await Promise.all(entries.map((entry) => this.#find(directory, entry)));
       return found.filter((one) => one !== undefined);

@@ -13,55 +13,56 @@ const MAX_REQUESTS = 16;
 const FIRST_REQUESTS = 2;
 const MAX_EMPTY_ANSWERS = 64;
 
+export interface ListingOptions extends OperationOptions {
+  /** Takes the closing of the directory, where nobody need wait for it. */
+  readonly inBackground?: ((closing: Promise<void>) => void) | undefined;
+}
+
 /**
  * The entries of a directory, without `.` and `..`, in no order. Several READDIRs are on the way at once, more
- * with each answer that was not the last; those behind the end are answered with the end again.
+ * with each answer that was not the last. They are carried out in their order (section 6 of the draft asks that
+ * of requests for one handle), so what was asked behind the end is not waited for.
  *
  * @throws SftpError (`LIMIT`) where a million entries have not been all.
  */
 export async function readDirectory(
   client: SftpClient,
   path: RemotePath,
-  options: OperationOptions = {},
+  { inBackground, ...options }: ListingOptions = {},
 ): Promise<FileAttributes[]> {
   const handle = await client.opendir(path, options);
   const entries: FileAttributes[] = [];
-  const lanes: Promise<void>[] = [];
-  let isComplete = false;
+  const asked: Promise<readonly FileAttributes[] | null>[] = [];
+  const askUpTo = (count: number) => {
+    while (asked.length < count) {
+      const answer = client.readdir(handle, options);
+      // Its failure is noticed when its turn has come, which behind the end never comes.
+      answer.catch(() => {});
+      asked.push(answer);
+    }
+  };
   let emptyAnswers = 0;
-  let failure: { readonly error: unknown } | undefined;
-
-  const take = (batch: readonly FileAttributes[]) => {
-    for (const entry of batch) if (entry.filename !== '.' && entry.filename !== '..') entries.push(entry);
-    if (batch.length === 0) emptyAnswers += 1;
-    if (entries.length > MAX_ENTRIES || emptyAnswers > MAX_EMPTY_ANSWERS) {
-      throw new SftpError('LIMIT', `${quote(path)}: the listing has no end after ${entries.length} entries`);
-    }
-  };
-  const read = async () => {
-    while (!isComplete && failure === undefined) {
-      const batch = await client.readdir(handle, options);
-      if (batch === null) isComplete = true;
-      else {
-        take(batch);
-        if (lanes.length < MAX_REQUESTS) open();
+  try {
+    askUpTo(FIRST_REQUESTS);
+    for (let allowed = FIRST_REQUESTS; ; allowed = Math.min(MAX_REQUESTS, allowed + 1)) {
+      const batch = await asked.shift();
+      if (batch === undefined || batch === null) break;
+      for (const entry of batch) if (entry.filename !== '.' && entry.filename !== '..') entries.push(entry);
+      if (batch.length === 0) emptyAnswers += 1;
+      if (entries.length > MAX_ENTRIES || emptyAnswers > MAX_EMPTY_ANSWERS) {
+        throw new SftpError(
+          'LIMIT',
+          `${quote(path)}: the listing has no end after ${entries.length} entries`,
+        );
       }
+      askUpTo(allowed);
     }
-  };
-  const open = () => {
-    const lane = read().catch((error) => {
-      // What comes behind the end may be a failure as well.
-      if (!isComplete || !(error instanceof SftpStatusError)) failure ??= { error };
-    });
-    lanes.push(lane);
-  };
-
-  for (let count = 0; count < FIRST_REQUESTS; count += 1) open();
-  // The list grows while it is waited for.
-  for (let index = 0; index < lanes.length; index += 1) await lanes[index];
-  // The listing is complete or has failed already; what a close adds to that helps nobody.
-  await untilAborted(client.close(handle), options.signal).catch(() => {});
-  if (failure !== undefined) throw failure.error;
+  } finally {
+    // The listing is complete or has failed already; what a close adds to that helps nobody.
+    const closing = untilAborted(client.close(handle), options.signal).catch(() => {});
+    if (inBackground === undefined) await closing;
+    else inBackground(closing);
+  }
   return entries;
 }
 
