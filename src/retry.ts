@@ -51,7 +51,7 @@ export function retryPolicy(options: RetryOptions | false | undefined): RetryPol
 }
 
 /** The pause before an attempt, the first being 1, in milliseconds. */
-export function pauseBefore(
+function pauseBefore(
   attempt: number,
   policy: RetryPolicy,
   random: () => number = Math.random,
@@ -76,7 +76,7 @@ export async function pause(milliseconds: number, signal: AbortSignal | undefine
 }
 
 /** Whether another attempt may find things better: the line failed, and nobody has said no. */
-export function isTransient(error: unknown): boolean {
+function isTransient(error: unknown): boolean {
   if (error instanceof ConnectionError) return error.code !== 'ENOTFOUND';
   if (error instanceof SshError) return error.code === 'CHANNEL_TIMEOUT';
   return isLost(error);
