@@ -51,11 +51,7 @@ export function retryPolicy(options: RetryOptions | false | undefined): RetryPol
 }
 
 /** The pause before an attempt, the first being 1, in milliseconds. */
-function pauseBefore(
-  attempt: number,
-  policy: RetryPolicy,
-  random: () => number = Math.random,
-): number {
+function pauseBefore(attempt: number, policy: RetryPolicy, random: () => number = Math.random): number {
   const { delay, factor, jitter, maxDelay } = policy;
   const pauseMs = delay * factor ** (attempt - 1) * (1 + jitter * (2 * random() - 1));
   return Math.min(maxDelay, pauseMs);
