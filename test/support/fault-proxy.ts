@@ -108,7 +108,12 @@ class Line {
 
   reset(): void {
     this.#isDown = true;
-    for (const socket of [this.#client, this.#upstream]) if (!socket.destroyed) socket.resetAndDestroy();
+    for (const socket of [this.#client, this.#upstream]) {
+      // Where a reset finds a write or an end under way, Node 20 spins for ever at the end of the process.
+      const isIdle = socket.writableLength === 0 && !socket.writableEnded;
+      if (isIdle && !socket.destroyed) socket.resetAndDestroy();
+      else socket.destroy();
+    }
   }
 
   #carry(from: Socket, to: Socket, direction: Direction): void {
