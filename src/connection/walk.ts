@@ -113,6 +113,7 @@ class TreeWalk {
           if (found.directory) levels.push((await this.#listingOf(found.directory)).values());
         }
       }
+      await Promise.all(this.#closing);
     } finally {
       callOff();
       this.#abort.abort(new SftpError('ABORTED', 'The walk is over'));
