@@ -31,14 +31,8 @@ import { type MirrorOptions, mirror } from './connection/mirror.js';
 import type { RemoteFile } from './connection/remote-file.js';
 import { removeTree } from './connection/removal.js';
 import type { CopyOptions } from './connection/server-copy.js';
-import {
-  type GetOptions,
-  namesToKeep,
-  type PutOptions,
-  type PutTreeOptions,
-  Transfers,
-  type TreeOptions,
-} from './connection/transfers.js';
+import type { GetOptions, PutOptions, PutTreeOptions, TreeOptions } from './connection/transfer-options.js';
+import { namesToKeep, Transfers } from './connection/transfers.js';
 import { type WalkEntry, type WalkOptions, walkTree } from './connection/walk.js';
 import {
   type FoundFile,
@@ -57,12 +51,12 @@ import { decodePath, encodePath, quote, type RemotePath } from './remote-path.js
 import { opensAsDirectory } from './session/directory-reader.js';
 import type { OperationOptions, SftpClient } from './session/sftp-client.js';
 import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
-import type { TreeReport } from './transfer/copy-tree.js';
 import { hasCode } from './transfer/file-system.js';
 import type { MirrorReport } from './transfer/mirror.js';
 import type { ReadStreamOptions, RemoteReadStream } from './transfer/read-stream.js';
 import type { ContentSource } from './transfer/sequential-source.js';
 import type { ContentSink } from './transfer/sink.js';
+import type { TreeReport } from './transfer/tree-report.js';
 import type { RemoteWriteStream } from './transfer/write-stream.js';
 import {
   checkCallbacks,

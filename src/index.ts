@@ -24,7 +24,7 @@ export type {
   TransferOptions,
   TreeOptions,
   TreeProgressCallback,
-} from './connection/transfers.js';
+} from './connection/transfer-options.js';
 export type { WalkEntry, WalkOptions } from './connection/walk.js';
 export type { FoundFile, WaitForFileOptions, WatchEvent, WatchOptions } from './connection/watch.js';
 export { type CallOptions, Connection, copyBetween } from './connection.js';
@@ -53,14 +53,18 @@ export type {
   PromptKind,
   PromptRequest,
 } from './ssh/ssh2.js';
-export type { FileProgress, SkippedEntry, TreeReport } from './transfer/copy-tree.js';
+export type { TreeEntry } from './transfer/copy-tree.js';
 export type { LinesOptions } from './transfer/lines.js';
 export type { MirrorFailure, MirrorReport } from './transfer/mirror.js';
 export type { MirrorComparison } from './transfer/mirror-comparison.js';
 export type { MirrorEntry, MirrorReason, MirrorStep } from './transfer/mirror-plan.js';
+export type { KeepReason, Overwrite } from './transfer/overwriting.js';
+export type { TransferSpeed } from './transfer/progress.js';
 export type { ReadStreamOptions, RemoteReadStream } from './transfer/read-stream.js';
 export type { ContentSource } from './transfer/sequential-source.js';
 export type { ContentSink, ObjectWithWrite } from './transfer/sink.js';
+export type { FileProgress } from './transfer/tree-progress.js';
+export type { CopiedEntry, FailedEntry, SkipCode, SkippedEntry, TreeReport } from './transfer/tree-report.js';
 export type { RemoteWriteStream, WriteStreamOptions } from './transfer/write-stream.js';
 export { type WalkCallback, type WalktreeOptions, WTCallbacks } from './walk-callbacks.js';
 export { type AttributeValues, FileAttributes, type FileType } from './wire/attributes.js';

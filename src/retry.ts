@@ -72,7 +72,7 @@ export async function pause(milliseconds: number, signal: AbortSignal | undefine
 }
 
 /** Whether another attempt may find things better: the line failed, and nobody has said no. */
-function isTransient(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   if (error instanceof ConnectionError) return error.code !== 'ENOTFOUND';
   if (error instanceof SshError) return error.code === 'CHANNEL_TIMEOUT';
   return isLost(error);
@@ -102,7 +102,8 @@ export async function tryRepeatedly<T>(
     try {
       return await attempt();
     } catch (error) {
-      if (signal?.aborted || !isTransient(error) || tried >= (policy?.attempts ?? 0)) throw error;
+      signal?.throwIfAborted();
+      if (!isTransient(error) || tried >= (policy?.attempts ?? 0)) throw error;
     }
   }
 }

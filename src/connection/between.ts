@@ -6,10 +6,14 @@ import { baseName, directoryName, quote } from '../remote-path.js';
 import { opensAsDirectory } from '../session/directory-reader.js';
 import type { SftpClient } from '../session/sftp-client.js';
 import { copyFile } from '../transfer/copy-file.js';
-import { copyTree, type TreeReport } from '../transfer/copy-tree.js';
+import { copyTree } from '../transfer/copy-tree.js';
 import type { Place } from '../transfer/file-system.js';
+import { measured } from '../transfer/progress.js';
+import type { FileProgress } from '../transfer/tree-progress.js';
+import { ReportWriter, type TreeReport } from '../transfer/tree-report.js';
 import { makeDirectories } from './directories.js';
-import type { Transfers, TreeProgressCallback } from './transfers.js';
+import type { TreeProgressCallback } from './transfer-options.js';
+import type { Transfers } from './transfers.js';
 
 /** Options of {@link copyBetween}. */
 export interface CopyBetweenOptions {
@@ -57,19 +61,22 @@ export async function copyBetweenServers(
     confirm: confirm ? (file: Buffer) => to.client.stat(file, { signal }) : undefined,
   };
   const [source, target] = [placeOf(from), placeOf(to)];
+  const tell = measured<FileProgress>(callback);
+  const report = new ReportWriter();
   if (isDirectory) {
     await makeDirectories(to.client, to.path, undefined, { signal });
-    return copyTree(source, target, { ...shared, symlinks, recurse: true, onProgress: callback });
+    return copyTree(source, target, { ...shared, symlinks, recurse: true, onProgress: tell });
   }
   const path = source.fileSystem.textOf(source.path);
   const { bytes } = await copyFile(source, target, {
     ...shared,
     onProgress: (transferred, total) => {
       const filesDone = Number(transferred === total);
-      callback?.(transferred, total, { path, bytes: transferred, filesDone, filesKnown: 1 });
+      tell?.(transferred, total, { path, bytes: transferred, filesDone, filesKnown: 1 });
     },
   });
-  return { files: 1, directories: 0, bytes, skipped: [] };
+  report.noteCopied({ type: 'file', path, target: target.fileSystem.textOf(target.path), bytes });
+  return report.finish();
 }
 
 function placeOf({ transfers, path }: ServerEnd): Place {

@@ -6,10 +6,12 @@ import { SftpError, SftpStatusError } from '../errors.js';
 import { parseMode } from '../modes.js';
 import { decodePath, quote } from '../remote-path.js';
 import type { OperationOptions, RemoteHandle, SftpClient } from '../session/sftp-client.js';
-import { copyDirectly, copyFile } from '../transfer/copy-file.js';
+import { copyDirectly } from '../transfer/copy-directly.js';
+import { copyFile } from '../transfer/copy-file.js';
 import { copyToEnd } from '../transfer/file-range.js';
 import { isMissing, type SourcePlace, type TargetPlace } from '../transfer/file-system.js';
 import { MemorySource, MemoryTarget } from '../transfer/memory.js';
+import { measured, Speedometer } from '../transfer/progress.js';
 import { type ReadStreamOptions, RemoteReadStream } from '../transfer/read-stream.js';
 import type { RemoteFileSystem } from '../transfer/remote.js';
 import { type ContentSource, SequentialSource } from '../transfer/sequential-source.js';
@@ -27,7 +29,8 @@ import {
 } from './content-options.js';
 import { type OpenMode, parseOpenMode } from './open-mode.js';
 import { RemoteFile } from './remote-file.js';
-import type { ProgressCallback, PutOptions, Transfers } from './transfers.js';
+import type { ProgressCallback, PutOptions } from './transfer-options.js';
+import type { Transfers } from './transfers.js';
 
 /** Options of {@link Connection.open}. */
 export interface OpenOptions extends OperationOptions {
@@ -51,7 +54,7 @@ export interface GetfoOptions extends OperationOptions {
 }
 
 /** Options of {@link Connection.putfo}. */
-export interface PutfoOptions extends Omit<PutOptions, 'preserveMtime'> {
+export interface PutfoOptions extends Pick<PutOptions, 'signal' | 'atomic' | 'confirm' | 'callback'> {
   /** The total for `callback`, which is 0 without it; nothing else depends on it. */
   readonly fileSize?: number | undefined;
 }
@@ -182,10 +185,11 @@ export class Files {
       },
       path: Buffer.alloc(0),
     };
+    const tell = measured<object>(callback);
     const { bytes } = await copyDirectly({ fileSystem: this.#remote, path }, target, {
       window: windowOf(STREAM_BYTES),
       signal,
-      onProgress: callback,
+      onProgress: tell && ((transferred, total) => tell(transferred, total, {})),
     });
     return bytes;
   }
@@ -195,6 +199,7 @@ export class Files {
     checkCallback(callback);
     checkCount('fileSize', fileSize);
     const place = sourcePlace(source);
+    const speedometer = new Speedometer();
     const { confirmation } = await copyFile(
       place,
       { fileSystem: this.#remote, path },
@@ -203,7 +208,8 @@ export class Files {
         signal,
         atomic,
         confirm: confirm ? (file) => this.#client.stat(file, { signal }) : undefined,
-        onProgress: callback === undefined ? undefined : (transferred) => callback(transferred, fileSize),
+        onProgress: (transferred) =>
+          callback?.(transferred, fileSize, speedometer.note(transferred, fileSize)),
       },
     );
     return confirmation ?? new FileAttributes({});

@@ -4,16 +4,19 @@ import { mkdir } from 'node:fs/promises';
 import { checkCallback, checkChoice, kindOf } from '../arguments.js';
 import { checkLocalPath } from '../local-path.js';
 import { quote } from '../remote-path.js';
-import { isLost } from '../retry.js';
 import { failure } from '../session/status-error.js';
 import { isMissing, type Place } from '../transfer/file-system.js';
 import { localFileSystem } from '../transfer/local.js';
 import { type MirrorReport, mirrorTree } from '../transfer/mirror.js';
 import type { MirrorComparison } from '../transfer/mirror-comparison.js';
 import type { MirrorEntry } from '../transfer/mirror-plan.js';
+import { measured } from '../transfer/progress.js';
+import type { FileProgress } from '../transfer/tree-progress.js';
 import { makeDirectories } from './directories.js';
 import type { Link } from './link.js';
-import type { Transfers, TreeProgressCallback } from './transfers.js';
+import { persist } from './persistence.js';
+import type { TreeProgressCallback } from './transfer-options.js';
+import type { Transfers } from './transfers.js';
 
 /** Options of {@link Connection.mirror}. */
 export interface MirrorOptions {
@@ -61,7 +64,6 @@ export async function mirror(
   checkOptions(options);
   const { direction, signal, confirm = true, callback } = options;
   const { client } = link;
-  let hasAdvanced = false;
   const isUp = direction === 'up';
   const local: Place = { fileSystem: localFileSystem, path: Buffer.from(checkLocalPath(localPath)) };
   const remote: Place = { fileSystem: transfers.remote, path: remotePath };
@@ -84,22 +86,9 @@ export async function mirror(
       else await mkdir(local.path, { recursive: true });
     },
     confirm: isUp && confirm ? (file) => client.stat(file, { signal }) : undefined,
-    onProgress: (...figures) => {
-      hasAdvanced = true;
-      callback?.(...figures);
-    },
-    persist: async (attempt) => {
-      for (let failures = 0; ; ) {
-        try {
-          return await attempt();
-        } catch (error) {
-          failures = hasAdvanced ? 1 : failures + 1;
-          hasAdvanced = false;
-          if (!isLost(error) || signal?.aborted || failures > (link.retry?.attempts ?? 0)) throw error;
-          await link.restore(link.retry, signal);
-        }
-      }
-    },
+    onProgress: measured<FileProgress>(callback),
+    persist: (attempt) =>
+      persist(link, { retry: link.retry, signal, resumes: false, target: target.fileSystem }, attempt),
   });
 }
 

@@ -7,7 +7,7 @@ import { failure } from '../session/status-error.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { hasCode, type Place } from '../transfer/file-system.js';
 import { RemoteFileSystem } from '../transfer/remote.js';
-import { existingFile, temporaryPath } from '../transfer/temporary-file.js';
+import { existingFile, releaseTemporary, temporaryPath } from '../transfer/temporary-file.js';
 import type { Window } from '../transfer/window.js';
 
 /** Options of {@link Connection.copy}. */
@@ -85,6 +85,8 @@ async function copyByServer(copy: Copy): Promise<boolean> {
     if (atomic) await client.remove(path).catch(() => {});
     if (hasCode(error, 'ENOTSUP')) return false;
     throw error;
+  } finally {
+    if (atomic) releaseTemporary(target, path);
   }
 }
 

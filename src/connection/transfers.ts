@@ -1,63 +1,39 @@
 /** Files and trees between the local disk and the server. */
 import { Buffer } from 'node:buffer';
-
 import { mkdir, opendir } from 'node:fs/promises';
 import { untilAborted } from '../abort.js';
-import { SftpStatusError } from '../errors.js';
+import { checkChoice } from '../arguments.js';
+import { SftpStatusError, TransferError, UnsupportedError } from '../errors.js';
 import { checkLocalPath } from '../local-path.js';
 import { baseName, quote } from '../remote-path.js';
 import type { RemoteHandle, SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
-import { copyFile } from '../transfer/copy-file.js';
-import { copyTree, type FileProgress, type TreeReport } from '../transfer/copy-tree.js';
+import { type CopiedFile, copyFile } from '../transfer/copy-file.js';
+import { copyTree } from '../transfer/copy-tree.js';
 import type { Place } from '../transfer/file-system.js';
+import { Leftovers } from '../transfer/leftovers.js';
 import { localFileSystem } from '../transfer/local.js';
+import { measured } from '../transfer/progress.js';
 import { RemoteFileSystem } from '../transfer/remote.js';
+import type { FileProgress } from '../transfer/tree-progress.js';
+import type { TreeReport } from '../transfer/tree-report.js';
 import { Window } from '../transfer/window.js';
 import { FileAttributes } from '../wire/attributes.js';
+import { extensions } from '../wire/extensions.js';
 import { makeDirectories } from './directories.js';
 import type { Link } from './link.js';
+import { persist } from './persistence.js';
 import { type CopyOptions, copyOnServer } from './server-copy.js';
-
-/** Called as bytes arrive: never backwards, and the last time with `transferred === total`. */
-export type ProgressCallback = (transferred: number, total: number) => void;
-
-/** The same figures over all files of a tree, and the file that has just moved on. */
-export type TreeProgressCallback = (transferred: number, total: number, file: FileProgress) => void;
-
-/** Options that every transfer shares. */
-export interface TransferOptions {
-  /** Ends the transfer: the promise rejects with the signal's reason, nothing half-written is left where it is atomic. */
-  readonly signal?: AbortSignal | undefined;
-  /** Gives the copy the modification time of the source. Default: false. */
-  readonly preserveMtime?: boolean | undefined;
-  /**
-   * Gathers the bytes under a temporary name beside the target, and renames when all is there: whoever looks
-   * sees the old file or the new one, whole. Default: true for downloads, false for uploads.
-   */
-  readonly atomic?: boolean | undefined;
-}
-
-export interface GetOptions extends TransferOptions {
-  readonly callback?: ProgressCallback | undefined;
-}
-
-export interface PutOptions extends TransferOptions {
-  readonly callback?: ProgressCallback | undefined;
-  /** Asks the server for the size of what has arrived. Default: true. */
-  readonly confirm?: boolean | undefined;
-}
-
-export interface TreeOptions extends TransferOptions {
-  readonly callback?: TreeProgressCallback | undefined;
-  /** What to do with symbolic links. Default: `follow` for downloads, `skip` for uploads. */
-  readonly symlinks?: 'follow' | 'skip' | undefined;
-}
-
-export interface PutTreeOptions extends TreeOptions {
-  /** Asks the server for the size of each file that has arrived. Default: true. */
-  readonly confirm?: boolean | undefined;
-}
+import {
+  type GetOptions,
+  type ProgressCallback,
+  type PutOptions,
+  type PutTreeOptions,
+  type ResolvedTransfer,
+  resolveTransfer,
+  type TreeOptions,
+  type TreeProgressCallback,
+} from './transfer-options.js';
 
 /** In flight over one connection, both ways together, where the line is long enough to hold it. */
 const MAX_BYTES_IN_FLIGHT = 16 * 1024 * 1024;
@@ -68,8 +44,11 @@ const SHORT_LINE_BYTES = 4 * 1024 * 1024;
 /** The first request goes alone: some servers bear no more, and a line shows its pace soon enough. */
 const FIRST_BYTES_IN_FLIGHT = 256 * 1024;
 
+type Remote<Options> = Options & { readonly recurse: boolean };
+
 /** The transfers of one connection, which share its window. */
 export class Transfers {
+  readonly #link: Link;
   readonly #client: SftpClient;
   readonly remote: RemoteFileSystem;
   /** For whatever waits for the server alone. */
@@ -78,33 +57,36 @@ export class Transfers {
     initial: FIRST_BYTES_IN_FLIGHT,
     ceiling: () => Math.max(SHORT_LINE_BYTES, this.#client.roundTripMs * BYTES_PER_MS),
   });
+  readonly #localLeftovers = new Leftovers(localFileSystem);
+  readonly #remoteLeftovers: Leftovers;
 
-  constructor({ client, lanes }: Pick<Link, 'client' | 'lanes'>) {
-    this.#client = client;
-    this.remote = new RemoteFileSystem(client, lanes);
+  constructor(link: Link) {
+    this.#link = link;
+    this.#client = link.client;
+    this.remote = new RemoteFileSystem(link.client, link.lanes);
+    this.#remoteLeftovers = new Leftovers(this.remote);
   }
 
   async get(remotePath: Buffer, localPath: string | undefined, options: GetOptions): Promise<void> {
-    const target = localPath === undefined ? localNameFor(remotePath) : localBytes(localPath);
-    await copyFile(this.#at(remotePath), local(target), {
-      window: this.window,
-      signal: options.signal,
-      atomic: options.atomic ?? true,
-      preserveMtime: options.preserveMtime,
-      onProgress: options.callback,
-    });
+    const target = local(localPath === undefined ? localNameFor(remotePath) : localBytes(localPath));
+    const transfer = resolveTransfer(options, { atomic: true, retry: this.#link.retry });
+    await this.#copyFile(this.#at(remotePath), target, { ...options, ...transfer }, this.#localLeftovers);
   }
 
   async put(localPath: string, remotePath: Buffer, options: PutOptions): Promise<FileAttributes> {
-    const { confirm = true } = options;
-    const { confirmation } = await copyFile(local(localBytes(localPath)), this.#at(remotePath), {
-      window: this.window,
-      signal: options.signal,
-      atomic: options.atomic ?? false,
-      confirm: confirm ? (file) => this.#client.stat(file, { signal: options.signal }) : undefined,
-      preserveMtime: options.preserveMtime,
-      onProgress: options.callback,
-    });
+    const { confirm = true, signal } = options;
+    const transfer = resolveTransfer(options, { atomic: false, retry: this.#link.retry });
+    this.#checkFsync(transfer);
+    const source = local(localBytes(localPath));
+    const leftovers = this.#remoteLeftovers;
+    const look = (file: Buffer) => this.#client.stat(file, { signal });
+    const { confirmation, kept } = await this.#copyFile(
+      source,
+      this.#at(remotePath),
+      { ...options, ...transfer, look: confirm ? look : undefined },
+      leftovers,
+    );
+    if (kept !== undefined && confirm) return look(remotePath);
     return confirmation ?? new FileAttributes({});
   }
 
@@ -112,46 +94,98 @@ export class Transfers {
   async getTree(
     remotePath: Buffer,
     localPath: string,
-    options: TreeOptions & { readonly recurse: boolean; readonly keptNames: readonly Buffer[] },
+    options: Remote<TreeOptions> & { readonly keptNames: readonly Buffer[] },
   ): Promise<TreeReport> {
-    const { signal, preserveMtime, callback, recurse, keptNames } = options;
+    const { signal, keptNames } = options;
+    const transfer = resolveTransfer(options, { atomic: true, retry: this.#link.retry });
     let target = localBytes(localPath);
-    await this.#checkListable(remotePath, signal);
-    await mkdir(target, { recursive: true });
-    for (const name of keptNames) {
-      target = localFileSystem.join(target, name);
-      await localFileSystem.ensureDirectory(target, { signal });
-    }
-    return copyTree(this.#at(remotePath), local(target), {
-      window: this.window,
-      signal,
-      atomic: options.atomic ?? true,
-      preserveMtime,
-      symlinks: options.symlinks ?? 'follow',
-      recurse,
-      onProgress: callback,
+    const prepare = async () => {
+      await this.#checkListable(remotePath, signal);
+      target = localBytes(localPath);
+      await mkdir(target, { recursive: true });
+      for (const name of keptNames) {
+        target = localFileSystem.join(target, name);
+        await localFileSystem.ensureDirectory(target, { signal });
+      }
+      return { source: this.#at(remotePath), target: local(target) };
+    };
+    return this.#copyTree(prepare, 'follow', { ...options, ...transfer }, this.#localLeftovers);
+  }
+
+  async putTree(localPath: string, remotePath: Buffer, options: Remote<PutTreeOptions>): Promise<TreeReport> {
+    const { signal, recurse, confirm = true } = options;
+    const transfer = resolveTransfer(options, { atomic: false, retry: this.#link.retry });
+    this.#checkFsync(transfer);
+    const prepare = async () => {
+      // Without a local directory nothing is made on the server.
+      await opendir(localPath).then((directory) => directory.close());
+      if (recurse) await makeDirectories(this.#client, remotePath, undefined, { signal });
+      else await this.#checkDirectory(remotePath, signal);
+      return { source: local(localBytes(localPath)), target: this.#at(remotePath) };
+    };
+    const look = confirm ? (file: Buffer) => this.#client.stat(file, { signal }) : undefined;
+    return this.#copyTree(prepare, 'skip', { ...options, ...transfer, look }, this.#remoteLeftovers);
+  }
+
+  async #copyFile<Confirmation extends { readonly size: number | undefined }>(
+    source: Place,
+    target: Place,
+    options: Copying<ProgressCallback, Confirmation>,
+    leftovers: Leftovers,
+  ): Promise<CopiedFile<Confirmation>> {
+    const { signal, resumes, atomic, callback } = options;
+    const tell = measured<object>(callback);
+    const { directory } = target.fileSystem.split(target.path);
+    const tidying = atomic && !resumes ? leftovers.tidy(directory, { signal }).catch(() => {}) : undefined;
+    const copied = await persist(this.#link, { ...options, target: target.fileSystem }, async (journal) =>
+      copyFile(source, target, {
+        ...shared(options, this.window),
+        resume: resumes ? leftovers : undefined,
+        journal,
+        onProgress: (transferred, total) => {
+          journal?.noteAdvance();
+          tell?.(transferred, total, {});
+        },
+      }),
+    );
+    await tidying;
+    if (copied.kept === 'EXISTS') throw exists(source, target);
+    return copied;
+  }
+
+  async #copyTree(
+    prepare: () => Promise<{ readonly source: Place; readonly target: Place }>,
+    symlinks: 'follow' | 'skip',
+    options: Remote<TreeOptions> & Copying<TreeProgressCallback, FileAttributes>,
+    leftovers: Leftovers,
+  ): Promise<TreeReport> {
+    const { filter, continueOnError, recurse, resumes, callback } = options;
+    checkChoice(options.symlinks ?? symlinks, ['follow', 'skip', 'copy'], 'symlinks');
+    const onProgress = measured<FileProgress>(callback);
+    return persist(this.#link, { ...options, target: leftovers.fileSystem }, async (journal) => {
+      const { source, target } = await prepare();
+      return copyTree(source, target, {
+        ...shared(options, this.window),
+        symlinks: options.symlinks ?? symlinks,
+        resume: resumes ? leftovers : undefined,
+        ...{
+          journal,
+          leftovers: resumes ? undefined : leftovers,
+          recurse,
+          filter,
+          continueOnError,
+          onProgress,
+        },
+      });
     });
   }
 
-  async putTree(
-    localPath: string,
-    remotePath: Buffer,
-    options: PutTreeOptions & { readonly recurse: boolean },
-  ): Promise<TreeReport> {
-    const { signal, preserveMtime, callback, recurse, confirm = true } = options;
-    // Without a local directory nothing is made on the server.
-    await opendir(localPath).then((directory) => directory.close());
-    if (recurse) await makeDirectories(this.#client, remotePath, undefined, { signal });
-    else await this.#checkDirectory(remotePath, signal);
-    return copyTree(local(localBytes(localPath)), this.#at(remotePath), {
-      window: this.window,
-      signal,
-      atomic: options.atomic ?? false,
-      confirm: confirm ? (file) => this.#client.stat(file, { signal }) : undefined,
-      preserveMtime,
-      symlinks: options.symlinks ?? 'skip',
-      recurse,
-      onProgress: callback,
+  /** Before anything is written. */
+  #checkFsync({ fsync }: ResolvedTransfer): void {
+    if (!fsync || this.#client.supports('fsync')) return;
+    const extension = extensions.fsync.name;
+    throw new UnsupportedError(`The server does not support ${extension}: fsync cannot be promised`, {
+      extension,
     });
   }
 
@@ -182,6 +216,25 @@ export class Transfers {
   #at(remotePath: Buffer): Place {
     return { fileSystem: this.remote, path: remotePath };
   }
+}
+
+/** The options of a transfer, checked, and how what arrives is confirmed. */
+interface Copying<Callback, Confirmation> extends ResolvedTransfer {
+  readonly signal?: AbortSignal | undefined;
+  readonly callback?: Callback | undefined;
+  readonly look?: ((path: Buffer) => Promise<Confirmation>) | undefined;
+}
+
+/** What a file and a tree take alike. */
+function shared<Confirmation>(options: Copying<unknown, Confirmation>, window: Window) {
+  const { signal, atomic, preserveMtime, preserveMode, fsync, overwrite, look: confirm } = options;
+  return { window, signal, atomic, preserveMtime, preserveMode, fsync, overwrite, confirm };
+}
+
+function exists(source: Place, target: Place): TransferError {
+  const [from, to] = [source, target].map(({ fileSystem, path }) => fileSystem.textOf(path));
+  const text = `${quote(to ?? '')} exists already, and overwrite is off: nothing was copied`;
+  return new TransferError(text, { code: 'EEXIST', source: from ?? '', destination: to ?? '', bytesDone: 0 });
 }
 
 /** The last component of a remote path as a name in the local current directory. */

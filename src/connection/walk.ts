@@ -11,7 +11,7 @@ import { decodePath, joinPath, quote } from '../remote-path.js';
 import { readDirectory } from '../session/directory-reader.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import { hasCode } from '../transfer/file-system.js';
-import { objectionTo } from '../transfer/local.js';
+import { objectionTo } from '../transfer/local-names.js';
 import { Window } from '../transfer/window.js';
 import type { FileAttributes } from '../wire/attributes.js';
 

@@ -99,6 +99,11 @@ export class SftpClient {
     return this.#session.roundTripMs;
   }
 
+  /** Whether the session has ended, for good or until it is made again. */
+  get isOver(): boolean {
+    return this.#session.endReason !== undefined;
+  }
+
   /** The names of the extensions that the server announced. */
   get extensions(): readonly string[] {
     return [...this.#session.extensions.keys()];

@@ -4,7 +4,7 @@
  */
 import { clearLine, cursorTo, moveCursor } from 'node:readline';
 import cliProgress from 'cli-progress';
-import type { FileProgress } from '../index.js';
+import type { FileProgress, TransferSpeed } from '../index.js';
 import { printable } from '../printable.js';
 
 /** Options of {@link terminalProgress}. */
@@ -17,7 +17,7 @@ export interface TerminalProgressOptions {
 
 /** A `callback` of a transfer, which may also be told that it is over. */
 export interface TerminalProgress extends Disposable {
-  (transferred: number, total: number, file?: FileProgress): void;
+  (transferred: number, total: number, detail?: FileProgress | TransferSpeed): void;
   /** Leaves the line, where a transfer has failed before its end. Needless, and harmless, after one that has not. */
   end(): void;
 }
@@ -59,8 +59,8 @@ export function terminalProgress(options: TerminalProgressOptions = {}): Termina
   const { stream = process.stderr, label } = options;
   const meter = new Meter(label);
   const display = isTerminal(stream) ? new TerminalLine(stream, meter) : new PlainLines(stream, meter);
-  const callback = (transferred: number, total: number, file?: FileProgress) => {
-    meter.take(transferred, total, file);
+  const callback = (transferred: number, total: number, detail?: FileProgress | TransferSpeed) => {
+    meter.take(transferred, total, detail !== undefined && 'path' in detail ? detail : undefined);
     display.show();
   };
   const end = () => display.end();

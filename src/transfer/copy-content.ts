@@ -3,6 +3,7 @@
  * knows at every moment how far the target is complete without a hole.
  */
 import type { Buffer } from 'node:buffer';
+import { untilAborted } from '../abort.js';
 import type { SourceFile, TargetFile } from './file-system.js';
 import { TaskGroup } from './task-group.js';
 import type { Window } from './window.js';
@@ -13,6 +14,8 @@ export interface ContentOptions {
   /** Bytes in flight, shared by everything that runs over the same line. */
   readonly window: Window;
   readonly signal?: AbortSignal | undefined;
+  /** The target holds so many bytes already, and they are not copied again. Default: 0. */
+  readonly start?: number | undefined;
   /** How many bytes the target holds by now; never fewer than the last time. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
   /**
@@ -30,6 +33,11 @@ interface Chunk {
 
 /** Servers have been seen to fail when more than this is asked of one file at once. */
 const MAX_CHUNKS = 64;
+/**
+ * Nothing is read so far ahead of the first byte that is not confirmed to be written: of a file that nobody could
+ * cut after a failure, everything but its last so many bytes is without a hole.
+ */
+export const MAX_SPREAD = 32 * 1024 * 1024;
 
 /** Copies to the source's end; the size that it tells only says how far to read ahead. */
 export class ContentCopy {
@@ -43,11 +51,13 @@ export class ContentCopy {
   readonly #writes: { readonly end: number; done: boolean }[] = [];
   /** How many chunks may be asked for at once. */
   #allowed: number;
-  #nextOffset = 0;
+  #nextOffset: number;
   /** Where the source turned out to end. */
   #end: number | undefined;
-  #writtenBytes = 0;
-  #contiguousBytes = 0;
+  #writtenBytes: number;
+  #contiguousBytes: number;
+  /** Wakes whoever waits for the contiguous bytes to become more. */
+  #noteAdvance: () => void = () => {};
 
   /** @param target need not be open yet: the source is read ahead meanwhile */
   constructor(source: SourceFile, target: TargetFile | Promise<TargetFile>, options: ContentOptions) {
@@ -55,6 +65,9 @@ export class ContentCopy {
     this.#target = target;
     this.#options = options;
     this.#tasks = new TaskGroup(options.signal);
+    this.#nextOffset = options.start ?? 0;
+    this.#writtenBytes = this.#nextOffset;
+    this.#contiguousBytes = this.#nextOffset;
     // A source of unknown size is approached step by step: much would be asked behind its end.
     this.#allowed = this.#size === undefined ? 1 : MAX_CHUNKS;
   }
@@ -99,6 +112,11 @@ export class ContentCopy {
     while (this.#end === undefined && this.#chunks.length < this.#allowed) {
       const length = this.#nextLength();
       if (length === 0) break;
+      if (this.#nextOffset + length > this.#contiguousBytes + MAX_SPREAD) {
+        if (this.#chunks.length > 0) break;
+        await this.#advance();
+        continue;
+      }
       if (!this.#options.window.tryAcquire(length)) {
         if (this.#chunks.length > 0) break;
         await this.#options.window.acquire(length, this.#tasks.signal);
@@ -110,6 +128,14 @@ export class ContentCopy {
       this.#nextOffset += length;
     }
     return this.#chunks.length > 0;
+  }
+
+  /** Waits for the contiguous bytes to become more; rejects when they never will. */
+  #advance(): Promise<void> {
+    const advanced = new Promise<void>((resolve) => {
+      this.#noteAdvance = resolve;
+    });
+    return untilAborted(advanced, this.#tasks.signal);
   }
 
   /** One byte more is asked for than there should be: it tells whether the source has grown. */
@@ -164,6 +190,7 @@ export class ContentCopy {
     for (let first = this.#writes[0]; first?.done; first = this.#writes[0]) {
       this.#contiguousBytes = first.end;
       this.#writes.shift();
+      this.#noteAdvance();
     }
     this.#writtenBytes += count;
     this.#options.onProgress?.(this.#writtenBytes);

@@ -1,227 +1,174 @@
 /** One file from one file system to another: whole, or not at all where the copy is atomic. */
-import type { Buffer } from 'node:buffer';
-import { ContentCopy } from './copy-content.js';
-import { explainFailure, sizeMismatch, sourceChanged, vanished } from './copy-failure.js';
+import { untilAborted } from '../abort.js';
+import {
+  type Attempt,
+  type Copied,
+  type Copy,
+  type CopyOptions,
+  copyTo,
+  type Sized,
+  withSource,
+} from './copy-directly.js';
 import {
   type FileChanges,
   type FileInfo,
+  hasCode,
   isMissing,
   type Place,
-  type SourceFile,
   type SourcePlace,
-  type TargetPlace,
 } from './file-system.js';
-import { UNKNOWN_INFO } from './memory.js';
-import { existingFile, temporaryPath } from './temporary-file.js';
-import type { Window } from './window.js';
-
-export interface CopyOptions<Confirmation extends Sized = Sized> {
-  readonly window: Window;
-  readonly signal?: AbortSignal | undefined;
-  /** Where it is not atomic: writes through no link that lies in the target's place. */
-  readonly refuseLink?: boolean | undefined;
-  /** Asks what has arrived under a path; its size must agree. Left out: the target's word is enough. */
-  readonly confirm?: ((path: Buffer) => Promise<Confirmation>) | undefined;
-  readonly preserveMtime?: boolean | undefined;
-  /** What the source is, where a listing has told it already. */
-  readonly known?: FileInfo | undefined;
-  /** Takes the closing of the source, where nobody need wait for it. */
-  readonly inBackground?: ((closing: Promise<void>) => void) | undefined;
-  /** Called at least once, the last time with `transferred === total`. */
-  readonly onProgress?: ((transferred: number, total: number) => void) | undefined;
-}
+import { type Beginning, drop, type Journal, rest } from './journal.js';
+import type { Leftovers } from './leftovers.js';
+import { type KeepReason, type Overwrite, reasonToKeep } from './overwriting.js';
+import { findBeginning } from './resumption.js';
+import {
+  existingFile,
+  releaseTemporary,
+  sourceMark,
+  temporaryPath,
+  UNKNOWN_SOURCE,
+} from './temporary-file.js';
 
 export interface CopyFileOptions<Confirmation extends Sized = Sized> extends CopyOptions<Confirmation> {
   /** Write under a temporary name in the same directory, and rename when all is there. */
   readonly atomic: boolean;
   /** Nothing is in the target's place, as its directory is new. */
   readonly isFree?: boolean | undefined;
+  readonly preserveMode?: boolean | undefined;
+  /** Default: `always`. */
+  readonly overwrite?: Overwrite | undefined;
+  /** Goes on, where atomic, with what an earlier run has left, and leaves what a later one may go on with. */
+  readonly resume?: Leftovers | undefined;
+  /** What earlier attempts of this transfer have come to, and where it is noted for the next. */
+  readonly journal?: Journal | undefined;
 }
 
-/** A size that nobody tells is `undefined`, and no mismatch. */
-interface Sized {
-  readonly size: number | undefined;
-}
-
-export interface CopiedFile<Confirmation> {
-  readonly bytes: number;
-  readonly confirmation: Confirmation | undefined;
+export interface CopiedFile<Confirmation> extends Copied<Confirmation> {
+  /** Why nothing was copied, where nothing was. */
+  readonly kept?: KeepReason | undefined;
 }
 
 /**
  * Copies one regular file.
  *
  * @throws TransferError where content could not be read or written, or where sizes do not agree. An atomic
- *   copy then leaves the target as it was, and nothing beside it.
+ *   copy then leaves the target as it was, and nothing beside it, save for what `resume` and `journal` keep.
  */
 export async function copyFile<Confirmation extends Sized>(
   source: SourcePlace,
   target: Place,
   options: CopyFileOptions<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
-  if (!options.atomic) return copyDirectly(source, target, options);
-  const isFree = options.isFree ?? false;
-  return withSource(source, options, (file) => copyAside(target, isFree, { source, target, file, options }));
+  return withSource(source, options, async (file) => {
+    const copy = { source, target, file, options };
+    const kept = await findReasonToKeep(copy);
+    if (kept !== undefined) {
+      const { size = 0 } = file.info;
+      options.onProgress?.(size, size);
+      return { bytes: 0, confirmation: undefined, kept };
+    }
+    return options.atomic ? copyAside(copy) : copyInPlace(copy);
+  });
 }
 
-/** As {@link copyFile} where it is not atomic; the target need not be a file system's. */
-export async function copyDirectly<Confirmation extends Sized>(
-  source: SourcePlace,
-  target: TargetPlace,
-  options: CopyOptions<Confirmation>,
+/** From one file system into another. */
+interface FileCopy<Confirmation extends Sized> extends Copy<Confirmation> {
+  readonly target: Place;
+  readonly options: CopyFileOptions<Confirmation>;
+}
+
+async function findReasonToKeep({ file, target, options }: FileCopy<Sized>): Promise<KeepReason | undefined> {
+  const { overwrite = 'always', resume, isFree, journal, signal } = options;
+  const rule = overwrite === 'always' && resume !== undefined ? 'different' : overwrite;
+  if (rule === 'always' || isFree || journal?.hasBegun(target)) return undefined;
+  const existing = await target.fileSystem.lstat(target.path, { signal }).catch((error) => {
+    if (isMissing(error)) return undefined;
+    throw error;
+  });
+  return existing && reasonToKeep(file.info, existing, rule);
+}
+
+/** The file is half-written meanwhile; only another attempt of the same transfer goes on with that. */
+async function copyInPlace<Confirmation extends Sized>(
+  copy: FileCopy<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
-  return withSource(source, options, (file) =>
-    copyTo(target.path, async () => ({}), { source, target, file, options }),
-  );
-}
-
-async function withSource<T>(
-  { fileSystem, path }: SourcePlace,
-  { signal, known, inBackground }: Pick<CopyOptions, 'signal' | 'known' | 'inBackground'>,
-  copy: (file: SourceFile) => Promise<T>,
-): Promise<T> {
-  const file = await fileSystem.openSource(path, { signal, known });
+  const { file, options, target } = copy;
+  const { journal, signal, overwrite } = options;
+  const source = sourceMark(copy.source.path, file.info);
+  const isOurs = journal?.hasBegun(target) ?? false;
+  const beginning = await findBeginning(file, source, target, { journal, leftovers: undefined, signal });
+  const attempt: Attempt = { reached: 0, closed: Promise.resolve() };
+  const start = beginning?.bytes ?? 0;
+  const exclusive = overwrite === 'never' && !isOurs;
+  const prepare = async () => modeFor(copy, undefined);
   try {
-    return await copy(file);
-  } finally {
-    const closing = file.close({ signal });
-    if (inBackground === undefined) await closing;
-    else inBackground(closing);
-  }
-}
-
-interface Copy<Confirmation extends Sized> {
-  readonly source: SourcePlace;
-  readonly target: TargetPlace;
-  readonly file: SourceFile;
-  readonly options: CopyOptions<Confirmation>;
-}
-
-async function copyAside<Confirmation extends Sized>(
-  target: Place,
-  isFree: boolean,
-  copy: Copy<Confirmation>,
-): Promise<CopiedFile<Confirmation>> {
-  const { fileSystem, path } = target;
-  const temporary = temporaryPath(target);
-  const findMode = async () => {
-    const existing = isFree ? undefined : await existingFile(copy.source, target, copy.options.signal);
-    return { mode: existing?.mode };
-  };
-  try {
-    const copied = await copyTo(temporary, findMode, copy);
-    await fileSystem.replace(temporary, path);
-    return copied;
+    return await copyTo({ path: target.path, start, exclusive, prepare, attempt }, copy);
   } catch (error) {
-    await fileSystem.removeFile(temporary, { signal: copy.options.signal }).catch(() => {});
+    if (journal?.goesOnAfter(error)) {
+      journal.noteBeginning(target, { path: target.path, bytes: attempt.reached, source });
+    }
     throw error;
   }
 }
 
-/** @param prepare runs before the target is opened, and tells what to set on it */
-async function copyTo<Confirmation extends Sized>(
-  path: Buffer,
-  prepare: () => Promise<FileChanges>,
-  copy: Copy<Confirmation>,
+async function copyAside<Confirmation extends Sized>(
+  copy: FileCopy<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
-  const { source, target, file, options } = copy;
-  const { window, signal, confirm, preserveMtime = false } = options;
-  const exclusive = path !== target.path;
-  const { atime, mtime, size } = file.info;
-  const attributes: { -readonly [K in keyof FileChanges]: FileChanges[K] } = preserveMtime
-    ? { atime, mtime }
-    : {};
-  const open = async () => {
-    Object.assign(attributes, await prepare());
-    return target.fileSystem.openTarget(path, { signal, exclusive, refuseLink: options.refuseLink, size });
-  };
-  const opening = open();
-  opening.catch(() => {});
-  if (source.readsOnce) await opening;
-  const report = progressReport(options.onProgress, file.info.size ?? 0);
-  let closing: Promise<void> | undefined;
-  let confirming: Promise<Confirmation | undefined> = Promise.resolve(undefined);
-
-  const content = new ContentCopy(file, opening, {
-    chunkLength: Math.min(source.fileSystem.chunkLength.read, target.fileSystem.chunkLength.write),
-    window,
+  const { file, options, target } = copy;
+  const { isFree, journal, resume: leftovers, signal, overwrite } = options;
+  const { fileSystem } = target;
+  const source = sourceMark(copy.source.path, file.info);
+  const beginning = await findBeginning(file, source, target, {
+    journal,
+    leftovers: isFree ? undefined : leftovers,
     signal,
-    onProgress: report.advance,
-    finish: async (targetFile) => {
-      const changing = targetFile.setAttributes(attributes, { signal });
-      if (!targetFile.isOrdered) await changing;
-      closing = targetFile.close({ signal });
-      // It follows the CLOSE at once; should it overtake it, it is asked again below.
-      if (confirm !== undefined) confirming = confirm(path).catch(() => undefined);
-      await Promise.all([changing, closing]);
-    },
   });
-  let bytes: number;
+  const { path, bytes: start } = beginning ?? { path: temporaryPath(target, source), bytes: 0 };
+  const attempt: Attempt = { reached: start, closed: Promise.resolve() };
+  const prepare = async () =>
+    modeFor(copy, isFree ? undefined : await existingFile(copy.source, target, signal));
+  const stay = leftovers === undefined ? fileSystem.removeOnExit?.(path) : undefined;
   try {
-    bytes = await content.run();
-    report.complete(bytes);
+    const exclusive = beginning === undefined;
+    const copied = await copyTo({ path, start, exclusive, prepare, attempt }, copy);
+    if (overwrite === 'never') await fileSystem.rename(path, target.path);
+    else await fileSystem.replace(path, target.path);
+    releaseTemporary(target, path);
+    return copied;
   } catch (error) {
-    const opened = await opening.catch(() => undefined);
-    if (opened === undefined) throw error;
-    await (closing ?? opened.close({ signal })).catch(() => {});
-    throw explainFailure(error, source, target, content.contiguousBytes, signal);
+    const leaving = leave({ path, bytes: attempt.reached, source }, error, attempt.closed, copy);
+    leftovers?.noteSettling(target, leaving);
+    await untilAborted(leaving, fileSystem.isLocal ? undefined : signal).catch(() => {});
+    throw error;
+  } finally {
+    stay?.();
   }
-  if (size !== undefined && size !== 0 && bytes !== size) throw sourceChanged(source, target, bytes, size);
-  if (confirm === undefined) return { bytes, confirmation: undefined };
-  return { bytes, confirmation: await confirmed(bytes, path, await confirming, copy) };
 }
 
-/** Reports every advance once, and the end also where nothing was to be copied. */
-function progressReport(onProgress: CopyOptions['onProgress'], size: number) {
-  let isComplete = false;
-  const report = (bytes: number, total: number) => {
-    isComplete = bytes === total;
-    onProgress?.(bytes, total);
-  };
-  return {
-    advance: (bytes: number) => report(bytes, Math.max(bytes, size)),
-    complete: (bytes: number) => {
-      if (!isComplete) report(bytes, bytes);
-    },
-  };
+/** What becomes of the content of a copy that has failed. */
+async function leave(
+  beginning: Beginning,
+  error: unknown,
+  closed: Promise<unknown>,
+  { target, options: { journal, resume } }: FileCopy<Sized>,
+): Promise<void> {
+  if (journal?.goesOnAfter(error)) return journal.noteBeginning(target, beginning);
+  // What was sent before the failure may arrive until then.
+  await closed.catch(() => {});
+  if (!target.fileSystem.isReachable) {
+    releaseTemporary(target, beginning.path);
+    resume?.forget(target);
+  } else if (resume === undefined || !isWorthKeeping(beginning, error)) await drop(target, beginning.path);
+  else await rest(target, beginning);
 }
 
-/** Asks once more where the early answer does not agree: it may stem from before the end. */
-async function confirmed<Confirmation extends Sized>(
-  bytes: number,
-  path: Buffer,
-  early: Confirmation | undefined,
-  { source, target, options }: Copy<Confirmation>,
-): Promise<Confirmation | undefined> {
-  const agrees = ({ size }: Confirmation) => size === undefined || size === bytes;
-  if (early !== undefined && agrees(early)) return early;
-  let late: Confirmation | undefined;
-  try {
-    late = await options.confirm?.(path);
-  } catch (error) {
-    throw isMissing(error) ? vanished(source, target, bytes, error) : error;
-  }
-  if (late === undefined || agrees(late)) return late;
-  if (late.size === 0 && (await endsAt(bytes, { ...target, path }, options.signal))) return late;
-  throw sizeMismatch(source, target, bytes, late.size);
+function isWorthKeeping({ bytes, source }: Beginning, error: unknown): boolean {
+  return bytes > 0 && source !== UNKNOWN_SOURCE && !hasCode(error, 'SOURCE_CHANGED');
 }
 
-/** There are servers on which every file has the size 0: then the last byte tells, and that none follows it. */
-async function endsAt(
-  bytes: number,
-  { fileSystem, path }: TargetPlace,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  try {
-    const file = await fileSystem.openSource?.(path, { signal, known: UNKNOWN_INFO });
-    if (file === undefined) return false;
-    try {
-      const found = await file.read(bytes - 1, 2, { signal });
-      return found?.reduce((sum, piece) => sum + piece.length, 0) === 1;
-    } finally {
-      await file.close({ signal });
-    }
-  } catch {
-    return false;
-  }
+/** That of the file that is replaced, or of the source where it is to be kept; never a right beyond the usual ones. */
+function modeFor({ file, target, options }: FileCopy<Sized>, existing: FileInfo | undefined): FileChanges {
+  const { mode } = file.info;
+  if (options.preserveMode && mode !== undefined) return { mode: target.fileSystem.permitted(mode) };
+  return existing?.mode === undefined ? {} : { mode: existing.mode & 0o777 };
 }

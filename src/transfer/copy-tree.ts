@@ -3,52 +3,68 @@
  * directory is there before its content is asked for; many files are under way at once.
  */
 import type { Buffer } from 'node:buffer';
-import { SftpError } from '../errors.js';
+import { ConnectionLostError, ProtocolError, SftpError } from '../errors.js';
 import { printable } from '../printable.js';
 import { quote } from '../remote-path.js';
-import { copyFile } from './copy-file.js';
-import { type DirectoryEntry, type FileInfo, hasCode, type Place } from './file-system.js';
+import type { FileType } from '../wire/attributes.js';
+import { type CopyFileOptions, copyFile } from './copy-file.js';
+import { copyLink } from './copy-link.js';
+import {
+  type DirectoryEntry,
+  type FileChanges,
+  type FileInfo,
+  hasCode,
+  isMissing,
+  type Place,
+} from './file-system.js';
+import type { Leftovers } from './leftovers.js';
+import { KEEP_REASONS, type Overwrite, reasonToKeep } from './overwriting.js';
 import { TaskGroup } from './task-group.js';
+import { readTemporaryName, sourceMark } from './temporary-file.js';
+import { type FileCount, type FileProgress, TreeProgress } from './tree-progress.js';
+import { ReportWriter, type SkipCode, type TreeReport } from './tree-report.js';
 import { Window } from './window.js';
 
-export interface CopyTreeOptions {
-  /** Bytes in flight. */
-  readonly window: Window;
-  readonly signal?: AbortSignal | undefined;
-  readonly atomic: boolean;
-  /** Asks what has arrived under a path of the target, as for one file. */
-  readonly confirm?: ((path: Buffer) => Promise<{ readonly size: number | undefined }>) | undefined;
-  readonly preserveMtime?: boolean | undefined;
-  /** Links to files and directories: copy what they lead to, or leave them out. */
-  readonly symlinks: 'follow' | 'skip';
+export interface CopyTreeOptions
+  extends Pick<
+    CopyFileOptions,
+    | 'window'
+    | 'signal'
+    | 'atomic'
+    | 'confirm'
+    | 'fsync'
+    | 'preserveMtime'
+    | 'preserveMode'
+    | 'overwrite'
+    | 'resume'
+    | 'journal'
+  > {
+  /** Links: copy what they lead to, leave them out, or make links of them. */
+  readonly symlinks: 'follow' | 'skip' | 'copy';
   /** False: the files of the directory itself only. */
   readonly recurse: boolean;
+  /** False leaves an entry out, a directory with everything below it. */
+  readonly filter?: ((entry: TreeEntry) => boolean | Promise<boolean>) | undefined;
+  /** Notes what fails in the report and goes on with the rest. */
+  readonly continueOnError?: boolean | undefined;
+  /** Removes from the target's directories what dead programs have left there. */
+  readonly leftovers?: Leftovers | undefined;
   readonly onProgress?: ((transferred: number, total: number, file: FileProgress) => void) | undefined;
 }
 
-/** The file that has just moved on, and the state of the whole. */
-export interface FileProgress {
-  /** The path of the source. */
+/** An entry of a tree, as its `filter` sees it: of a link that is followed, what it leads to. */
+export interface TreeEntry {
+  /** Below the root of the tree, with `/` between the names. */
   readonly path: string;
-  readonly bytes: number;
-  readonly filesDone: number;
-  /** Files found so far; the listing goes on while files are copied. */
-  readonly filesKnown: number;
-}
-
-/** What was left out, and why. */
-export interface SkippedEntry {
-  readonly path: string;
-  readonly reason: string;
-}
-
-/** What a copy of a tree has done. */
-export interface TreeReport {
-  readonly files: number;
-  readonly directories: number;
-  readonly bytes: number;
-  /** Links, devices, FIFOs and sockets that were left out. */
-  readonly skipped: readonly SkippedEntry[];
+  readonly name: string;
+  /** The name as it is, should it not be UTF-8. */
+  readonly nameBytes: Uint8Array;
+  readonly type: FileType;
+  readonly size: number | undefined;
+  /** Seconds since 1970. */
+  readonly mtime: number | undefined;
+  /** Permissions, without the type. */
+  readonly mode: number | undefined;
 }
 
 /** Deeper trees are taken for a loop, or for an attack. */
@@ -57,7 +73,7 @@ const MAX_ENTRIES_PER_DIRECTORY = 1_000_000;
 
 /**
  * Copies the content of `source` into the directory `target`, which exists. Stops at the first failure, with
- * the files that were under way taken back where `atomic`.
+ * the files that were under way taken back where `atomic`; or, with `continueOnError`, tells them at the end.
  */
 export function copyTree(source: Place, target: Place, options: CopyTreeOptions): Promise<TreeReport> {
   return new TreeCopy(source, target, options).run();
@@ -67,10 +83,29 @@ export function copyTree(source: Place, target: Place, options: CopyTreeOptions)
 interface Branch {
   readonly from: Buffer;
   readonly to: Buffer;
-  /** The paths without links from the root down to it; only kept where links are followed. */
+  /** Below the root, for people. */
+  readonly shown: string;
+  /** How many directories it lies below the root. */
+  readonly level: number;
+  /** The paths without links from the root down to it; only meaningful where links are followed. */
   readonly ancestors: readonly string[];
   /** Nothing is in the target yet. */
   readonly isNew: boolean;
+}
+
+/** What a name in a directory stands for, on both sides. */
+interface Found {
+  readonly name: Buffer;
+  readonly from: Buffer;
+  readonly to: Buffer;
+  /** Links followed, where they are to be. */
+  readonly info: FileInfo;
+  readonly isLink: boolean;
+}
+
+interface DirectoryChange {
+  readonly path: Buffer;
+  readonly changes: FileChanges;
 }
 
 class TreeCopy {
@@ -80,12 +115,10 @@ class TreeCopy {
   readonly #tasks: TaskGroup;
   /** Open files and directories. */
   readonly #slots: Window;
-  readonly #skipped: SkippedEntry[] = [];
-  #directories = 0;
-  #filesKnown = 0;
-  #filesDone = 0;
-  #bytesKnown = 0;
-  #bytesDone = 0;
+  readonly #report = new ReportWriter();
+  /** What is set on directories once their content is complete, by level. */
+  readonly #changes = new Map<number, DirectoryChange[]>();
+  readonly #progress: TreeProgress;
 
   constructor(source: Place, target: Place, options: CopyTreeOptions) {
     this.#source = source;
@@ -94,30 +127,19 @@ class TreeCopy {
     this.#tasks = new TaskGroup(options.signal);
     const max = Math.min(source.fileSystem.maxOpenFiles, target.fileSystem.maxOpenFiles);
     this.#slots = new Window({ max });
+    this.#progress = new TreeProgress(options.onProgress);
   }
 
   async run(): Promise<TreeReport> {
-    const { path: from, fileSystem } = this.#source;
+    const { path: from } = this.#source;
+    const root = { from, to: this.#target.path, shown: '', level: 0, isNew: false };
     this.#tasks.add(
-      this.#rootAncestors(from).then((ancestors) =>
-        this.#copyDirectory({ from, to: this.#target.path, ancestors, isNew: false }),
-      ),
+      this.#rootAncestors(from).then((ancestors) => this.#copyDirectory({ ...root, ancestors })),
     );
     await this.#tasks.settle();
-    if (this.#filesKnown === 0) {
-      this.#options.onProgress?.(0, 0, {
-        path: fileSystem.textOf(from),
-        bytes: 0,
-        filesDone: 0,
-        filesKnown: 0,
-      });
-    }
-    return {
-      files: this.#filesDone,
-      directories: this.#directories,
-      bytes: this.#bytesDone,
-      skipped: this.#skipped,
-    };
+    await this.#changeDirectories();
+    this.#progress.finish(this.#textOf(from));
+    return this.#report.finish();
   }
 
   async #rootAncestors(path: Buffer): Promise<readonly string[]> {
@@ -127,9 +149,25 @@ class TreeCopy {
   }
 
   async #copyDirectory(branch: Branch): Promise<void> {
+    const { signal } = this.#tasks;
+    const { leftovers, atomic } = this.#options;
+    if (atomic && !branch.isNew) this.#tasks.add(tidied(leftovers, branch.to, signal));
+    const names = new Map<string, Buffer>();
     for (const entry of await this.#entriesOf(branch.from)) {
-      this.#tasks.signal.throwIfAborted();
-      await this.#copyEntry(entry, branch);
+      signal.throwIfAborted();
+      const path = this.#source.fileSystem.join(branch.from, entry.name);
+      await this.#guard(path, () => this.#copyEntry(entry, branch, names));
+    }
+  }
+
+  /** With `continueOnError` a failure concerns one entry, unless nothing can go on after it. */
+  async #guard(path: Buffer, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      const isFatal = error instanceof ConnectionLostError || error instanceof ProtocolError;
+      if (!this.#options.continueOnError || isFatal || this.#tasks.signal.aborted) throw error;
+      this.#report.noteFailed(this.#textOf(path), error);
     }
   }
 
@@ -152,23 +190,37 @@ class TreeCopy {
     return entries;
   }
 
-  async #copyEntry({ name, info }: DirectoryEntry, branch: Branch): Promise<void> {
-    const { fileSystem } = this.#source;
-    const target = this.#target.fileSystem;
-    const objection = target.objectionTo(name);
-    if (objection !== undefined) throw unsafeName(name, fileSystem.textOf(branch.from), objection);
-    const from = fileSystem.join(branch.from, name);
-    const to = target.join(branch.to, name);
+  async #copyEntry(
+    { name, info }: DirectoryEntry,
+    branch: Branch,
+    names: Map<string, Buffer>,
+  ): Promise<void> {
+    this.#checkName(name, branch, names);
+    const from = this.#source.fileSystem.join(branch.from, name);
+    if (readTemporaryName(name)) return this.#skip(from, 'UNFINISHED', 'it is a copy that is not complete');
+    const to = this.#target.fileSystem.join(branch.to, name);
     const actual = await this.#resolve(from, info);
     if (actual === undefined) return;
-    if (actual.type === 'file') {
-      await this.#slots.acquire(1, this.#tasks.signal);
-      this.#tasks.add(this.#copyFile(from, to, actual, branch.isNew).finally(() => this.#slots.release(1)));
-    } else if (actual.type !== 'directory') this.#skip(from, `it is a ${actual.type}`);
-    else if (this.#options.recurse) {
-      const isLink = info.type === 'symlink';
-      this.#tasks.add(this.#copySubdirectory({ ...branch, from, to }, name, isLink));
-    }
+    const found = { name, from, to, info: actual, isLink: info.type === 'symlink' };
+    if (actual.type === 'directory' && !this.#options.recurse) return;
+    if (!(await this.#passes(found, branch))) return this.#skip(from, 'FILTERED', 'the filter leaves it out');
+    if (actual.type === 'file') await this.#startFile(found, branch);
+    else if (actual.type === 'directory') {
+      this.#tasks.add(this.#guard(from, () => this.#copySubdirectory(found, branch)));
+    } else if (actual.type === 'symlink') {
+      this.#tasks.add(this.#guard(from, () => this.#copyLink(found, branch)));
+    } else this.#skip(from, 'SPECIAL', `it is a ${actual.type}`);
+  }
+
+  /** A name must be one that can be used, and not one that is taken here for that of another entry. */
+  #checkName(name: Buffer, branch: Branch, names: Map<string, Buffer>): void {
+    const { fileSystem } = this.#target;
+    const objection = fileSystem.objectionTo(name);
+    if (objection !== undefined) throw unsafeName(name, this.#textOf(branch.from), objection);
+    const identity = fileSystem.identityOf(name);
+    const other = names.get(identity) ?? name;
+    if (!other.equals(name)) throw collision(name, other, this.#textOf(branch.from));
+    names.set(identity, name);
   }
 
   /** What an entry is, once links are followed and what the listing left out is asked; `undefined`: left out. */
@@ -176,26 +228,32 @@ class TreeCopy {
     const { fileSystem } = this.#source;
     const { signal } = this.#tasks;
     const known = info.type === 'unknown' ? await fileSystem.lstat(path, { signal }) : info;
-    if (known.type !== 'symlink') return known;
-    if (this.#options.symlinks === 'skip') return this.#skip(path, 'it is a symbolic link');
+    if (known.type !== 'symlink' || this.#options.symlinks === 'copy') return known;
+    if (this.#options.symlinks === 'skip') return this.#skip(path, 'SYMLINK', 'it is a symbolic link');
     try {
       return await fileSystem.stat(path, { signal });
     } catch (error) {
       // Links that lead to each other lead nowhere either, and servers make no difference.
-      if (hasCode(error, 'ENOENT', 'ELOOP'))
-        return this.#skip(path, 'it is a symbolic link that leads nowhere');
-      throw error;
+      if (!hasCode(error, 'ENOENT', 'ELOOP')) throw error;
+      return this.#skip(path, 'DANGLING', 'it is a symbolic link that leads nowhere');
     }
   }
 
-  #skip(path: Buffer, reason: string): undefined {
-    this.#skipped.push({ path: this.#source.fileSystem.textOf(path), reason });
+  async #passes({ name, info }: Found, branch: Branch): Promise<boolean> {
+    const { filter } = this.#options;
+    if (filter === undefined) return true;
+    const { type, size, mtime, mode } = info;
+    const shown = name.toString('utf8');
+    const path = `${branch.shown}${shown}`;
+    return (await filter({ path, name: shown, nameBytes: name, type, size, mtime, mode })) === true;
   }
 
-  async #copySubdirectory({ from, to, ancestors }: Branch, name: Buffer, isLink: boolean): Promise<void> {
+  async #copySubdirectory({ from, to, name, info, isLink }: Found, branch: Branch): Promise<void> {
     const { signal } = this.#tasks;
-    const text = this.#source.fileSystem.textOf(from);
-    if (ancestors.length > MAX_DEPTH) throw tooMuch(text, `more than ${MAX_DEPTH} levels of directories`);
+    const { ancestors, shown } = branch;
+    const text = this.#textOf(from);
+    const level = branch.level + 1;
+    if (level > MAX_DEPTH) throw tooMuch(text, `more than ${MAX_DEPTH} levels of directories`);
     const real = isLink
       ? (await this.#source.fileSystem.realPath(from, { signal })).toString('latin1')
       : `${ancestors.at(-1) ?? ''}/${name.toString('latin1')}`;
@@ -203,56 +261,164 @@ class TreeCopy {
       throw new SftpError('ELOOP', `${quote(text)} is a link to a directory above it, a loop without end`);
     }
     const isNew = await this.#target.fileSystem.ensureDirectory(to, { signal });
-    this.#directories += 1;
-    await this.#copyDirectory({ from, to, ancestors: [...ancestors, real], isNew });
+    this.#report.noteDirectory();
+    this.#noteChanges(to, info, level);
+    const path = `${shown}${name.toString('utf8')}/`;
+    await this.#copyDirectory({ from, to, shown: path, level, ancestors: [...ancestors, real], isNew });
   }
 
-  async #copyFile(from: Buffer, to: Buffer, known: FileInfo, isFree: boolean): Promise<void> {
-    const { window, atomic, confirm, preserveMtime } = this.#options;
-    this.#filesKnown += 1;
-    this.#bytesKnown += known.size ?? 0;
-    let reported = 0;
-    let expected = known.size ?? 0;
-    await copyFile(
-      { ...this.#source, path: from },
-      { ...this.#target, path: to },
-      {
+  /** What a directory is to become once its content is complete. */
+  #noteChanges(path: Buffer, { mode, atime, mtime }: FileInfo, level: number): void {
+    const { preserveMtime = false, preserveMode = false } = this.#options;
+    if (!preserveMtime && !preserveMode) return;
+    const permitted = mode === undefined ? undefined : this.#target.fileSystem.permitted(mode);
+    const changes = {
+      ...(preserveMode ? { mode: permitted } : {}),
+      ...(preserveMtime ? { atime, mtime } : {}),
+    };
+    const ofLevel = this.#changes.get(level) ?? [];
+    ofLevel.push({ path, changes });
+    this.#changes.set(level, ofLevel);
+  }
+
+  /** From the bottom, as a directory's mode may forbid the way to those below. */
+  async #changeDirectories(): Promise<void> {
+    const { signal } = this.#options;
+    for (const [, ofLevel] of [...this.#changes].sort(([left], [right]) => right - left)) {
+      const tasks = new TaskGroup(signal);
+      for (const { path, changes } of ofLevel) {
+        await this.#slots.acquire(1, tasks.signal);
+        const change = () => this.#target.fileSystem.setAttributes(path, changes, { signal });
+        tasks.add(this.#guard(path, change).finally(() => this.#slots.release(1)));
+      }
+      await tasks.settle();
+    }
+  }
+
+  async #copyLink({ from, to }: Found, { isNew, level }: Branch): Promise<void> {
+    const { overwrite = 'always' } = this.#options;
+    const { signal } = this.#tasks;
+    const source = { ...this.#source, path: from };
+    const left = await copyLink(source, this.#place(to), { overwrite, signal, isFree: isNew, level });
+    if (left !== undefined) return this.#skip(from, left.code, left.reason);
+    const target = this.#target.fileSystem.textOf(to);
+    this.#report.noteCopied({ type: 'symlink', path: this.#textOf(from), target, bytes: 0 });
+  }
+
+  async #lookAt(path: Buffer): Promise<FileInfo | undefined> {
+    try {
+      return await this.#target.fileSystem.lstat(path, { signal: this.#tasks.signal });
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #startFile(found: Found, { isNew }: Branch): Promise<void> {
+    await this.#slots.acquire(1, this.#tasks.signal);
+    const copying = this.#guard(found.from, () => this.#copyFile(found, isNew));
+    this.#tasks.add(copying.finally(() => this.#slots.release(1)));
+  }
+
+  async #copyFile(found: Found, isFree: boolean): Promise<void> {
+    const { from, to, info } = found;
+    const { journal } = this.#options;
+    const progress = this.#progress.begin(this.#textOf(from), info.size ?? 0);
+    const mark = sourceMark(from, info);
+    const isKept = await this.#keeps(found, isFree);
+    if (isKept || journal?.isDone(this.#place(to), mark)) progress.complete();
+    else {
+      await copyFile(
+        { ...this.#source, path: from },
+        this.#place(to),
+        this.#optionsFor(found, isFree, progress),
+      );
+      journal?.noteDone(this.#place(to), mark);
+    }
+    progress.finish();
+    if (isKept) return;
+    const target = this.#target.fileSystem.textOf(to);
+    this.#report.noteCopied({ type: 'file', path: this.#textOf(from), target, bytes: progress.bytes });
+  }
+
+  #optionsFor({ info: known }: Found, isFree: boolean, progress: FileCount): CopyFileOptions {
+    const { window, atomic, confirm, fsync, preserveMtime, preserveMode, resume, journal, overwrite } =
+      this.#options;
+    const { signal } = this.#tasks;
+    return {
+      ...{
         window,
-        signal: this.#tasks.signal,
         atomic,
-        isFree,
-        refuseLink: true,
-        // Its slot is for the next file by then: the server closes in the order of asking.
-        inBackground: (closing) => this.#tasks.add(closing),
         confirm,
+        fsync,
         preserveMtime,
+        preserveMode,
+        resume,
+        journal,
+        signal,
+        isFree,
         known,
-        onProgress: (bytes, total) => {
-          this.#bytesDone += bytes - reported;
-          this.#bytesKnown += total - expected;
-          reported = bytes;
-          expected = total;
-          this.#report(from, bytes);
-        },
       },
-    );
-    this.#filesDone += 1;
-    this.#report(from, reported);
+      // The other rules have been followed by now.
+      overwrite: overwrite === 'never' ? 'never' : 'always',
+      refuseLink: true,
+      // Its slot is for the next file by then: the server closes in the order of asking.
+      inBackground: (closing) => this.#tasks.add(closing),
+      onProgress: (bytes, total) => {
+        journal?.noteAdvance();
+        progress.advance(bytes, total);
+      },
+    };
   }
 
-  #report(path: Buffer, bytes: number): void {
-    this.#options.onProgress?.(this.#bytesDone, this.#bytesKnown, {
-      path: this.#source.fileSystem.textOf(path),
-      bytes,
-      filesDone: this.#filesDone,
-      filesKnown: this.#filesKnown,
-    });
+  /** Whether what is there stays, which is noted then. */
+  async #keeps({ from, to, info }: Found, isFree: boolean): Promise<boolean> {
+    const rule = this.#rule();
+    if (rule === 'always' || isFree || this.#options.journal?.hasBegun(this.#place(to))) return false;
+    const existing = await this.#lookAt(to);
+    const reason = existing && reasonToKeep(info, existing, rule);
+    if (reason === undefined) return false;
+    this.#skip(from, reason, KEEP_REASONS[reason]);
+    return true;
   }
+
+  /** Whoever resumes does not copy again what is complete. */
+  #rule(): Overwrite {
+    const { overwrite = 'always', resume } = this.#options;
+    return overwrite === 'always' && resume !== undefined ? 'different' : overwrite;
+  }
+
+  #skip(path: Buffer, code: SkipCode, reason: string): undefined {
+    this.#report.noteSkipped(this.#textOf(path), code, reason);
+  }
+
+  #place(path: Buffer): Place {
+    return { ...this.#target, path };
+  }
+
+  #textOf(path: Buffer): string {
+    return this.#source.fileSystem.textOf(path);
+  }
+}
+
+/** That it cannot be done is no failure of the copy. */
+async function tidied(
+  leftovers: Leftovers | undefined,
+  directory: Buffer,
+  signal: AbortSignal,
+): Promise<void> {
+  await leftovers?.tidy(directory, { signal }).catch(() => {});
 }
 
 function unsafeName(name: Buffer, directory: string, objection: string): SftpError {
   const shown = printable(name.toString('utf8'), 300);
   return new SftpError('UNSAFE_NAME', `The name '${shown}' in ${quote(directory)} is refused: ${objection}`);
+}
+
+function collision(name: Buffer, other: Buffer, directory: string): SftpError {
+  const [shown, same] = [name, other].map((bytes) => printable(bytes.toString('utf8'), 300));
+  const text = `The name '${shown}' in ${quote(directory)} is taken here for '${same}', which is there too`;
+  return new SftpError('NAME_COLLISION', text);
 }
 
 function tooMuch(path: string, what: string): SftpError {

@@ -40,6 +40,10 @@ export interface OpenTargetOptions extends Cancellable {
   readonly refuseLink?: boolean | undefined;
   /** How long the file will be, where that is known; only the speed depends on it. */
   readonly size?: number | undefined;
+  /** The permissions of a file that is made. */
+  readonly mode?: number | undefined;
+  /** Keeps so many bytes of the file that is there, and cuts off the rest only. */
+  readonly keep?: number | undefined;
 }
 
 /** A file that is open for reading. */
@@ -63,6 +67,8 @@ export interface TargetFile {
   /** Writes all of the pieces at `offset`; they stay as they are until the promise settles. */
   write(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void>;
   setAttributes(changes: FileChanges, options: Cancellable): Promise<void>;
+  /** Waits until the content is on the disk; where it is missing there is nothing to wait for. */
+  sync?(options: Cancellable): Promise<void>;
   /**
    * Only its success means that the content has arrived. Closes in any case; the signal only says that nobody
    * waits for it any more.
@@ -75,6 +81,10 @@ export interface FileSystem {
   readonly chunkLength: { readonly read: number; readonly write: number };
   /** How many files may be open at once. */
   readonly maxOpenFiles: number;
+  /** What is asked of it takes no time worth mentioning: whoever aborts can wait for it. */
+  readonly isLocal: boolean;
+  /** False once the line to it is lost: nothing can be cleaned up there then. */
+  readonly isReachable: boolean;
 
   /** The path as people write it. */
   textOf(path: Buffer): string;
@@ -83,6 +93,10 @@ export interface FileSystem {
   split(path: Buffer): { readonly directory: Buffer; readonly name: Buffer };
   /** Why a name from elsewhere must not be used here, or `undefined` where it may. */
   objectionTo(name: Buffer): string | undefined;
+  /** Equal for names that are one name here, as where capitals make no difference. */
+  identityOf(name: Buffer): string;
+  /** What of a mode from elsewhere may be set here: never more than what the umask lets, never set-uid. */
+  permitted(mode: number): number;
 
   /** Links followed. */
   stat(path: Buffer, options: Cancellable): Promise<FileInfo>;
@@ -103,6 +117,14 @@ export interface FileSystem {
   realPath(path: Buffer, options: Cancellable): Promise<Buffer>;
   /** Renames, and replaces the file that is there. */
   replace(from: Buffer, to: Buffer): Promise<void>;
+  /** Renames; what is there already is an error and stays. */
+  rename(from: Buffer, to: Buffer): Promise<void>;
+  /** Cuts a file to a size. */
+  truncate(path: Buffer, size: number): Promise<void>;
+  /** Changes a directory. */
+  setAttributes(path: Buffer, changes: FileChanges, options: Cancellable): Promise<void>;
+  /** Removes the file should the program end before the result is called. */
+  removeOnExit?(path: Buffer): () => void;
   /** Of a link: itself. Removes in any case; the signal only says that nobody waits for it any more. */
   removeFile(path: Buffer, options: Cancellable): Promise<void>;
   /** Removes an empty directory. */

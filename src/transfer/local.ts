@@ -4,6 +4,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
 import type { FileType } from '../wire/attributes.js';
+import { removeOnExit } from './exit-removal.js';
 import {
   type Cancellable,
   type DirectoryEntry,
@@ -15,17 +16,14 @@ import {
   type SourceFile,
   type TargetFile,
 } from './file-system.js';
+import { CHUNK_LENGTH, LocalSource, LocalTarget } from './local-file.js';
+import { identityOf, objectionTo } from './local-names.js';
 
 const open = promisify(fs.open);
 const close = promisify(fs.close);
 const fstat = promisify(fs.fstat);
-const fchmod = promisify(fs.fchmod);
-const futimes = promisify(fs.futimes);
+const ftruncate = promisify(fs.ftruncate);
 
-/** What the other side can take decides; this is the length of a read where it can take anything. */
-const CHUNK_LENGTH = 256 * 1024;
-/** Buffers that are kept for the next read, for the whole process. */
-const MAX_POOLED_BUFFERS = 32;
 const DIRECTORY_BATCH = 256;
 
 export const localFileSystem: FileSystem = {
@@ -38,7 +36,11 @@ export const localFileSystem: FileSystem = {
       ? Buffer.concat([directory, Buffer.from(endsWithSlash(directory) ? '' : '/'), name])
       : Buffer.from(path.join(directory.toString(), name.toString())),
   split: splitPath,
-  objectionTo,
+  objectionTo: (name) => objectionTo(name),
+  identityOf: (name) => identityOf(name),
+  permitted: (mode) => mode & 0o777 & ~process.umask(),
+  isLocal: true,
+  isReachable: true,
 
   stat: async (file) => infoOf(await fs.promises.stat(file)),
   lstat: async (file) => infoOf(await fs.promises.lstat(file)),
@@ -48,11 +50,67 @@ export const localFileSystem: FileSystem = {
   ensureDirectory,
   realPath: (file) => fs.promises.realpath(file, { encoding: 'buffer' }),
   replace: (from, to) => fs.promises.rename(from, to),
+  rename,
+  truncate: (file, size) => fs.promises.truncate(file, size),
+  setAttributes,
   removeFile: (file) => fs.promises.unlink(file),
   removeDirectory: (directory) => fs.promises.rmdir(directory),
   readLink: (link) => fs.promises.readlink(link, { encoding: 'buffer' }),
   makeLink: (target, link) => fs.promises.symlink(target, link),
+  removeOnExit,
 };
+
+/** A second name can be given without replacing anything, which `rename` cannot promise. */
+async function rename(from: Buffer, to: Buffer): Promise<void> {
+  try {
+    await fs.promises.link(from, to);
+  } catch (error) {
+    // Disks without hard links: what is there now is at least not replaced.
+    if (!hasCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) throw error;
+    if (await exists(to)) throw inTheWay(to);
+    return fs.promises.rename(from, to);
+  }
+  await fs.promises.unlink(from);
+}
+
+async function exists(file: Buffer): Promise<boolean> {
+  return fs.promises.lstat(file).then(
+    () => true,
+    (error) => {
+      if (hasCode(error, 'ENOENT')) return false;
+      throw error;
+    },
+  );
+}
+
+function inTheWay(file: Buffer): NodeJS.ErrnoException {
+  const path = file.toString();
+  return Object.assign(new Error(`EEXIST: file already exists, rename to '${path}'`), {
+    code: 'EEXIST',
+    syscall: 'rename',
+    path,
+  });
+}
+
+/** Of the directory itself: no link is followed that has taken its place. */
+async function setAttributes(directory: Buffer, changes: FileChanges): Promise<void> {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+  if (O_DIRECTORY === undefined || O_NOFOLLOW === undefined) return setAttributesByPath(directory, changes);
+  const descriptor = await open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    // The times first: a mode may forbid the rest.
+    await new LocalTarget(descriptor).setAttributes({ ...changes, mode: undefined });
+    await new LocalTarget(descriptor).setAttributes({ mode: changes.mode });
+  } finally {
+    await close(descriptor);
+  }
+}
+
+/** Windows opens no directories. */
+async function setAttributesByPath(directory: Buffer, { mode, atime, mtime }: FileChanges): Promise<void> {
+  if (mtime !== undefined) await fs.promises.utimes(directory, atime ?? mtime, mtime);
+  if (mode !== undefined) await fs.promises.chmod(directory, mode);
+}
 
 function infoOf(stats: fs.Stats): FileInfo {
   return {
@@ -104,17 +162,21 @@ async function openSource(file: Buffer): Promise<SourceFile> {
 }
 
 async function openTarget(file: Buffer, options: OpenTargetOptions): Promise<TargetFile> {
-  const { exclusive = false, refuseLink = false } = options;
+  const { exclusive = false, refuseLink = false, mode = 0o666, keep } = options;
   const { O_WRONLY, O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK = 0, O_NOFOLLOW } = fs.constants;
-  const extra = exclusive ? O_EXCL : O_TRUNC | (refuseLink ? (O_NOFOLLOW ?? 0) : 0);
+  const emptied = keep === undefined ? O_TRUNC : 0;
+  const extra = exclusive ? O_EXCL : emptied | (refuseLink ? (O_NOFOLLOW ?? 0) : 0);
   // Where the system has no O_NOFOLLOW, a look before must do.
   if (refuseLink && O_NOFOLLOW === undefined && (await isLink(file))) throw linkInTheWay(file);
+  let descriptor: number;
   try {
     // As with reading, a FIFO must not block.
-    return new LocalTarget(await open(file, O_WRONLY | O_CREAT | O_NONBLOCK | extra));
+    descriptor = await open(file, O_WRONLY | O_CREAT | O_NONBLOCK | extra, mode);
   } catch (error) {
     throw refuseLink && hasCode(error, 'ELOOP') ? linkInTheWay(file) : error;
   }
+  if (keep !== undefined) await ftruncate(descriptor, keep);
+  return new LocalTarget(descriptor);
 }
 
 async function isLink(file: Buffer): Promise<boolean> {
@@ -155,91 +217,6 @@ function notARegularFile(operation: string, file: Buffer, type: FileType): NodeJ
   return Object.assign(error, { code, syscall: operation, path: file.toString() });
 }
 
-/** Reading into the same memory again spares the allocation, and its collection, of every chunk. */
-const pool: Buffer[] = [];
-
-class LocalSource implements SourceFile {
-  readonly info: FileInfo;
-  readonly #descriptor: number;
-
-  constructor(descriptor: number, info: FileInfo) {
-    this.#descriptor = descriptor;
-    this.info = info;
-  }
-
-  async read(offset: number, length: number): Promise<readonly Buffer[] | null> {
-    const whole =
-      length > CHUNK_LENGTH / 2 && length <= CHUNK_LENGTH
-        ? (pool.pop() ?? Buffer.allocUnsafeSlow(CHUNK_LENGTH))
-        : Buffer.allocUnsafe(length);
-    const count = await readAt(this.#descriptor, whole, length, offset);
-    return count === 0 ? null : [whole.subarray(0, count)];
-  }
-
-  release(pieces: readonly Buffer[]): void {
-    for (const { buffer } of pieces) {
-      if (buffer.byteLength === CHUNK_LENGTH && pool.length < MAX_POOLED_BUFFERS)
-        pool.push(Buffer.from(buffer));
-    }
-  }
-
-  close(): Promise<void> {
-    return close(this.#descriptor);
-  }
-}
-
-class LocalTarget implements TargetFile {
-  readonly isOrdered = false;
-  readonly #descriptor: number;
-
-  constructor(descriptor: number) {
-    this.#descriptor = descriptor;
-  }
-
-  async write(offset: number, pieces: readonly Buffer[]): Promise<void> {
-    let position = offset;
-    let rest = pieces;
-    while (rest.length > 0) {
-      const count = await writeAt(this.#descriptor, rest, position);
-      position += count;
-      rest = without(rest, count);
-    }
-  }
-
-  async setAttributes({ mode, atime, mtime }: FileChanges): Promise<void> {
-    if (mode !== undefined) await fchmod(this.#descriptor, mode);
-    if (mtime !== undefined) await futimes(this.#descriptor, atime ?? mtime, mtime);
-  }
-
-  close(): Promise<void> {
-    return close(this.#descriptor);
-  }
-}
-
-function readAt(descriptor: number, buffer: Buffer, length: number, offset: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    fs.read(descriptor, buffer, 0, length, offset, (error, count) =>
-      error ? reject(error) : resolve(count),
-    );
-  });
-}
-
-function writeAt(descriptor: number, pieces: readonly Buffer[], offset: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    fs.writev(descriptor, pieces, offset, (error, count) => (error ? reject(error) : resolve(count)));
-  });
-}
-
-/** What is left of the pieces after `count` bytes: a disk may take less than it is given. */
-function without(pieces: readonly Buffer[], count: number): readonly Buffer[] {
-  let skip = count;
-  return pieces.flatMap((piece) => {
-    const left = piece.subarray(Math.min(skip, piece.length));
-    skip -= piece.length - left.length;
-    return left.length === 0 ? [] : [left];
-  });
-}
-
 function endsWithSlash(directory: Buffer): boolean {
   return directory[directory.length - 1] === 0x2f;
 }
@@ -252,26 +229,4 @@ function splitPath(file: Buffer): { directory: Buffer; name: Buffer } {
   const at = file.lastIndexOf('/');
   if (at < 0) return { directory: Buffer.from('.'), name: file };
   return { directory: file.subarray(0, Math.max(1, at)), name: file.subarray(at + 1) };
-}
-
-/** Names that mean a device on Windows, whatever their ending. */
-const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\.|$)/i;
-
-/**
- * A name that came from a server is used only if it names one thing, inside the directory.
- *
- * @param platform as `process.platform`
- */
-export function objectionTo(name: Buffer, platform: NodeJS.Platform = process.platform): string | undefined {
-  const text = name.toString('utf8');
-  if (name.length === 0) return 'it is empty';
-  if (text === '.' || text === '..') return 'it names a directory above';
-  if (name.includes(0)) return 'it contains a NUL';
-  if (name.includes('/')) return 'it contains a separator';
-  if (platform !== 'win32') return undefined;
-  if (/[\\:*?"<>|]/.test(text) || [...text].some((character) => character < ' ')) {
-    return 'it contains a character that Windows does not allow';
-  }
-  if (/[. ]$/.test(text)) return 'it ends with a dot or a space, which Windows cuts off';
-  return WINDOWS_DEVICE.test(text) ? 'it names a device on Windows' : undefined;
 }

@@ -1,7 +1,7 @@
 /** Whether a file of the target is what the source has. */
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { copyDirectly } from './copy-file.js';
+import { copyDirectly } from './copy-directly.js';
 import type { Place } from './file-system.js';
 import { pathOf, publicEntry } from './mirror-listing.js';
 import type { ListedEntry, Listing, MirrorEntry, MirrorReason } from './mirror-plan.js';

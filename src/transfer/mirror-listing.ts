@@ -8,6 +8,7 @@ import { quote } from '../remote-path.js';
 import { type DirectoryEntry, type FileInfo, type FileSystem, hasCode, type Place } from './file-system.js';
 import type { ListedEntry, Listing, MirrorEntry, MirrorStep } from './mirror-plan.js';
 import { TaskGroup } from './task-group.js';
+import { isAbandoned, readTemporaryName } from './temporary-file.js';
 import { Window } from './window.js';
 
 export interface ListingOptions {
@@ -29,6 +30,8 @@ export interface Listings {
   readonly refused: readonly MirrorStep[];
   /** Directories of the target that hold something that is not in the listing. */
   readonly held: ReadonlySet<string>;
+  /** What programs that were killed have left in the target. */
+  readonly abandoned: readonly Buffer[];
 }
 
 /** Deeper trees are taken for a loop, or for an attack. */
@@ -66,6 +69,7 @@ class Lister {
   readonly #found = { source: new Map<string, ListedEntry>(), target: new Map<string, ListedEntry>() };
   readonly #refused: MirrorStep[] = [];
   readonly #held = new Set<string>();
+  readonly #abandoned: Buffer[] = [];
 
   constructor(source: Place, target: Place, options: ListingOptions) {
     this.#source = source;
@@ -81,7 +85,7 @@ class Lister {
     const { hasTarget: onTarget } = this.#options;
     this.#tasks.add(this.#list({ key: '', depth: 0, onSource: true, onTarget, ancestors }));
     await this.#tasks.settle();
-    return { ...this.#found, refused: this.#refused, held: this.#held };
+    return { ...this.#found, refused: this.#refused, held: this.#held, abandoned: this.#abandoned };
   }
 
   async #list(branch: Branch): Promise<void> {
@@ -153,6 +157,7 @@ class Lister {
     const safe = new Map<string, FileInfo>();
     for (const { name, info } of entries) {
       const child = key === '' ? name.toString('latin1') : `${key}/${name.toString('latin1')}`;
+      if (this.#isUnfinished(side, name, child)) continue;
       const objection =
         side.fileSystem.objectionTo(name) ??
         (side === this.#source && this.#target.fileSystem.objectionTo(name));
@@ -166,6 +171,16 @@ class Lister {
       }
     }
     return [...safe];
+  }
+
+  /** A file that somebody still writes, or may go on with, is none of the tree. */
+  #isUnfinished(side: Place, name: Buffer, key: string): boolean {
+    const told = readTemporaryName(name);
+    if (told === undefined) return false;
+    if (side === this.#source) return true;
+    if (told.writer !== undefined && isAbandoned(name, told.writer)) this.#abandoned.push(pathOf(side, key));
+    else this.#hold(key);
+    return true;
   }
 
   async #examine(side: Place, key: string, listed: FileInfo, branch: Branch): Promise<Found> {

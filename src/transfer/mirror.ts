@@ -5,12 +5,13 @@
 import { Buffer } from 'node:buffer';
 import { ConnectionLostError, ProtocolError } from '../errors.js';
 import { copyFile } from './copy-file.js';
-import type { FileProgress } from './copy-tree.js';
 import { isMissing, type Place } from './file-system.js';
+import type { Journal } from './journal.js';
 import { findDifferences, type MirrorComparison } from './mirror-comparison.js';
 import { listBoth } from './mirror-listing.js';
 import { byDepthFirst, type MirrorEntry, type MirrorStep, planMirror } from './mirror-plan.js';
 import { TaskGroup } from './task-group.js';
+import type { FileProgress } from './tree-progress.js';
 import { Window } from './window.js';
 
 export interface MirrorTreeOptions {
@@ -33,7 +34,7 @@ export interface MirrorTreeOptions {
   readonly confirm?: ((path: Buffer) => Promise<{ readonly size: number | undefined }>) | undefined;
   readonly onProgress?: ((transferred: number, total: number, file: FileProgress) => void) | undefined;
   /** Tries again what only the connection has kept from working; what is done is not done again. */
-  readonly persist?: (<T>(attempt: () => Promise<T>) => Promise<T>) | undefined;
+  readonly persist?: (<T>(attempt: (journal: Journal | undefined) => Promise<T>) => Promise<T>) | undefined;
 }
 
 /** What could not be done. */
@@ -72,10 +73,11 @@ export async function mirrorTree(
   options: MirrorTreeOptions,
 ): Promise<MirrorReport> {
   const startMs = performance.now();
-  const { persist = (attempt) => attempt() } = options;
-  const plan = await persist(() => makePlan(source, target, options));
+  const { persist = (attempt) => attempt(undefined) } = options;
+  const { plan, abandoned } = await persist(() => makePlan(source, target, options));
+  if (!options.dryRun) await removeAbandoned(target, abandoned, options);
   const execution = new Execution(source, target, plan, options);
-  const done = options.dryRun ? promised(plan) : await persist(() => execution.run());
+  const done = options.dryRun ? promised(plan) : await persist((journal) => execution.run(journal));
   return {
     dryRun: options.dryRun,
     plan,
@@ -90,7 +92,7 @@ async function makePlan(
   source: Place,
   target: Place,
   options: MirrorTreeOptions,
-): Promise<readonly MirrorStep[]> {
+): Promise<{ readonly plan: readonly MirrorStep[]; readonly abandoned: readonly Buffer[] }> {
   const { delete: mayDelete, hasTarget, symlinks, filter, signal, window, compare } = options;
   const listings = await listBoth(source, target, {
     signal,
@@ -106,7 +108,17 @@ async function makePlan(
     differences,
     held: listings.held,
   });
-  return [...steps, ...listings.refused].sort((left, right) => byDepthFirst(keyOf(left), keyOf(right)));
+  const plan = [...steps, ...listings.refused].sort((left, right) => byDepthFirst(keyOf(left), keyOf(right)));
+  return { plan, abandoned: listings.abandoned };
+}
+
+/** At best effort: what cannot be removed is found again. */
+async function removeAbandoned(
+  { fileSystem }: Place,
+  abandoned: readonly Buffer[],
+  { signal }: MirrorTreeOptions,
+): Promise<void> {
+  for (const path of abandoned) await fileSystem.removeFile(path, { signal }).catch(() => {});
 }
 
 type Done = Pick<MirrorReport, 'created' | 'updated' | 'deleted' | 'failed' | 'bytes'>;
@@ -141,6 +153,7 @@ class Execution {
   readonly #files: readonly MirrorStep[];
   readonly #begun = new Set<MirrorStep>();
   #hasTarget: boolean;
+  #journal: Journal | undefined;
   #filesDone = 0;
   #bytesCopied = 0;
   /** What was sent, as the progress tells it: what is sent again counts again. */
@@ -158,7 +171,8 @@ class Execution {
   }
 
   /** May be called again after the connection was lost. */
-  async run(): Promise<Done> {
+  async run(journal: Journal | undefined): Promise<Done> {
+    this.#journal = journal;
     if (!this.#hasTarget) await this.#options.makeTarget();
     this.#hasTarget = true;
     await this.#deleteAll((step) => step.reason === 'type');
@@ -239,7 +253,9 @@ class Execution {
         inBackground: add,
         confirm,
         preserveMtime,
+        journal: this.#journal,
         onProgress: (bytes, total) => {
+          this.#journal?.noteAdvance();
           this.#bytesDone += bytes - reported;
           this.#bytesKnown += total - expected;
           reported = bytes;

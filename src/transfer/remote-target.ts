@@ -7,6 +7,7 @@ import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
 import type { Lanes } from '../session/lanes.js';
 import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
+import type { AttributeValues } from '../wire/attributes.js';
 import type { Cancellable, FileChanges, TargetFile } from './file-system.js';
 
 /** The window of a channel in OpenSSH, and in most servers that have one of that size or less. */
@@ -63,14 +64,18 @@ export class RemoteTarget implements TargetFile {
   }
 
   /** At best effort: there are servers that refuse this, and the content is what counts. */
-  async setAttributes({ mode, atime, mtime }: FileChanges, options: Cancellable): Promise<void> {
-    if (mode === undefined && mtime === undefined) return;
-    const seconds = (time: number | undefined) => (time === undefined ? undefined : Math.floor(time));
-    const times = mtime === undefined ? {} : { atime: seconds(atime ?? mtime), mtime: seconds(mtime) };
+  async setAttributes(changes: FileChanges, options: Cancellable): Promise<void> {
+    if (changes.mode === undefined && changes.mtime === undefined) return;
     const { client, handle } = this.#first;
-    await client.fsetstat(handle, { mode, ...times }, options).catch((error) => {
+    await client.fsetstat(handle, attributesOf(changes), options).catch((error) => {
       if (!(error instanceof SftpStatusError)) throw error;
     });
+  }
+
+  /** The server syncs the whole file, through whichever handle it was written. */
+  sync(options: Cancellable): Promise<void> {
+    const { client, handle } = this.#first;
+    return client.fsync(handle, options);
   }
 
   async close({ signal }: Cancellable): Promise<void> {
@@ -103,4 +108,10 @@ export class RemoteTarget implements TargetFile {
     if (this.#isClosed) await client.close(handle).catch(() => {});
     else this.#lanes.push({ client, handle, bytes: 0 });
   }
+}
+
+/** Times on the wire are whole seconds. */
+export function attributesOf({ mode, atime, mtime }: FileChanges): AttributeValues {
+  if (mtime === undefined) return { mode };
+  return { mode, atime: Math.floor(atime ?? mtime), mtime: Math.floor(mtime) };
 }

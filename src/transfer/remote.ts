@@ -11,6 +11,7 @@ import type { FileAttributes } from '../wire/attributes.js';
 import type {
   Cancellable,
   DirectoryEntry,
+  FileChanges,
   FileInfo,
   FileSystem,
   OpenTargetOptions,
@@ -18,9 +19,9 @@ import type {
   TargetFile,
 } from './file-system.js';
 import { hasCode, isMissing } from './file-system.js';
-import { objectionTo } from './local.js';
+import { objectionTo } from './local-names.js';
 import { UNKNOWN_INFO } from './memory.js';
-import { RemoteTarget } from './remote-target.js';
+import { attributesOf, RemoteTarget } from './remote-target.js';
 
 /** Without word from the server: what the most modest ones bear. */
 const MAX_OPEN_FILES = 24;
@@ -66,6 +67,20 @@ export class RemoteFileSystem implements FileSystem {
     return objectionTo(name, 'linux');
   }
 
+  identityOf(name: Buffer): string {
+    return name.toString('latin1');
+  }
+
+  permitted(mode: number): number {
+    return mode & 0o777;
+  }
+
+  readonly isLocal = false;
+
+  get isReachable(): boolean {
+    return !this.#client.isOver;
+  }
+
   async stat(path: Buffer, options: Cancellable): Promise<FileInfo> {
     return infoOf(await this.#client.stat(path, options));
   }
@@ -94,12 +109,15 @@ export class RemoteFileSystem implements FileSystem {
 
   async openTarget(
     path: Buffer,
-    { signal, exclusive = false, size }: OpenTargetOptions,
+    { signal, exclusive = false, size, mode, keep }: OpenTargetOptions,
   ): Promise<TargetFile> {
     const { WRITE, CREAT, TRUNC, EXCL } = OPEN_FLAGS;
-    const flags = WRITE | CREAT | (exclusive ? EXCL : TRUNC);
+    const emptied = keep === undefined ? TRUNC : 0;
+    const flags = WRITE | CREAT | (exclusive ? EXCL : emptied);
+    const attributes = mode === undefined ? {} : { mode };
     try {
-      const handle = await this.#client.open(path, flags, { signal });
+      const handle = await this.#client.open(path, flags, { signal, attributes });
+      if (keep !== undefined) await this.#cut(handle, keep, signal);
       return new RemoteTarget({ client: this.#client, handle, path, size, lanes: this.#lanes });
     } catch (error) {
       if (!hasCode(error, 'FAILURE', 'EISDIR')) throw error;
@@ -142,15 +160,48 @@ export class RemoteFileSystem implements FileSystem {
   }
 
   /**
-   * With `posix-rename@openssh.com` there is no moment without the file. Without it, the old file is removed
-   * first, as a plain rename must not replace it.
+   * With `posix-rename@openssh.com` there is no moment without the file. Without it, the old file steps aside
+   * first, as a plain rename must not replace it, and comes back should the new one not get its place.
    */
   async replace(from: Buffer, to: Buffer): Promise<void> {
     if (this.#client.supports('posixRename')) return this.#client.posixRename(from, to);
-    await this.#client.remove(to).catch((error) => {
-      if (!hasCode(error, 'ENOENT')) throw error;
+    const aside = Buffer.concat([from, Buffer.from('.old')]);
+    const isThere = await this.#client.rename(to, aside).then(
+      () => true,
+      (error) => {
+        if (hasCode(error, 'ENOENT')) return false;
+        throw error;
+      },
+    );
+    try {
+      await this.#client.rename(from, to);
+    } catch (error) {
+      if (isThere) await this.#client.rename(aside, to).catch(() => {});
+      throw error;
+    }
+    if (isThere) await this.#client.remove(aside).catch(() => {});
+  }
+
+  rename(from: Buffer, to: Buffer): Promise<void> {
+    return this.#client.rename(from, to);
+  }
+
+  truncate(path: Buffer, size: number): Promise<void> {
+    return this.#client.setstat(path, { size });
+  }
+
+  /** At best effort, as for files. */
+  async setAttributes(path: Buffer, changes: FileChanges, options: Cancellable): Promise<void> {
+    await this.#client.setstat(path, attributesOf(changes), options).catch((error) => {
+      if (!(error instanceof SftpStatusError)) throw error;
     });
-    await this.#client.rename(from, to);
+  }
+
+  /** What cannot be cut is written over, as far as the source goes. */
+  async #cut(handle: RemoteHandle, size: number, signal: AbortSignal | undefined): Promise<void> {
+    await this.#client.fsetstat(handle, { size }, { signal }).catch((error) => {
+      if (!(error instanceof SftpStatusError)) throw error;
+    });
   }
 
   removeFile(path: Buffer, { signal }: Cancellable): Promise<void> {

@@ -42,7 +42,9 @@ describeContract('get', ({ open }) => {
       ['empty', 0],
     ] as const) {
       const seen: (readonly number[])[] = [];
-      await sftp.get(name, join(local, 'x'), { callback: (...figures) => seen.push(figures) });
+      await sftp.get(name, join(local, 'x'), {
+        callback: (transferred, total) => seen.push([transferred, total]),
+      });
       assert.deepEqual(seen.at(-1), [size, size]);
     }
   });
@@ -138,7 +140,9 @@ describeContract('put', ({ open }) => {
     const { sftp, local } = await open(t);
     writeFileSync(join(local, 'x'), 'content');
     const seen: (readonly number[])[] = [];
-    await sftp.put(join(local, 'x'), 'x', { callback: (...figures) => seen.push(figures) });
+    await sftp.put(join(local, 'x'), 'x', {
+      callback: (transferred, total) => seen.push([transferred, total]),
+    });
     assert.deepEqual(seen.at(-1), [7, 7]);
   });
 

@@ -15,7 +15,8 @@ import { describe, test } from 'node:test';
 import type { Connection } from '../../src/connection.js';
 import { SftpError } from '../../src/errors.js';
 import { printable } from '../../src/printable.js';
-import { localFileSystem, objectionTo } from '../../src/transfer/local.js';
+import { localFileSystem } from '../../src/transfer/local.js';
+import { objectionTo } from '../../src/transfer/local-names.js';
 import { makeFolder, snapshot } from '../support/folder.js';
 import { type HostileEntry, openHostileTree } from '../support/hostile-tree.js';
 
@@ -223,7 +224,7 @@ describe('names from a server', () => {
         { name: 'file', content },
       ]);
       const report = await connection.getR('/', folder);
-      assert.deepEqual(report.skipped, [{ path: '/special', reason: `it is a ${type}` }]);
+      assert.deepEqual(report.skipped, [{ path: '/special', code: 'SPECIAL', reason: `it is a ${type}` }]);
       assert.deepEqual(readdirSync(folder), ['file']);
       await assert.rejects(connection.get('/special', join(folder, 'special')), { code: 'EINVAL' });
       assert.ok(!asked.includes('open /special'));

@@ -13,7 +13,7 @@ import type {
   SourceFile,
   TargetFile,
 } from '../../src/transfer/file-system.js';
-import { objectionTo } from '../../src/transfer/local.js';
+import { identityOf, objectionTo } from '../../src/transfer/local-names.js';
 import type { FileType } from '../../src/wire/attributes.js';
 
 export interface Step {
@@ -31,6 +31,8 @@ export interface Step {
     | 'ensureDirectory'
     | 'realPath'
     | 'replace'
+    | 'rename'
+    | 'truncate'
     | 'removeFile'
     | 'removeDirectory'
     | 'readLink'
@@ -78,6 +80,9 @@ export class FakeFileSystem implements FileSystem {
   readonly chunkLength: { readonly read: number; readonly write: number };
   readonly maxOpenFiles: number;
   readonly options: FakeOptions;
+  /** Whether what is left behind can be cleaned up. */
+  isReachable = true;
+  readonly isLocal = true;
   openFiles = 0;
   mostOpenFiles = 0;
 
@@ -150,6 +155,14 @@ export class FakeFileSystem implements FileSystem {
     return objectionTo(name, this.options.platform ?? 'linux');
   }
 
+  identityOf(name: Buffer): string {
+    return identityOf(name, this.options.platform ?? 'linux');
+  }
+
+  permitted(mode: number): number {
+    return mode & 0o755;
+  }
+
   async stat(path: Buffer, { signal }: Cancellable): Promise<FileInfo> {
     signal?.throwIfAborted();
     await this.step('stat', key(path));
@@ -188,14 +201,17 @@ export class FakeFileSystem implements FileSystem {
     return new FakeSource(this, key(path), node);
   }
 
-  async openTarget(path: Buffer, { signal, exclusive = false }: OpenTargetOptions): Promise<TargetFile> {
+  async openTarget(
+    path: Buffer,
+    { signal, exclusive = false, keep = 0 }: OpenTargetOptions,
+  ): Promise<TargetFile> {
     signal?.throwIfAborted();
     await this.step('openTarget', key(path));
     if (exclusive && this.nodes.has(key(path))) throw errorWithCode('EEXIST');
     const existing = this.nodes.get(key(path));
     if (existing?.type === 'directory') throw errorWithCode('EISDIR');
     const node = existing ?? { type: 'file', content: Buffer.alloc(0), mode: 0o600, mtime: 0 };
-    node.content = Buffer.alloc(0);
+    node.content = node.content.subarray(0, keep);
     this.nodes.set(key(path), node);
     this.#open();
     return new FakeTarget(this, key(path), node);
@@ -220,6 +236,28 @@ export class FakeFileSystem implements FileSystem {
     if (node === undefined) throw errorWithCode('ENOENT');
     this.nodes.delete(key(from));
     this.nodes.set(key(to), node);
+  }
+
+  async rename(from: Buffer, to: Buffer): Promise<void> {
+    await this.step('rename', key(from));
+    const node = this.nodes.get(key(from));
+    if (node === undefined) throw errorWithCode('ENOENT');
+    if (this.nodes.has(key(to))) throw errorWithCode('EEXIST');
+    this.nodes.delete(key(from));
+    this.nodes.set(key(to), node);
+  }
+
+  async truncate(path: Buffer, size: number): Promise<void> {
+    await this.step('truncate', key(path));
+    const node = this.#find(key(path));
+    node.content = node.content.subarray(0, size);
+  }
+
+  async setAttributes(path: Buffer, { mode, mtime }: FileChanges): Promise<void> {
+    await this.step('setAttributes', key(path));
+    const node = this.#find(key(path));
+    if (mode !== undefined) node.mode = mode;
+    if (mtime !== undefined) node.mtime = mtime;
   }
 
   async removeFile(path: Buffer): Promise<void> {

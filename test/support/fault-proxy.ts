@@ -39,6 +39,8 @@ export interface FaultProxy {
   readonly port: number;
   /** For connections that begin from now on. */
   fault: LineFault | undefined;
+  /** For the next connections, one each, before `fault` counts. */
+  readonly queue: LineFault[];
   /** Bytes that have passed over all connections. */
   readonly passed: Readonly<Record<Direction, number>>;
   /** Connections that are open now. */
@@ -47,14 +49,19 @@ export interface FaultProxy {
   readonly connections: number;
 }
 
-export async function startFaultProxy(t: TestContext, targetPort: number): Promise<FaultProxy> {
+export async function startFaultProxy(
+  t: Pick<TestContext, 'after'>,
+  targetPort: number | (() => number),
+): Promise<FaultProxy> {
   const passed: Record<Direction, number> = { toServer: 0, toClient: 0 };
   const lines = new Set<Line>();
+  const queue: LineFault[] = [];
   let connections = 0;
   let fault: LineFault | undefined;
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
-    const upstream = connect({ host: '127.0.0.1', port: targetPort, noDelay: true, allowHalfOpen: true });
-    const line = new Line(client, upstream, fault, passed);
+    const port = typeof targetPort === 'number' ? targetPort : targetPort();
+    const upstream = connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true });
+    const line = new Line(client, upstream, queue.shift() ?? fault, passed);
     connections += 1;
     lines.add(line);
     client.once('close', () => lines.delete(line));
@@ -74,6 +81,7 @@ export async function startFaultProxy(t: TestContext, targetPort: number): Promi
     set fault(next) {
       fault = next;
     },
+    queue,
     passed,
     get open() {
       return lines.size;

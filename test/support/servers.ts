@@ -10,6 +10,8 @@ import { needsOpenSsh, startSshd } from './sshd.js';
 export interface ServerUnderTest {
   /** A folder of the server, as a path of this machine. */
   readonly folder: string;
+  /** Where it listens on 127.0.0.1. */
+  readonly port: number;
   /** A name in that folder as the server's path. */
   path(name: string): string;
   connect(options?: ConnectOptions): Promise<Connection>;
@@ -36,6 +38,7 @@ async function startOpenSsh(): Promise<ServerUnderTest> {
   const sshd = await startSshd();
   return {
     folder,
+    port: sshd.port,
     path: (name) => join(folder, name),
     connect: (options) => connectToSshd(sshd, options),
     freeze: () => sshd.pause(),
@@ -69,6 +72,7 @@ async function startEmbedded(): Promise<ServerUnderTest> {
   const server = await startServer({ root: folder }, { commands, faults: { failOn } });
   return {
     folder,
+    port: server.port,
     path: (name) => `/${name}`,
     connect: (options) => connectToServer(server, options),
     freeze: () => {

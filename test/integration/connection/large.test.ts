@@ -78,7 +78,9 @@ describe('large and strange files of OpenSSH', { skip: needsOpenSsh }, () => {
     const sftp = await connectToSshd(sshd);
     t.after(() => sftp.close());
     const figures: number[][] = [];
-    await sftp.get('/proc/version', join(folder, 'version'), { callback: (...all) => figures.push(all) });
+    await sftp.get('/proc/version', join(folder, 'version'), {
+      callback: (transferred, total) => figures.push([transferred, total]),
+    });
     const version = readFileSync('/proc/version');
     assert.ok(version.length > 0);
     assert.deepEqual(readFileSync(join(folder, 'version')), version);

@@ -53,14 +53,14 @@ for (const { name, skip, start } of serverKinds) {
         writeFileSync(join(local, 'up'), content);
         const progress: number[][] = [];
         const attributes = await sftp.put(join(local, 'up'), remote.path('file'), {
-          callback: (...figures) => progress.push(figures),
+          callback: (transferred, total) => progress.push([transferred, total]),
         });
         assert.equal(attributes.size, size);
         assert.deepEqual(progress.at(-1), [size, size]);
         assert.deepEqual(readFileSync(join(remote.disk, 'file')), content);
         progress.length = 0;
         await sftp.get(remote.path('file'), join(local, 'down'), {
-          callback: (...figures) => progress.push(figures),
+          callback: (transferred, total) => progress.push([transferred, total]),
         });
         assert.deepEqual(progress.at(-1), [size, size]);
         assert.equal(await sha256(join(local, 'down')), await sha256(join(local, 'up')));

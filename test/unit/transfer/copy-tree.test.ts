@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type CopyTreeOptions, copyTree, type FileProgress } from '../../../src/transfer/copy-tree.js';
+import { type CopyTreeOptions, copyTree } from '../../../src/transfer/copy-tree.js';
+import type { FileProgress } from '../../../src/transfer/tree-progress.js';
 import { Window } from '../../../src/transfer/window.js';
 import type { FileType } from '../../../src/wire/attributes.js';
 import {
@@ -61,7 +62,13 @@ describe('copyTree', () => {
   test('copies files and directories, empty ones too, and tells what it did', async () => {
     const tree = new Tree();
     tree.source.addDirectory('/a').addDirectory('/a/empty').addFile('/a/f', 'content').addFile('/g', '');
-    assert.deepEqual(await tree.run(), { files: 2, directories: 2, bytes: 7, skipped: [] });
+    const { duration, done, ...report } = await tree.run();
+    assert.deepEqual(report, { files: 2, directories: 2, links: 0, bytes: 7, skipped: [], failed: [] });
+    assert.ok(duration >= 0);
+    assert.deepEqual(
+      done.map(({ path }) => path),
+      ['/g', '/a/f'],
+    );
     assert.deepEqual(tree.target.paths, ['/', '/a', '/a/empty', '/a/f', '/g']);
     assert.equal(tree.target.content('/a/f'), 'content');
   });
@@ -216,7 +223,7 @@ describe('copyTree', () => {
     const { skipped } = await tree.run();
     assert.deepEqual(
       skipped,
-      types.map((type) => ({ path: `/${type}`, reason: `it is a ${type}` })),
+      types.map((type) => ({ path: `/${type}`, code: 'SPECIAL', reason: `it is a ${type}` })),
     );
     assert.equal(tree.source.stepsOf('openSource').length, 0);
   });

@@ -1,0 +1,104 @@
+/** Open files of the local disk. */
+import { Buffer } from 'node:buffer';
+import * as fs from 'node:fs';
+import { promisify } from 'node:util';
+import type { FileChanges, FileInfo, SourceFile, TargetFile } from './file-system.js';
+
+const close = promisify(fs.close);
+const fchmod = promisify(fs.fchmod);
+const futimes = promisify(fs.futimes);
+const fsync = promisify(fs.fsync);
+
+/** What the other side can take decides; this is the length of a read where it can take anything. */
+export const CHUNK_LENGTH = 256 * 1024;
+/** Buffers that are kept for the next read, for the whole process. */
+const MAX_POOLED_BUFFERS = 32;
+
+/** Reading into the same memory again spares the allocation, and its collection, of every chunk. */
+const pool: Buffer[] = [];
+
+export class LocalSource implements SourceFile {
+  readonly info: FileInfo;
+  readonly #descriptor: number;
+
+  constructor(descriptor: number, info: FileInfo) {
+    this.#descriptor = descriptor;
+    this.info = info;
+  }
+
+  async read(offset: number, length: number): Promise<readonly Buffer[] | null> {
+    const whole =
+      length > CHUNK_LENGTH / 2 && length <= CHUNK_LENGTH
+        ? (pool.pop() ?? Buffer.allocUnsafeSlow(CHUNK_LENGTH))
+        : Buffer.allocUnsafe(length);
+    const count = await readAt(this.#descriptor, whole, length, offset);
+    return count === 0 ? null : [whole.subarray(0, count)];
+  }
+
+  release(pieces: readonly Buffer[]): void {
+    for (const { buffer } of pieces) {
+      if (buffer.byteLength === CHUNK_LENGTH && pool.length < MAX_POOLED_BUFFERS)
+        pool.push(Buffer.from(buffer));
+    }
+  }
+
+  close(): Promise<void> {
+    return close(this.#descriptor);
+  }
+}
+
+export class LocalTarget implements TargetFile {
+  readonly isOrdered = false;
+  readonly #descriptor: number;
+
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  async write(offset: number, pieces: readonly Buffer[]): Promise<void> {
+    let position = offset;
+    let rest = pieces;
+    while (rest.length > 0) {
+      const count = await writeAt(this.#descriptor, rest, position);
+      position += count;
+      rest = without(rest, count);
+    }
+  }
+
+  async setAttributes({ mode, atime, mtime }: FileChanges): Promise<void> {
+    if (mode !== undefined) await fchmod(this.#descriptor, mode);
+    if (mtime !== undefined) await futimes(this.#descriptor, atime ?? mtime, mtime);
+  }
+
+  sync(): Promise<void> {
+    return fsync(this.#descriptor);
+  }
+
+  close(): Promise<void> {
+    return close(this.#descriptor);
+  }
+}
+
+function readAt(descriptor: number, buffer: Buffer, length: number, offset: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.read(descriptor, buffer, 0, length, offset, (error, count) =>
+      error ? reject(error) : resolve(count),
+    );
+  });
+}
+
+function writeAt(descriptor: number, pieces: readonly Buffer[], offset: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.writev(descriptor, pieces, offset, (error, count) => (error ? reject(error) : resolve(count)));
+  });
+}
+
+/** What is left of the pieces after `count` bytes: a disk may take less than it is given. */
+function without(pieces: readonly Buffer[], count: number): readonly Buffer[] {
+  let skip = count;
+  return pieces.flatMap((piece) => {
+    const left = piece.subarray(Math.min(skip, piece.length));
+    skip -= piece.length - left.length;
+    return left.length === 0 ? [] : [left];
+  });
+}

@@ -1,0 +1,52 @@
+/** Whether a file takes the place of another. */
+import type { FileInfo } from './file-system.js';
+
+/**
+ * What happens to a file that is there already: it is always replaced, never, only by one that was changed later,
+ * or only by one whose size or time differs.
+ */
+export type Overwrite = 'always' | 'never' | 'newer' | 'different';
+
+/** Why a file is left as it is. */
+export type KeepReason = 'EXISTS' | 'NOT_NEWER' | 'SAME';
+
+export const KEEP_REASONS: Readonly<Record<KeepReason, string>> = {
+  EXISTS: 'it exists already',
+  NOT_NEWER: 'what is there is as new or newer',
+  SAME: 'size and time are the same',
+};
+
+const RULES: Readonly<Record<Overwrite, (source: FileInfo, existing: FileInfo) => KeepReason | undefined>> = {
+  always: () => undefined,
+  never: () => 'EXISTS',
+  newer: (source, existing) => {
+    const [ours, theirs] = [seconds(source), seconds(existing)];
+    return ours !== undefined && theirs !== undefined && ours <= theirs ? 'NOT_NEWER' : undefined;
+  },
+  different: (source, existing) => (isSame(source, existing) ? 'SAME' : undefined),
+};
+
+/** The reason to leave what is there, or `undefined` where it is to be replaced. */
+export function reasonToKeep(
+  source: FileInfo,
+  existing: FileInfo,
+  overwrite: Overwrite,
+): KeepReason | undefined {
+  return RULES[overwrite](source, existing);
+}
+
+/** By size and time, to the second: SFTP tells no more. What nobody tells is not the same. */
+function isSame(source: FileInfo, existing: FileInfo): boolean {
+  const time = seconds(source);
+  return (
+    existing.type === 'file' &&
+    source.size !== undefined &&
+    source.size === existing.size &&
+    time !== undefined &&
+    time === seconds(existing)
+  );
+}
+
+function seconds({ mtime }: FileInfo): number | undefined {
+  return mtime === undefined ? undefined : Math.floor(mtime);
+}
