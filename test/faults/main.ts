@@ -1,31 +1,53 @@
-/** `npm run faults -- --cuts 300 --seed 1 --server openssh`: transfers over a line that breaks, and the figures. */
+/**
+ * `npm run faults`: transfers over a line that breaks at random places, and the figures.
+ *
+ *     npm run faults -- --cuts 300 --seed 1 --server openssh
+ *     npm run faults -- --cuts 0 --kills 50        programs that are killed in the middle of a transfer
+ *     npm run faults -- --cuts 0 --connects 1000   what connecting leaves in memory
+ */
 import { parseArgs } from 'node:util';
+import { runConnects } from '../support/connect-run.js';
 import { runFaults } from '../support/fault-run.js';
+import { runKills } from '../support/kill-run.js';
 import { serverKinds } from '../support/servers.js';
 
 const { values } = parseArgs({
   options: {
     cuts: { type: 'string', default: '300' },
+    kills: { type: 'string', default: '0' },
+    connects: { type: 'string', default: '0' },
     seed: { type: 'string', default: '1' },
     server: { type: 'string', default: 'embedded' },
   },
 });
+const [cuts, kills, connects, seed] = [values.cuts, values.kills, values.connects, values.seed].map(Number);
 const kind = serverKinds.find(({ name }) => name.toLowerCase().includes(values.server.toLowerCase()));
 if (kind === undefined || kind.skip) throw new Error(`No such server here: ${values.server}`);
 const server = await kind.start();
-const startMs = performance.now();
 try {
-  const { problems, ...figures } = await runFaults(server, {
-    cuts: Number(values.cuts),
-    seed: Number(values.seed),
-    onCut: (done, { identical }) => {
-      if (done % 10 === 0) process.stdout.write(`${done} cuts, ${identical} identical in the end\n`);
-    },
-  });
-  for (const problem of problems) process.stdout.write(`${problem}\n`);
-  const seconds = Math.round((performance.now() - startMs) / 1000);
-  process.stdout.write(`${kind.name}: ${JSON.stringify(figures)} in ${seconds} s\n`);
-  process.exitCode = problems.length > 0 ? 1 : 0;
+  if (cuts) await tell(`cuts with ${kind.name}`, () => cut(cuts, seed ?? 1));
+  if (kills) await tell('kills', () => runKills({ kills, seed: seed ?? 1 }));
+  if (connects) await tell(`connects to ${kind.name}`, () => runConnects(server, connects));
 } finally {
   await server.stop();
+}
+
+async function cut(count: number, from: number): Promise<object> {
+  const onCut = (done: number, { identical }: { readonly identical: number }) => {
+    if (done % 50 === 0) print(`${done} cuts, ${identical} identical in the end`);
+  };
+  const { problems, ...figures } = await runFaults(server, { cuts: count, seed: from, onCut });
+  for (const problem of problems) print(problem);
+  if (problems.length > 0) process.exitCode = 1;
+  return figures;
+}
+
+async function tell(name: string, run: () => Promise<object>): Promise<void> {
+  const startMs = performance.now();
+  const figures = await run();
+  print(`${name}: ${JSON.stringify(figures)} in ${Math.round((performance.now() - startMs) / 1000)} s`);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
 }
