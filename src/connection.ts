@@ -123,7 +123,7 @@ export class Connection implements AsyncDisposable {
 
   static {
     endOf = (connection, path, name) => ({
-      client: connection.sftpClient,
+      link: connection.#link,
       transfers: connection.#transfers,
       path: connection.#directory.resolve(path, name),
     });

@@ -55,8 +55,9 @@ export type {
 } from './ssh/ssh2.js';
 export type { TreeEntry } from './transfer/copy-tree.js';
 export type { LinesOptions } from './transfer/lines.js';
-export type { MirrorFailure, MirrorReport } from './transfer/mirror.js';
+export type { MirrorReport } from './transfer/mirror.js';
 export type { MirrorComparison } from './transfer/mirror-comparison.js';
+export type { MirrorFailure } from './transfer/mirror-execution.js';
 export type { MirrorEntry, MirrorReason, MirrorStep } from './transfer/mirror-plan.js';
 export type { KeepReason, Overwrite } from './transfer/overwriting.js';
 export type { TransferSpeed } from './transfer/progress.js';

@@ -3,15 +3,19 @@ import type { Buffer } from 'node:buffer';
 import { checkCallback, checkChoice } from '../arguments.js';
 import { SftpError, SftpStatusError } from '../errors.js';
 import { baseName, directoryName, quote } from '../remote-path.js';
+import { type RetryOptions, retryPolicy } from '../retry.js';
 import { opensAsDirectory } from '../session/directory-reader.js';
 import type { SftpClient } from '../session/sftp-client.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { copyTree } from '../transfer/copy-tree.js';
 import type { Place } from '../transfer/file-system.js';
+import type { Journal } from '../transfer/journal.js';
 import { measured } from '../transfer/progress.js';
 import type { FileProgress } from '../transfer/tree-progress.js';
 import { ReportWriter, type TreeReport } from '../transfer/tree-report.js';
 import { makeDirectories } from './directories.js';
+import type { Link } from './link.js';
+import { persist } from './persistence.js';
 import type { TreeProgressCallback } from './transfer-options.js';
 import type { Transfers } from './transfers.js';
 
@@ -29,11 +33,16 @@ export interface CopyBetweenOptions {
   readonly confirm?: boolean | undefined;
   /** What to do with the symbolic links of a directory. Default: `skip`. */
   readonly symlinks?: 'follow' | 'skip' | undefined;
+  /**
+   * As the option of {@link connect}, for this copy: whichever connection is lost is made again, and the copy goes on
+   * from where it was. Default: what the connections were given.
+   */
+  readonly retry?: RetryOptions | false | undefined;
 }
 
 /** A path on one of the servers, as it is sent. */
 export interface ServerEnd {
-  readonly client: SftpClient;
+  readonly link: Link;
   readonly transfers: Transfers;
   readonly path: Buffer;
 }
@@ -43,40 +52,55 @@ export async function copyBetweenServers(
   to: ServerEnd,
   options: CopyBetweenOptions,
 ): Promise<TreeReport> {
-  const { signal, callback, symlinks = 'skip', atomic = true, confirm = true, preserveMtime } = options;
+  const { signal, callback, symlinks = 'skip' } = options;
   checkCallback(callback);
   checkChoice(symlinks, ['follow', 'skip'], 'symlinks');
-  const { type } = await from.client.stat(from.path, { signal });
-  const isDirectory =
-    type === 'directory' ||
-    (type === 'unknown' && (await opensAsDirectory(from.client, from.path, { signal })));
-  if (from.client === to.client) await checkApart(from, to, isDirectory, signal);
-  // The longer line holds more, and its window opens accordingly.
-  const { window } = (from.client.roundTripMs > to.client.roundTripMs ? from : to).transfers;
-  const shared = {
-    window,
-    signal,
-    atomic,
-    preserveMtime,
-    confirm: confirm ? (file: Buffer) => to.client.stat(file, { signal }) : undefined,
-  };
-  const [source, target] = [placeOf(from), placeOf(to)];
+  const retry = options.retry === undefined ? (from.link.retry ?? to.link.retry) : retryPolicy(options.retry);
+  const persistence = { retry, signal, resumes: false, target: to.transfers.remote };
   const tell = measured<FileProgress>(callback);
-  const report = new ReportWriter();
+  return persist([from.link, to.link], persistence, (journal) =>
+    attempt(from, to, { ...options, symlinks, journal, tell }),
+  );
+}
+
+interface AttemptOptions extends CopyBetweenOptions {
+  readonly symlinks: 'follow' | 'skip';
+  readonly journal: Journal | undefined;
+  readonly tell: ((transferred: number, total: number, file: FileProgress) => void) | undefined;
+}
+
+async function attempt(from: ServerEnd, to: ServerEnd, options: AttemptOptions): Promise<TreeReport> {
+  const { signal, symlinks, atomic = true, confirm = true, preserveMtime, journal, tell } = options;
+  const { client } = to.link;
+  const isDirectory = await findsDirectory(from, signal);
+  if (from.link === to.link) await checkApart(from, to, isDirectory, signal);
+  // The longer line holds more, and its window opens accordingly.
+  const { window } = (from.link.client.roundTripMs > client.roundTripMs ? from : to).transfers;
+  const look = confirm ? (file: Buffer) => client.stat(file, { signal }) : undefined;
+  const shared = { window, signal, atomic, preserveMtime, journal, confirm: look };
+  const [source, target] = [placeOf(from), placeOf(to)];
   if (isDirectory) {
-    await makeDirectories(to.client, to.path, undefined, { signal });
+    await makeDirectories(client, to.path, undefined, { signal });
     return copyTree(source, target, { ...shared, symlinks, recurse: true, onProgress: tell });
   }
+  const report = new ReportWriter();
   const path = source.fileSystem.textOf(source.path);
   const { bytes } = await copyFile(source, target, {
     ...shared,
     onProgress: (transferred, total) => {
+      journal?.noteAdvance();
       const filesDone = Number(transferred === total);
       tell?.(transferred, total, { path, bytes: transferred, filesDone, filesKnown: 1 });
     },
   });
   report.noteCopied({ type: 'file', path, target: target.fileSystem.textOf(target.path), bytes });
   return report.finish();
+}
+
+async function findsDirectory({ link, path }: ServerEnd, signal: AbortSignal | undefined): Promise<boolean> {
+  const { type } = await link.client.stat(path, { signal });
+  if (type !== 'unknown') return type === 'directory';
+  return opensAsDirectory(link.client, path, { signal });
 }
 
 function placeOf({ transfers, path }: ServerEnd): Place {
@@ -91,7 +115,7 @@ async function checkApart(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const [source, target] = await Promise.all(
-    [from, to].map(({ client, path }) => realPath(client, path, signal)),
+    [from, to].map(({ link, path }) => realPath(link.client, path, signal)),
   );
   const shown = `${quote(from.path)} and ${quote(to.path)}`;
   if (source === target) throw new SftpError('EINVAL', `copyBetween: ${shown} are the same`);

@@ -4,8 +4,10 @@ import { mkdir } from 'node:fs/promises';
 import { checkCallback, checkChoice, kindOf } from '../arguments.js';
 import { checkLocalPath } from '../local-path.js';
 import { quote } from '../remote-path.js';
+import { type RetryOptions, retryPolicy } from '../retry.js';
 import { failure } from '../session/status-error.js';
 import { isMissing, type Place } from '../transfer/file-system.js';
+import type { Journal } from '../transfer/journal.js';
 import { localFileSystem } from '../transfer/local.js';
 import { type MirrorReport, mirrorTree } from '../transfer/mirror.js';
 import type { MirrorComparison } from '../transfer/mirror-comparison.js';
@@ -50,6 +52,11 @@ export interface MirrorOptions {
   /** Uploads: asks the server for the size of each file that has arrived. Default: true. */
   readonly confirm?: boolean | undefined;
   readonly callback?: TreeProgressCallback | undefined;
+  /**
+   * As the option of {@link connect}, for this mirror: a lost connection is made again, and the mirror goes on with
+   * what is left. Default: what `connect` was given.
+   */
+  readonly retry?: RetryOptions | false | undefined;
   /** Ends the mirror with the signal's reason; what is complete stays. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -68,7 +75,13 @@ export async function mirror(
   const local: Place = { fileSystem: localFileSystem, path: Buffer.from(checkLocalPath(localPath)) };
   const remote: Place = { fileSystem: transfers.remote, path: remotePath };
   const [source, target] = isUp ? [local, remote] : [remote, local];
-  await checkDirectory(source, signal);
+  const retry = options.retry === undefined ? link.retry : retryPolicy(options.retry);
+  const again = <T>(attempt: (journal: Journal | undefined) => Promise<T>) =>
+    persist(link, { retry, signal, resumes: false, target: target.fileSystem }, attempt);
+  const hasTarget = await again(async () => {
+    await checkDirectory(source, signal);
+    return isThere(target, signal);
+  });
   return mirrorTree(source, target, {
     window: transfers.window,
     signal,
@@ -80,15 +93,14 @@ export async function mirror(
     atomic: options.atomic ?? true,
     preserveMtime: options.preserveMtime ?? true,
     continueOnError: options.continueOnError ?? false,
-    hasTarget: await isThere(target, signal),
+    hasTarget,
     makeTarget: async () => {
       if (isUp) await makeDirectories(client, remotePath, undefined, { signal });
       else await mkdir(local.path, { recursive: true });
     },
     confirm: isUp && confirm ? (file) => client.stat(file, { signal }) : undefined,
     onProgress: measured<FileProgress>(callback),
-    persist: (attempt) =>
-      persist(link, { retry: link.retry, signal, resumes: false, target: target.fileSystem }, attempt),
+    persist: again,
   });
 }
 

@@ -15,9 +15,9 @@ export interface PersistOptions {
   readonly target: FileSystem;
 }
 
-/** Attempt after attempt, as long as it is only the connection that fails and the policy allows. */
+/** Attempt after attempt over one connection or two, as long as it is only the connection that fails and the policy allows. */
 export async function persist<T>(
-  link: Link,
+  links: Link | readonly Link[],
   { retry, signal, resumes, target }: PersistOptions,
   attempt: (journal: Journal | undefined) => Promise<T>,
 ): Promise<T> {
@@ -31,7 +31,7 @@ export async function persist<T>(
         failures = journal.takeAdvance() ? 1 : failures + 1;
         signal?.throwIfAborted();
         if (!isLost(error) || failures > retry.attempts) throw error;
-        await restore(link, error, retry, signal);
+        await restore([links].flat(), error, retry, signal);
       }
     }
   } finally {
@@ -39,14 +39,15 @@ export async function persist<T>(
   }
 }
 
+/** Those of them that are lost. */
 async function restore(
-  link: Link,
+  links: readonly Link[],
   lost: ConnectionLostError,
   retry: RetryPolicy,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   try {
-    await link.restore(retry, signal);
+    for (const link of links) await link.restore(retry, signal);
   } catch (error) {
     signal?.throwIfAborted();
     if (!isTransient(error)) throw error;

@@ -34,6 +34,11 @@ export function explainFailure(
   });
 }
 
+/** There is nobody left to go on with. */
+export function isFatal(error: unknown): boolean {
+  return error instanceof ConnectionLostError || error instanceof ProtocolError;
+}
+
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full: free some space and try again',
   EDQUOT: 'the quota is used up: free some space and try again',

@@ -3,10 +3,11 @@
  * directory is there before its content is asked for; many files are under way at once.
  */
 import type { Buffer } from 'node:buffer';
-import { ConnectionLostError, ProtocolError, SftpError } from '../errors.js';
+import { SftpError } from '../errors.js';
 import { printable } from '../printable.js';
 import { quote } from '../remote-path.js';
 import type { FileType } from '../wire/attributes.js';
+import { isFatal } from './copy-failure.js';
 import { type CopyFileOptions, copyFile } from './copy-file.js';
 import { copyLink } from './copy-link.js';
 import {
@@ -165,10 +166,13 @@ class TreeCopy {
     try {
       await work();
     } catch (error) {
-      const isFatal = error instanceof ConnectionLostError || error instanceof ProtocolError;
-      if (!this.#options.continueOnError || isFatal || this.#tasks.signal.aborted) throw error;
+      if (!this.#goesOnAfter(error)) throw error;
       this.#report.noteFailed(this.#textOf(path), error);
     }
+  }
+
+  #goesOnAfter(error: unknown): boolean {
+    return this.#options.continueOnError === true && !isFatal(error) && !this.#tasks.signal.aborted;
   }
 
   /** The whole listing, so that no handle is held while its files wait for theirs. */
@@ -328,17 +332,23 @@ class TreeCopy {
     const isKept = await this.#keeps(found, isFree);
     if (isKept || journal?.isDone(this.#place(to), mark)) progress.complete();
     else {
-      await copyFile(
-        { ...this.#source, path: from },
-        this.#place(to),
-        this.#optionsFor(found, isFree, progress),
-      );
+      await this.#copyContent(found, isFree, progress);
       journal?.noteDone(this.#place(to), mark);
     }
     progress.finish();
     if (isKept) return;
     const target = this.#target.fileSystem.textOf(to);
     this.#report.noteCopied({ type: 'file', path: this.#textOf(from), target, bytes: progress.bytes });
+  }
+
+  async #copyContent(found: Found, isFree: boolean, progress: FileCount): Promise<void> {
+    const source = { ...this.#source, path: found.from };
+    try {
+      await copyFile(source, this.#place(found.to), this.#optionsFor(found, isFree, progress));
+    } catch (error) {
+      if (this.#goesOnAfter(error)) progress.abandon();
+      throw error;
+    }
   }
 
   #optionsFor({ info: known }: Found, isFree: boolean, progress: FileCount): CopyFileOptions {

@@ -156,6 +156,11 @@ function isBelow(key: string, directory: string | undefined): boolean {
   return directory !== undefined && key.startsWith(`${directory}/`);
 }
 
+/** The path byte by byte. */
+export function keyOf({ pathBytes }: MirrorStep): string {
+  return Buffer.from(pathBytes).toString('latin1');
+}
+
 /** As if the separator came before every other character. */
 export function byDepthFirst(left: string, right: string): number {
   const [one, other] = [left.replaceAll('/', '\0'), right.replaceAll('/', '\0')];

@@ -77,6 +77,11 @@ export class FileCount {
     this.#change(this.#total, this.#total, false);
   }
 
+  /** What has not come by now does not come any more. */
+  abandon(): void {
+    this.#change(this.#bytes, this.#bytes, false);
+  }
+
   finish(): void {
     this.#change(this.#bytes, this.#total, true);
   }

@@ -66,6 +66,19 @@ function makeTree(folder: string): void {
   }
 }
 
+/** What a mirror finds: some of the files as they were before, others in the way, and some too many. */
+function makeOldTree(folder: string): void {
+  for (let index = 0; index < FILES; index += 8) {
+    const directory = join(folder, `d${index % 5}`, `e${index % 4}`);
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, `file ${index}`), `old ${index}`.repeat(500));
+    writeFileSync(join(directory, `extra ${index}`), 'extra');
+  }
+  mkdirSync(join(folder, 'extra', 'deep'), { recursive: true });
+  writeFileSync(join(folder, 'extra', 'deep', 'file'), 'extra');
+  mkdirSync(join(folder, 'd1', 'e1', 'file 1', 'in the way'), { recursive: true });
+}
+
 interface Work {
   readonly name: string;
   /** Everything that is final is whole at any time. */
@@ -73,6 +86,8 @@ interface Work {
   readonly from: string;
   /** Where it arrives, as a path of this machine. */
   readonly to: string;
+  /** What was there before. */
+  readonly before: ReadonlyMap<string, string>;
   run(sftp: Connection, resume: boolean): Promise<unknown>;
 }
 
@@ -184,7 +199,7 @@ class FaultRun {
   async cut(seed: number): Promise<void> {
     const random = randomFrom(seed);
     const kind = KINDS[Math.floor(random() * KINDS.length)] ?? 'put';
-    const isAtomic = kind === 'get' || kind === 'getR' || random() < 0.6;
+    const isAtomic = kind === 'get' || kind === 'getR' || kind === 'mirrorDown' || random() < 0.6;
     const faults = Array.from({ length: random() < 0.3 ? 2 : 1 }, () => this.#fault(kind, random));
     const isRepeated = random() < 0.25;
     const label = `seed ${seed}: ${isAtomic ? 'atomic ' : ''}${kind}, ${faults.map(describeFault).join(', ')}`;
@@ -252,7 +267,8 @@ class FaultRun {
   #checkFinalNames(work: Work, label: string): void {
     const wanted = snapshotOf(work.from);
     for (const [path, what] of snapshotOf(work.to)) {
-      if (isTemporary(path) || what === 'directory' || wanted.get(path) === what) continue;
+      if (isTemporary(path) || what === 'directory') continue;
+      if (wanted.get(path) === what || work.before.get(path) === what) continue;
       this.#figures.truncated += 1;
       this.#figures.problems.push(`${label}: ${path} is not whole`);
     }
@@ -272,8 +288,8 @@ class FaultRun {
 
   #work(kind: Kind, atomic: boolean): Work {
     const name = randomUUID();
-    const isDown = kind === 'get' || kind === 'getR';
-    const isTree = kind === 'putR' || kind === 'getR';
+    const isDown = kind === 'get' || kind === 'getR' || kind === 'mirrorDown';
+    const isTree = kind !== 'get' && kind !== 'put';
     const folder = join(isDown ? this.#folder : this.#server.folder, name);
     mkdirSync(folder);
     const remote = (...names: readonly string[]) => this.#server.path(join(...names));
@@ -282,18 +298,22 @@ class FaultRun {
       : isTree
         ? this.#tree
         : this.#file;
+    if (kind === 'mirrorUp' || kind === 'mirrorDown') makeOldTree(folder);
+    const before = snapshotOf(folder);
     const run: Record<Kind, Work['run']> = {
       put: (sftp, resume) => sftp.put(this.#file, remote(name, 'large'), { atomic, resume }),
       get: (sftp, resume) => sftp.get(remote('large'), join(folder, 'large'), { resume }),
       putR: (sftp, resume) => sftp.putR(this.#tree, remote(name), { atomic, resume }),
       getR: (sftp, resume) =>
         sftp.cd(remote('tree'), async () => void (await sftp.getR('.', folder, { resume }))),
+      mirrorUp: (sftp) => sftp.mirror(this.#tree, remote(name), { direction: 'up', delete: true, atomic }),
+      mirrorDown: (sftp) => sftp.mirror(remote('tree'), folder, { direction: 'down', delete: true }),
     };
-    return { name, isAtomic: atomic || isDown, from, to: folder, run: run[kind] };
+    return { name, isAtomic: atomic || isDown, from, to: folder, before, run: run[kind] };
   }
 }
 
-const KINDS = ['put', 'get', 'putR', 'getR'] as const;
+const KINDS = ['put', 'get', 'putR', 'getR', 'mirrorUp', 'mirrorDown'] as const;
 type Kind = (typeof KINDS)[number];
 
 /** Of a folder, or of a folder that would hold only the file. */

@@ -66,6 +66,47 @@ for (const { from, to } of PAIRS) {
       assert.ok(!(await b.exists(other.path('aborted'))));
     });
 
+    for (const atomic of [true, false]) {
+      test(`T6: goes on over new connections, whichever was lost, ${atomic ? 'atomic' : 'in place'}`, async (t) => {
+        const retry = { attempts: 3, delay: 1 };
+        const [here, there] = await Promise.all([from.start(), to.start()]);
+        t.after(() => Promise.all([here.stop(), there.stop()]));
+        const [source, target] = await Promise.all([here.connect(), there.connect({ retry })]);
+        t.after(() => Promise.all([source.close(), target.close()]));
+        const name = `cut ${atomic}`;
+        const tree = join(here.folder, name);
+        mkdirSync(join(tree, 'd'), { recursive: true });
+        const size = 4_000_000;
+        writeFileSync(join(tree, 'large'), randomBytes(size));
+        for (let number = 0; number < 10; number += 1)
+          writeFileSync(join(tree, 'd', `f${number}`), `${number}`);
+        const cuts = [here, there];
+        const figures: (readonly number[])[] = [];
+        const callback = (transferred: number, total: number) => {
+          figures.push([transferred, total]);
+          if (transferred > size / 2) cuts.shift()?.cut();
+        };
+        const report = await copyBetween(source, here.path(name), target, there.path(name), {
+          atomic,
+          retry,
+          callback,
+        });
+        assert.equal(cuts.length, 0);
+        assert.deepEqual([report.files, report.failed], [11, []]);
+        assert.deepEqual(snapshot(join(there.folder, name)), snapshot(tree));
+        assert.deepEqual(figures.at(-1), [size + 10, size + 10]);
+        cuts.push(there, here);
+        await copyBetween(source, here.path(`${name}/large`), target, there.path(`${name}/again`), {
+          atomic,
+          callback,
+        });
+        assert.equal(cuts.length, 0);
+        assert.deepEqual(readFileSync(join(there.folder, name, 'again')), readFileSync(join(tree, 'large')));
+        const left = [...snapshot(there.folder).keys()].filter((path) => path.includes('.tsftp-'));
+        assert.deepEqual(left, []);
+      });
+    }
+
     test('a source that is not there is an error, and makes nothing', async () => {
       await assert.rejects(copyBetween(a, one.path('nothing'), b, other.path('n')), { code: 'ENOENT' });
       assert.ok(!(await b.exists(other.path('n'))));
