@@ -7,6 +7,7 @@ import { Log } from './log.js';
 import { type ConnectOptions, type HostOptions, type ResolvedOptions, resolveOptions } from './options.js';
 import { retryPolicy, tryRepeatedly } from './retry.js';
 import { Session } from './session/session.js';
+import { resolveSpeed } from './speed.js';
 import { Deadline } from './ssh/deadline.js';
 import type { SshConnection } from './ssh/ssh-connection.js';
 import { SSH_DEFAULTS } from './ssh/ssh2.js';
@@ -46,7 +47,8 @@ export async function connect(target: string | HostOptions, options?: ConnectOpt
   const dialer = new Dialer(resolved, log);
   const dialAgain = (given: AbortSignal) => dialer.dial(given, async (line) => line);
   const join = async (line: Line, during: AbortSignal) => {
-    const link = new Link(line, { retry: policy, dial: dialAgain, onClose: () => log.close() });
+    const speed = resolveSpeed(resolved);
+    const link = new Link(line, { retry: policy, speed, dial: dialAgain, onClose: () => log.close() });
     const { securityOptions } = line.ssh;
     const connection = new Connection(link, { logfile: cnopts.logfile, securityOptions });
     if (defaultPath !== undefined) await connection.chdir(defaultPath, { signal: during });

@@ -50,6 +50,7 @@ import { parseMode } from './modes.js';
 import { decodePath, encodePath, quote, type RemotePath } from './remote-path.js';
 import { opensAsDirectory } from './session/directory-reader.js';
 import type { OperationOptions, SftpClient } from './session/sftp-client.js';
+import { checkBytesPerSecond } from './speed.js';
 import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
 import { hasCode } from './transfer/file-system.js';
 import type { MirrorReport } from './transfer/mirror.js';
@@ -1038,6 +1039,25 @@ export class Connection implements AsyncDisposable {
       throw new RangeError(`timeout ${milliseconds} is neither null nor a number of milliseconds`);
     }
     this.#link.session.timeoutMs = milliseconds;
+  }
+
+  /**
+   * The most bytes of content per second, all transfers of this connection together; `null`: no limit. May be
+   * changed at any time, also while transfers are under way.
+   *
+   * @throws TypeError | RangeError where it is neither null nor a number above 0
+   *
+   * @example
+   * sftp.bytesPerSecond = 500_000;
+   */
+  get bytesPerSecond(): number | null {
+    const { bytesPerSecond } = this.#transfers.throttle;
+    return bytesPerSecond === Number.POSITIVE_INFINITY ? null : bytesPerSecond;
+  }
+
+  set bytesPerSecond(bytesPerSecond: number | null) {
+    checkBytesPerSecond(bytesPerSecond ?? undefined);
+    this.#transfers.throttle.bytesPerSecond = bytesPerSecond ?? Number.POSITIVE_INFINITY;
   }
 
   #watcher(): Watcher {

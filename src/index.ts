@@ -42,6 +42,7 @@ export {
   type RemoteHandle,
   type SftpClient,
 } from './session/sftp-client.js';
+export type { SpeedOptions } from './speed.js';
 export { AgentKey, type AgentTimeouts, listAgentKeys } from './ssh/agent.js';
 export type { AlgorithmPreset, SecurityOptions } from './ssh/algorithms.js';
 export { type HostKeyStatus, HostKeys, type HostKeyVerdict, type KnownHostEntry } from './ssh/known-hosts.js';

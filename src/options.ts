@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { CnOpts, type CnOptsFields, checkCnOpts } from './cnopts.js';
 import { printable } from './printable.js';
 import { type RetryOptions, retryPolicy } from './retry.js';
+import { resolveSpeed, type SpeedOptions } from './speed.js';
 import type { AgentKey } from './ssh/agent.js';
 import { resolveSshConfig, type SshConfig } from './ssh/ssh-config.js';
 
@@ -11,7 +12,7 @@ import { resolveSshConfig, type SshConfig } from './ssh/ssh-config.js';
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Options of {@link connect}. */
-export interface ConnectOptions {
+export interface ConnectOptions extends SpeedOptions {
   /** Who logs in. Default: `$LOGNAME`, else the user of the operating system. */
   readonly username?: string | undefined;
   /** Tried after the keys; `''` is a password. */
@@ -78,6 +79,7 @@ export function resolveOptions(target: string | HostOptions, options: ConnectOpt
   checkPort(port);
   checkTimeout(given.timeout);
   retryPolicy(given.retry);
+  resolveSpeed(given);
   checkText('username', username);
   checkOptionalText('password', given.password);
   checkOptionalText('privateKeyPass', given.privateKeyPass);

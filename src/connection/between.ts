@@ -6,6 +6,8 @@ import { baseName, directoryName, quote } from '../remote-path.js';
 import { type RetryOptions, retryPolicy } from '../retry.js';
 import { opensAsDirectory } from '../session/directory-reader.js';
 import type { SftpClient } from '../session/sftp-client.js';
+import type { SpeedOptions } from '../speed.js';
+import type { LineUse } from '../transfer/copy-content.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { copyTree } from '../transfer/copy-tree.js';
 import type { Place } from '../transfer/file-system.js';
@@ -19,8 +21,8 @@ import { persist } from './persistence.js';
 import type { TreeProgressCallback } from './transfer-options.js';
 import type { Transfers } from './transfers.js';
 
-/** Options of {@link copyBetween}. */
-export interface CopyBetweenOptions {
+/** Options of {@link copyBetween}; `concurrency` and `channels` default to those of the connection with the longer line. */
+export interface CopyBetweenOptions extends SpeedOptions {
   /** Ends the copy with the signal's reason; both connections stay usable. */
   readonly signal?: AbortSignal | undefined;
   /** Called as bytes arrive: never backwards, and the last time with `transferred === total`. */
@@ -57,27 +59,35 @@ export async function copyBetweenServers(
   checkChoice(symlinks, ['follow', 'skip'], 'symlinks');
   const retry = options.retry === undefined ? (from.link.retry ?? to.link.retry) : retryPolicy(options.retry);
   const persistence = { retry, signal, resumes: false, target: to.transfers.remote };
+  const line = lineUse(from, to, options);
   const tell = measured<FileProgress>(callback);
   return persist([from.link, to.link], persistence, (journal) =>
-    attempt(from, to, { ...options, symlinks, journal, tell }),
+    attempt(from, to, { ...options, symlinks, journal, tell, line }),
   );
+}
+
+/** The longer line holds more, and its window opens accordingly. The limits of both hold. */
+function lineUse(from: ServerEnd, to: ServerEnd, options: SpeedOptions): LineUse {
+  const isLonger = from.link.client.roundTripMs > to.link.client.roundTripMs;
+  const [longer, other] = isLonger ? [from, to] : [to, from];
+  const within = from.link === to.link ? [] : [other.transfers.throttle];
+  return longer.transfers.lineUse(options, within);
 }
 
 interface AttemptOptions extends CopyBetweenOptions {
   readonly symlinks: 'follow' | 'skip';
   readonly journal: Journal | undefined;
+  readonly line: LineUse;
   readonly tell: ((transferred: number, total: number, file: FileProgress) => void) | undefined;
 }
 
 async function attempt(from: ServerEnd, to: ServerEnd, options: AttemptOptions): Promise<TreeReport> {
-  const { signal, symlinks, atomic = true, confirm = true, preserveMtime, journal, tell } = options;
+  const { signal, symlinks, atomic = true, confirm = true, preserveMtime, journal, tell, line } = options;
   const { client } = to.link;
   const isDirectory = await findsDirectory(from, signal);
   if (from.link === to.link) await checkApart(from, to, isDirectory, signal);
-  // The longer line holds more, and its window opens accordingly.
-  const { window } = (from.link.client.roundTripMs > client.roundTripMs ? from : to).transfers;
   const look = confirm ? (file: Buffer) => client.stat(file, { signal }) : undefined;
-  const shared = { window, signal, atomic, preserveMtime, journal, confirm: look };
+  const shared = { ...line, signal, atomic, preserveMtime, journal, confirm: look };
   const [source, target] = [placeOf(from), placeOf(to)];
   if (isDirectory) {
     await makeDirectories(client, to.path, undefined, { signal });

@@ -6,6 +6,8 @@ import { SftpError, SftpStatusError } from '../errors.js';
 import { parseMode } from '../modes.js';
 import { decodePath, quote } from '../remote-path.js';
 import type { OperationOptions, RemoteHandle, SftpClient } from '../session/sftp-client.js';
+import type { SpeedOptions } from '../speed.js';
+import type { LineUse } from '../transfer/copy-content.js';
 import { copyDirectly } from '../transfer/copy-directly.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { copyToEnd } from '../transfer/file-range.js';
@@ -17,7 +19,6 @@ import type { RemoteFileSystem } from '../transfer/remote.js';
 import { type ContentSource, SequentialSource } from '../transfer/sequential-source.js';
 import { type ContentSink, SinkTarget } from '../transfer/sink.js';
 import { windowOf } from '../transfer/stream-options.js';
-import type { Window } from '../transfer/window.js';
 import { RemoteWriteStream, type WriteStreamOptions } from '../transfer/write-stream.js';
 import { FileAttributes } from '../wire/attributes.js';
 import {
@@ -49,12 +50,13 @@ export interface FileWriteStreamOptions extends WriteStreamOptions {
 }
 
 /** Options of {@link Connection.getfo}. */
-export interface GetfoOptions extends OperationOptions {
+export interface GetfoOptions extends OperationOptions, Omit<SpeedOptions, 'channels'> {
   readonly callback?: ProgressCallback | undefined;
 }
 
 /** Options of {@link Connection.putfo}. */
-export interface PutfoOptions extends Pick<PutOptions, 'signal' | 'atomic' | 'confirm' | 'callback'> {
+export interface PutfoOptions
+  extends Pick<PutOptions, 'signal' | 'atomic' | 'confirm' | 'callback' | keyof SpeedOptions> {
   /** The total for `callback`, which is 0 without it; nothing else depends on it. */
   readonly fileSize?: number | undefined;
 }
@@ -64,14 +66,18 @@ const STREAM_BYTES = 8 * 1024 * 1024;
 
 export class Files {
   readonly #client: SftpClient;
-  readonly #window: Window;
+  readonly #transfers: Pick<Transfers, 'lineUse'>;
   readonly #remote: RemoteFileSystem;
 
-  /** `window` is for what waits for the server only, and never for the caller. */
-  constructor(client: SftpClient, { window, remote }: Pick<Transfers, 'window' | 'remote'>) {
+  constructor(client: SftpClient, transfers: Pick<Transfers, 'lineUse' | 'remote'>) {
     this.#client = client;
-    this.#window = window;
-    this.#remote = remote;
+    this.#transfers = transfers;
+    this.#remote = transfers.remote;
+  }
+
+  /** For what waits for the server only, and never for the caller. */
+  get #line(): LineUse {
+    return this.#transfers.lineUse({});
   }
 
   async open(path: Buffer, mode: string, options: number | OpenOptions): Promise<RemoteFile> {
@@ -89,7 +95,7 @@ export class Files {
     const handle = opened.value;
     try {
       const end = parsed.appends ? await this.#endOf(handle, stat, { signal }) : 0;
-      return new RemoteFile({ client: this.#client, window: this.#window, handle, mode: parsed, end });
+      return new RemoteFile({ client: this.#client, line: this.#line, handle, mode: parsed, end });
     } catch (error) {
       await untilAborted(this.#client.close(handle), signal).catch(() => {});
       throw error;
@@ -121,7 +127,7 @@ export class Files {
     try {
       await copyToEnd(file, target, {
         chunkLength: this.#client.limits.maxReadLength,
-        window: this.#window,
+        ...this.#line,
         signal,
       });
     } finally {
@@ -150,9 +156,11 @@ export class Files {
   }
 
   createReadStream(path: Buffer, options: ReadStreamOptions): RemoteReadStream {
+    const { throttle } = this.#line;
     const from = {
       path: decodePath(path),
       position: 0,
+      throttle,
       chunkLength: () => this.#client.limits.maxReadLength,
       open: (opening: OperationOptions) => this.#remote.openSource(path, opening),
     };
@@ -163,8 +171,10 @@ export class Files {
     const { flags = 'w', mode } = options;
     writableMode('flags', flags);
     if (mode !== undefined) parseMode(mode);
+    const { throttle } = this.#line;
     const to = {
       path: decodePath(path),
+      throttle,
       chunkLength: () => this.#client.limits.maxWriteLength,
       open: async ({ signal }: OperationOptions) => {
         const file = await this.open(path, flags, { permissions: mode, signal });
@@ -174,7 +184,8 @@ export class Files {
     return new RemoteWriteStream(to, options);
   }
 
-  async getfo(path: Buffer, sink: ContentSink, { callback, signal }: GetfoOptions): Promise<number> {
+  async getfo(path: Buffer, sink: ContentSink, options: GetfoOptions): Promise<number> {
+    const { callback, signal } = options;
     checkCallback(callback);
     const open = SinkTarget.prepare(sink);
     const target: TargetPlace = {
@@ -186,7 +197,9 @@ export class Files {
       path: Buffer.alloc(0),
     };
     const tell = measured<object>(callback);
+    const line = this.#transfers.lineUse(options);
     const { bytes } = await copyDirectly({ fileSystem: this.#remote, path }, target, {
+      ...line,
       window: windowOf(STREAM_BYTES),
       signal,
       onProgress: tell && ((transferred, total) => tell(transferred, total, {})),
@@ -198,12 +211,14 @@ export class Files {
     const { callback, confirm = true, signal, fileSize = 0, atomic = false } = options;
     checkCallback(callback);
     checkCount('fileSize', fileSize);
+    const line = this.#transfers.lineUse(options);
     const place = sourcePlace(source);
     const speedometer = new Speedometer();
     const { confirmation } = await copyFile(
       place,
       { fileSystem: this.#remote, path },
       {
+        ...line,
         window: windowOf(STREAM_BYTES),
         signal,
         atomic,

@@ -9,6 +9,7 @@ import { isLost, type RetryPolicy, tryRepeatedly } from '../retry.js';
 import { Lanes } from '../session/lanes.js';
 import type { Session } from '../session/session.js';
 import { SftpClient } from '../session/sftp-client.js';
+import type { SpeedOptions } from '../speed.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
 
 /** What connecting once gives. */
@@ -24,6 +25,8 @@ export interface LinkOptions {
   readonly dial?: ((signal: AbortSignal) => Promise<Line>) | undefined;
   /** Whether a call after a loss makes the connection again, and how; transfers may have a policy of their own. */
   readonly retry?: RetryPolicy | undefined;
+  /** What transfers keep to, unless they say otherwise. */
+  readonly speed?: SpeedOptions | undefined;
   /** Called once it is over for good. */
   readonly onClose?: (() => void) | undefined;
 }
@@ -33,6 +36,7 @@ export class Link {
   readonly client: SftpClient;
   readonly lanes: Lanes;
   readonly retry: RetryPolicy | undefined;
+  readonly speed: SpeedOptions;
   readonly #dial: LinkOptions['dial'];
   readonly #abort = new AbortController();
   #line: Line;
@@ -42,10 +46,11 @@ export class Link {
 
   readonly #onClose: () => void;
 
-  constructor(line: Line, { dial, retry, onClose = () => {} }: LinkOptions = {}) {
+  constructor(line: Line, { dial, retry, speed = {}, onClose = () => {} }: LinkOptions = {}) {
     this.#line = line;
     this.#dial = dial;
     this.retry = retry;
+    this.speed = speed;
     this.#onClose = onClose;
     const restore = (signal?: AbortSignal) => this.restore(retry, signal);
     this.client = new SftpClient(line.session, retry === undefined ? undefined : restore);

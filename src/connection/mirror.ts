@@ -6,6 +6,7 @@ import { checkLocalPath } from '../local-path.js';
 import { quote } from '../remote-path.js';
 import { type RetryOptions, retryPolicy } from '../retry.js';
 import { failure } from '../session/status-error.js';
+import type { SpeedOptions } from '../speed.js';
 import { isMissing, type Place } from '../transfer/file-system.js';
 import type { Journal } from '../transfer/journal.js';
 import { localFileSystem } from '../transfer/local.js';
@@ -21,7 +22,7 @@ import type { TreeProgressCallback } from './transfer-options.js';
 import type { Transfers } from './transfers.js';
 
 /** Options of {@link Connection.mirror}. */
-export interface MirrorOptions {
+export interface MirrorOptions extends SpeedOptions {
   /** `up`: a local directory to the server; `down`: a directory of the server to the local disk. */
   readonly direction: 'up' | 'down';
   /** Removes from the target what the source does not have. Default: false. */
@@ -69,6 +70,7 @@ export async function mirror(
   options: MirrorOptions,
 ): Promise<MirrorReport> {
   checkOptions(options);
+  const line = transfers.lineUse(options);
   const { direction, signal, confirm = true, callback } = options;
   const { client } = link;
   const isUp = direction === 'up';
@@ -83,7 +85,7 @@ export async function mirror(
     return isThere(target, signal);
   });
   return mirrorTree(source, target, {
-    window: transfers.window,
+    line,
     signal,
     delete: options.delete ?? false,
     dryRun: options.dryRun ?? false,

@@ -6,13 +6,12 @@ import { SftpError } from '../errors.js';
 import { parseMode } from '../modes.js';
 import { quote } from '../remote-path.js';
 import type { OperationOptions, RemoteHandle, SftpClient } from '../session/sftp-client.js';
-import { ContentCopy } from '../transfer/copy-content.js';
+import { ContentCopy, type LineUse } from '../transfer/copy-content.js';
 import { copyToEnd, FileRange } from '../transfer/file-range.js';
 import type { Cancellable, SourceFile, TargetFile } from '../transfer/file-system.js';
 import { checkLinesOptions, type LinesOptions, splitLines } from '../transfer/lines.js';
 import { MemorySource, MemoryTarget, UNKNOWN_INFO } from '../transfer/memory.js';
 import { type ReadStreamOptions, RemoteReadStream } from '../transfer/read-stream.js';
-import type { Window } from '../transfer/window.js';
 import {
   RemoteWriteStream,
   type WriteStreamOptions,
@@ -34,7 +33,7 @@ export type Whence = 'start' | 'current' | 'end' | 0 | 1 | 2;
 /** What a file is made of; `open` gathers it. */
 export interface OpenedFile {
   readonly client: SftpClient;
-  readonly window: Window;
+  readonly line: LineUse;
   readonly handle: RemoteHandle;
   readonly mode: OpenMode;
   /** Where a file that is appended to ends. */
@@ -64,7 +63,7 @@ export class RemoteFile implements AsyncDisposable {
   /** The mode in which it was opened, as it was given. */
   readonly mode: string;
   readonly #client: SftpClient;
-  readonly #window: Window;
+  readonly #line: LineUse;
   readonly #handle: RemoteHandle;
   readonly #mode: OpenMode;
   /** As far as it is known. */
@@ -76,9 +75,9 @@ export class RemoteFile implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /** @internal */
-  constructor({ client, window, handle, mode, end }: OpenedFile) {
+  constructor({ client, line, handle, mode, end }: OpenedFile) {
     this.#client = client;
-    this.#window = window;
+    this.#line = line;
     this.#handle = handle;
     this.#mode = mode;
     this.#end = end;
@@ -291,6 +290,7 @@ export class RemoteFile implements AsyncDisposable {
     const from = {
       path: this.path,
       position: this.#position,
+      throttle: this.#line.throttle,
       chunkLength: () => this.#client.limits.maxReadLength,
       open: async () => {
         this.#checkReads();
@@ -320,6 +320,7 @@ export class RemoteFile implements AsyncDisposable {
     const position = this.#position;
     return {
       path: this.path,
+      throttle: this.#line.throttle,
       chunkLength: () => this.#client.limits.maxWriteLength,
       open: async () => {
         this.#checkWrites();
@@ -381,7 +382,7 @@ export class RemoteFile implements AsyncDisposable {
     const { maxReadLength } = this.#client.limits;
     await copyToEnd(new FileRange(this.#source(), offset, length), target, {
       chunkLength: Math.max(1, Math.min(maxReadLength, length ?? maxReadLength)),
-      window: this.#window,
+      ...this.#line,
       signal: options.signal,
     });
     return target.takeContent();
@@ -390,7 +391,7 @@ export class RemoteFile implements AsyncDisposable {
   async #writeRange(offset: number, bytes: Buffer, options: OperationOptions): Promise<void> {
     await new ContentCopy(new MemorySource(bytes), this.#target(offset), {
       chunkLength: this.#client.limits.maxWriteLength,
-      window: this.#window,
+      ...this.#line,
       signal: options.signal,
       finish: async () => {},
     }).run();

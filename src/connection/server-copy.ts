@@ -4,11 +4,11 @@ import { SftpError, SftpStatusError, TransferError } from '../errors.js';
 import { decodePath, quote } from '../remote-path.js';
 import { OPEN_FLAGS, type SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
+import type { LineUse } from '../transfer/copy-content.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { hasCode, type Place } from '../transfer/file-system.js';
 import { RemoteFileSystem } from '../transfer/remote.js';
 import { existingFile, releaseTemporary, temporaryPath } from '../transfer/temporary-file.js';
-import type { Window } from '../transfer/window.js';
 
 /** Options of {@link Connection.copy}. */
 export interface CopyOptions {
@@ -28,7 +28,7 @@ const CHUNK_LENGTH = 32 * 1024 * 1024;
 
 export async function copyOnServer(
   client: SftpClient,
-  window: Window,
+  line: LineUse,
   from: Buffer,
   to: Buffer,
   options: CopyOptions,
@@ -45,7 +45,7 @@ export async function copyOnServer(
   if (client.supports('copyData') && (await copyByServer(copy))) return;
   const { source, target } = copy;
   const confirm = (path: Buffer) => client.stat(path, { signal });
-  await copyFile(source, target, { window, signal, atomic, confirm, onProgress: callback });
+  await copyFile(source, target, { ...line, signal, atomic, confirm, onProgress: callback });
 }
 
 interface Copy {

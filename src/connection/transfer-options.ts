@@ -1,6 +1,7 @@
 /** Options of transfers, checked and made complete. */
 import { checkCallback, checkChoice } from '../arguments.js';
 import { type RetryOptions, type RetryPolicy, retryPolicy } from '../retry.js';
+import { resolveSpeed, type Speed, type SpeedOptions } from '../speed.js';
 import type { TreeEntry } from '../transfer/copy-tree.js';
 import type { Overwrite } from '../transfer/overwriting.js';
 import type { TransferSpeed } from '../transfer/progress.js';
@@ -17,7 +18,7 @@ export type TreeProgressCallback = (
 ) => void;
 
 /** Options that every transfer shares. */
-export interface TransferOptions {
+export interface TransferOptions extends SpeedOptions {
   /**
    * Ends the transfer: the promise rejects with the signal's reason at once, nothing half-written is left where it
    * is atomic, and the connection stays usable.
@@ -104,14 +105,22 @@ export interface ResolvedTransfer {
   readonly resumes: boolean;
   /** `undefined`: a lost connection ends it. */
   readonly retry: RetryPolicy | undefined;
+  readonly speed: Speed;
 }
 
 const OVERWRITE: readonly Overwrite[] = ['always', 'never', 'newer', 'different'];
 
+/** What holds where the options of a transfer leave it open. */
+export interface TransferDefaults {
+  readonly atomic: boolean;
+  readonly retry: RetryPolicy | undefined;
+  readonly speed: SpeedOptions;
+}
+
 /** @throws TypeError | RangeError where an option cannot be meant; nothing is sent then. */
 export function resolveTransfer(
   options: TransferOptions & { readonly callback?: unknown },
-  { atomic, retry }: { readonly atomic: boolean; readonly retry: RetryPolicy | undefined },
+  { atomic, retry, speed }: TransferDefaults,
 ): ResolvedTransfer {
   const { overwrite = true, resume = false } = options;
   checkCallback(options.callback);
@@ -133,5 +142,6 @@ export function resolveTransfer(
         : checkChoice(overwrite, OVERWRITE, 'overwrite'),
     resumes: resume,
     retry: options.retry === undefined ? retry : retryPolicy(options.retry),
+    speed: resolveSpeed(options, speed),
   };
 }

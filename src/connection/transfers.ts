@@ -8,6 +8,8 @@ import { checkLocalPath } from '../local-path.js';
 import { baseName, quote } from '../remote-path.js';
 import type { RemoteHandle, SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
+import { resolveSpeed, type Speed, type SpeedOptions } from '../speed.js';
+import type { LineUse } from '../transfer/copy-content.js';
 import { type CopiedFile, copyFile } from '../transfer/copy-file.js';
 import { copyTree } from '../transfer/copy-tree.js';
 import type { Place } from '../transfer/file-system.js';
@@ -15,6 +17,7 @@ import { Leftovers } from '../transfer/leftovers.js';
 import { localFileSystem } from '../transfer/local.js';
 import { measured } from '../transfer/progress.js';
 import { RemoteFileSystem } from '../transfer/remote.js';
+import { Throttle } from '../transfer/throttle.js';
 import type { FileProgress } from '../transfer/tree-progress.js';
 import type { TreeReport } from '../transfer/tree-report.js';
 import { Window } from '../transfer/window.js';
@@ -31,6 +34,7 @@ import {
   type PutTreeOptions,
   type ResolvedTransfer,
   resolveTransfer,
+  type TransferDefaults,
   type TreeOptions,
   type TreeProgressCallback,
 } from './transfer-options.js';
@@ -57,25 +61,47 @@ export class Transfers {
     initial: FIRST_BYTES_IN_FLIGHT,
     ceiling: () => Math.max(SHORT_LINE_BYTES, this.#client.roundTripMs * BYTES_PER_MS),
   });
+  /** What all of them together keep to. */
+  readonly throttle: Throttle;
   readonly #localLeftovers = new Leftovers(localFileSystem);
   readonly #remoteLeftovers: Leftovers;
 
   constructor(link: Link) {
     this.#link = link;
     this.#client = link.client;
+    this.throttle = new Throttle(link.speed);
     this.remote = new RemoteFileSystem(link.client, link.lanes);
     this.#remoteLeftovers = new Leftovers(this.remote);
   }
 
+  /**
+   * How a call may use the line, by its own options and the connection's.
+   *
+   * @param within further limits that it is subject to, as those of a second connection
+   */
+  lineUse(options: SpeedOptions, within: readonly Throttle[] = []): LineUse {
+    return this.#lineUse(resolveSpeed(options, this.#link.speed), within);
+  }
+
+  #lineUse({ bytesPerSecond, concurrency, channels }: Speed, within: readonly Throttle[] = []): LineUse {
+    const throttle = new Throttle({ bytesPerSecond, within: [this.throttle, ...within] });
+    return { window: this.window, throttle, concurrency, channels };
+  }
+
+  #defaults(atomic: boolean): TransferDefaults {
+    const { retry, speed } = this.#link;
+    return { atomic, retry, speed };
+  }
+
   async get(remotePath: Buffer, localPath: string | undefined, options: GetOptions): Promise<void> {
     const target = local(localPath === undefined ? localNameFor(remotePath) : localBytes(localPath));
-    const transfer = resolveTransfer(options, { atomic: true, retry: this.#link.retry });
+    const transfer = resolveTransfer(options, this.#defaults(true));
     await this.#copyFile(this.#at(remotePath), target, { ...options, ...transfer }, this.#localLeftovers);
   }
 
   async put(localPath: string, remotePath: Buffer, options: PutOptions): Promise<FileAttributes> {
     const { confirm = true, signal } = options;
-    const transfer = resolveTransfer(options, { atomic: false, retry: this.#link.retry });
+    const transfer = resolveTransfer(options, this.#defaults(false));
     this.#checkFsync(transfer);
     const source = local(localBytes(localPath));
     const leftovers = this.#remoteLeftovers;
@@ -97,7 +123,7 @@ export class Transfers {
     options: Remote<TreeOptions> & { readonly keptNames: readonly Buffer[] },
   ): Promise<TreeReport> {
     const { signal, keptNames } = options;
-    const transfer = resolveTransfer(options, { atomic: true, retry: this.#link.retry });
+    const transfer = resolveTransfer(options, this.#defaults(true));
     let target = localBytes(localPath);
     const prepare = async () => {
       await this.#checkListable(remotePath, signal);
@@ -114,7 +140,7 @@ export class Transfers {
 
   async putTree(localPath: string, remotePath: Buffer, options: Remote<PutTreeOptions>): Promise<TreeReport> {
     const { signal, recurse, confirm = true } = options;
-    const transfer = resolveTransfer(options, { atomic: false, retry: this.#link.retry });
+    const transfer = resolveTransfer(options, this.#defaults(false));
     this.#checkFsync(transfer);
     const prepare = async () => {
       // Without a local directory nothing is made on the server.
@@ -134,12 +160,13 @@ export class Transfers {
     leftovers: Leftovers,
   ): Promise<CopiedFile<Confirmation>> {
     const { signal, resumes, atomic, callback } = options;
+    const line = this.#lineUse(options.speed);
     const tell = measured<object>(callback);
     const { directory } = target.fileSystem.split(target.path);
     const tidying = atomic && !resumes ? leftovers.tidy(directory, { signal }).catch(() => {}) : undefined;
     const copied = await persist(this.#link, { ...options, target: target.fileSystem }, async (journal) =>
       copyFile(source, target, {
-        ...shared(options, this.window),
+        ...shared(options, line),
         resume: resumes ? leftovers : undefined,
         journal,
         onProgress: (transferred, total) => {
@@ -162,10 +189,11 @@ export class Transfers {
     const { filter, continueOnError, recurse, resumes, callback } = options;
     checkChoice(options.symlinks ?? symlinks, ['follow', 'skip', 'copy'], 'symlinks');
     const onProgress = measured<FileProgress>(callback);
+    const line = this.#lineUse(options.speed);
     return persist(this.#link, { ...options, target: leftovers.fileSystem }, async (journal) => {
       const { source, target } = await prepare();
       return copyTree(source, target, {
-        ...shared(options, this.window),
+        ...shared(options, line),
         symlinks: options.symlinks ?? symlinks,
         resume: resumes ? leftovers : undefined,
         ...{
@@ -190,7 +218,7 @@ export class Transfers {
   }
 
   copy(from: Buffer, to: Buffer, options: CopyOptions): Promise<void> {
-    return copyOnServer(this.#client, this.window, from, to, options);
+    return copyOnServer(this.#client, this.lineUse({}), from, to, options);
   }
 
   /** Before anything is made, on our side or there. */
@@ -226,9 +254,9 @@ interface Copying<Callback, Confirmation> extends ResolvedTransfer {
 }
 
 /** What a file and a tree take alike. */
-function shared<Confirmation>(options: Copying<unknown, Confirmation>, window: Window) {
+function shared<Confirmation>(options: Copying<unknown, Confirmation>, line: LineUse) {
   const { signal, atomic, preserveMtime, preserveMode, fsync, overwrite, look: confirm } = options;
-  return { window, signal, atomic, preserveMtime, preserveMode, fsync, overwrite, confirm };
+  return { ...line, signal, atomic, preserveMtime, preserveMode, fsync, overwrite, confirm };
 }
 
 function exists(source: Place, target: Place): TransferError {

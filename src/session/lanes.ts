@@ -5,29 +5,21 @@
  */
 import type { SftpClient } from './sftp-client.js';
 
-/** OpenSSH allows ten sessions on a connection; some are left for commands. */
-const MAX_LANES = 8;
-
 export class Lanes {
   readonly #open: () => Promise<SftpClient>;
   #opened: Promise<SftpClient | undefined>[] = [];
-  readonly #most: number;
-  #max: number;
+  /** How many the server allows beside the first one, as far as it has shown that. */
+  #allowed = Number.POSITIVE_INFINITY;
 
-  /**
-   * @param open opens one more session
-   * @param max how many there may be, the first session among them
-   */
-  constructor(open: () => Promise<SftpClient>, max: number = MAX_LANES) {
+  /** @param open opens one more session */
+  constructor(open: () => Promise<SftpClient>) {
     this.#open = open;
-    this.#most = max;
-    this.#max = max;
   }
 
   /** The connection is another one: what was opened over the last is over. */
   reset(): void {
     this.#opened = [];
-    this.#max = this.#most;
+    this.#allowed = Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -35,18 +27,20 @@ export class Lanes {
    * simply yields fewer; nothing rejects.
    */
   take(count: number): readonly Promise<SftpClient | undefined>[] {
-    const wanted = Math.min(count, this.#max - 1);
-    while (this.#opened.length < wanted) this.#opened.push(this.#openOne());
+    const wanted = Math.min(count, this.#allowed);
+    while (this.#opened.length < wanted) this.#openOne();
     return this.#opened.slice(0, wanted);
   }
 
-  async #openOne(): Promise<SftpClient | undefined> {
-    try {
-      return await this.#open();
-    } catch {
+  #openOne(): void {
+    const opening = this.#open().catch(() => {
       // Not allowed, or the connection is ending: whoever asked goes on with what there is.
-      this.#max = 1;
+      if (this.#opened.includes(opening)) {
+        this.#opened = this.#opened.filter((one) => one !== opening);
+        this.#allowed = this.#opened.length;
+      }
       return undefined;
-    }
+    });
+    this.#opened.push(opening);
   }
 }

@@ -6,13 +6,24 @@ import type { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
 import type { SourceFile, TargetFile } from './file-system.js';
 import { TaskGroup } from './task-group.js';
+import type { Throttle } from './throttle.js';
 import type { Window } from './window.js';
 
-export interface ContentOptions {
-  /** Bytes to ask for at once. */
-  readonly chunkLength: number;
+/** What a transfer may use of the line. */
+export interface LineUse {
   /** Bytes in flight, shared by everything that runs over the same line. */
   readonly window: Window;
+  /** Bytes per second. */
+  readonly throttle?: Throttle | undefined;
+  /** The most requests for the content of one file at once. Default: as many as the window allows. */
+  readonly concurrency?: number | undefined;
+  /** The most channels that a large file may be written through, where its file system has such. */
+  readonly channels?: number | undefined;
+}
+
+export interface ContentOptions extends LineUse {
+  /** Bytes to ask for at once. */
+  readonly chunkLength: number;
   readonly signal?: AbortSignal | undefined;
   /** The target holds so many bytes already, and they are not copied again. Default: 0. */
   readonly start?: number | undefined;
@@ -29,6 +40,8 @@ interface Chunk {
   readonly offset: number;
   readonly length: number;
   readonly content: Promise<readonly Buffer[]>;
+  /** What of the window it has. */
+  held: number;
 }
 
 /** Servers have been seen to fail when more than this is asked of one file at once. */
@@ -38,6 +51,8 @@ const MAX_CHUNKS = 64;
  * cut after a failure, everything but its last so many bytes is without a hole.
  */
 export const MAX_SPREAD = 32 * 1024 * 1024;
+/** A second's worth of chunks that wait for the throttle: a round trip may be as long without leaving it idle. */
+const MAX_WAITING = 4;
 
 /** Copies to the source's end; the size that it tells only says how far to read ahead. */
 export class ContentCopy {
@@ -52,6 +67,9 @@ export class ContentCopy {
   /** How many chunks may be asked for at once. */
   #allowed: number;
   #nextOffset: number;
+  /** The turn of the last chunk that waits for the throttle, and how many wait. */
+  #turn: Promise<void> = Promise.resolve();
+  #waiting = 0;
   /** Where the source turned out to end. */
   #end: number | undefined;
   #writtenBytes: number;
@@ -112,22 +130,68 @@ export class ContentCopy {
     while (this.#end === undefined && this.#chunks.length < this.#allowed) {
       const length = this.#nextLength();
       if (length === 0) break;
-      if (this.#nextOffset + length > this.#contiguousBytes + MAX_SPREAD) {
+      if (this.#isFarAhead(length)) {
         if (this.#chunks.length > 0) break;
         await this.#advance();
         continue;
       }
-      if (!this.#options.window.tryAcquire(length)) {
-        if (this.#chunks.length > 0) break;
-        await this.#options.window.acquire(length, this.#tasks.signal);
-      }
-      const content = this.#readFully(this.#nextOffset, length);
-      // Its failure is noticed when its turn has come.
-      content.catch(() => {});
-      this.#chunks.push({ offset: this.#nextOffset, length, content });
-      this.#nextOffset += length;
+      if (this.#askNow(length)) continue;
+      if (this.#chunks.length > 0) break;
+      await this.#options.window.acquire(length, this.#tasks.signal);
+      this.#ask(length, length, this.#readFully(this.#nextOffset, length));
     }
     return this.#chunks.length > 0;
+  }
+
+  /** False where there is no room at present. */
+  #askNow(length: number): boolean {
+    const { window, throttle } = this.#options;
+    // Once one has to wait its turn, those behind it do as well.
+    if (this.#waiting > 0 || throttle?.isLimited) {
+      if (this.#waiting >= MAX_WAITING) return false;
+      this.#askInTurn(length);
+      return true;
+    }
+    if (!window.tryAcquire(length)) return false;
+    this.#ask(length, length, this.#readFully(this.#nextOffset, length));
+    return true;
+  }
+
+  #isFarAhead(length: number): boolean {
+    const { concurrency = Number.POSITIVE_INFINITY } = this.#options;
+    const isWide = this.#nextOffset + length > this.#contiguousBytes + MAX_SPREAD;
+    return isWide || this.#chunks.length + this.#writes.length >= concurrency;
+  }
+
+  #ask(length: number, held: number, content: Promise<readonly Buffer[]>): Chunk {
+    // Its failure is noticed when its turn has come.
+    content.catch(() => {});
+    const chunk = { offset: this.#nextOffset, length, held, content };
+    this.#chunks.push(chunk);
+    this.#nextOffset += length;
+    return chunk;
+  }
+
+  /** Takes nothing of the window before the throttle lets it pass: others of the line need not wait with it. */
+  #askInTurn(length: number): void {
+    const { throttle, window } = this.#options;
+    const { signal } = this.#tasks;
+    const offset = this.#nextOffset;
+    const turn = this.#turn.then(async () => {
+      await throttle?.take(length, signal);
+      await window.acquire(length, signal);
+      chunk.held = length;
+      this.#waiting -= 1;
+    });
+    const read = async () => {
+      await turn;
+      const pieces = await this.#readFully(offset, length);
+      throttle?.giveBack(length - byteLength(pieces));
+      return pieces;
+    };
+    this.#turn = turn;
+    this.#waiting += 1;
+    const chunk = this.#ask(length, 0, read());
   }
 
   /** Waits for the contiguous bytes to become more; rejects when they never will. */
@@ -141,8 +205,9 @@ export class ContentCopy {
   /** One byte more is asked for than there should be: it tells whether the source has grown. */
   #nextLength(): number {
     const size = this.#size;
-    if (size === undefined) return this.#options.chunkLength;
-    return Math.min(this.#options.chunkLength, Math.max(0, size + 1 - this.#nextOffset));
+    const { chunkLength, throttle } = this.#options;
+    const most = Math.min(chunkLength, throttle?.chunkLength ?? chunkLength);
+    return size === undefined ? most : Math.min(most, Math.max(0, size + 1 - this.#nextOffset));
   }
 
   /** Short reads are legal: what is missing is asked for again, up to the end of the file. */
@@ -167,13 +232,13 @@ export class ContentCopy {
     try {
       pieces = await chunk.content;
     } catch (error) {
-      this.#options.window.release(chunk.length, { counts: false });
+      this.#options.window.release(chunk.held, { counts: false });
       throw error;
     }
     const count = byteLength(pieces);
     if (count < chunk.length) this.#end = chunk.offset + count;
     else this.#allowed = Math.min(MAX_CHUNKS, this.#allowed * 2);
-    if (count === 0) this.#options.window.release(chunk.length);
+    if (count === 0) this.#options.window.release(chunk.held);
     else this.#tasks.add(this.#write(target, chunk, pieces, count));
   }
 
@@ -184,7 +249,7 @@ export class ContentCopy {
       await target.write(chunk.offset, pieces, { signal: this.#tasks.signal });
       this.#source.release?.(pieces);
     } finally {
-      this.#options.window.release(chunk.length);
+      this.#options.window.release(chunk.held);
     }
     write.done = true;
     for (let first = this.#writes[0]; first?.done; first = this.#writes[0]) {
@@ -199,7 +264,7 @@ export class ContentCopy {
   /** What was asked for behind the end, or in vain. */
   async #discard(chunk: Chunk): Promise<void> {
     await chunk.content.catch(() => {});
-    this.#options.window.release(chunk.length, { counts: false });
+    this.#options.window.release(chunk.held, { counts: false });
   }
 }
 

@@ -1,7 +1,7 @@
 /** Content into one file, from its opening to the confirmation of what has arrived. */
 import type { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
-import { ContentCopy } from './copy-content.js';
+import { ContentCopy, type LineUse } from './copy-content.js';
 import { explainFailure, sizeMismatch, sourceChanged, vanished } from './copy-failure.js';
 import {
   type FileChanges,
@@ -12,10 +12,8 @@ import {
   type TargetPlace,
 } from './file-system.js';
 import { UNKNOWN_INFO } from './memory.js';
-import type { Window } from './window.js';
 
-export interface CopyOptions<Confirmation extends Sized = Sized> {
-  readonly window: Window;
+export interface CopyOptions<Confirmation extends Sized = Sized> extends LineUse {
   readonly signal?: AbortSignal | undefined;
   /** Where it is not atomic: writes through no link that lies in the target's place. */
   readonly refuseLink?: boolean | undefined;
@@ -110,6 +108,7 @@ export async function copyTo<Confirmation extends Sized>(
       exclusive,
       refuseLink: options.refuseLink === true || path !== target.path,
       size,
+      channels: options.channels,
       keep: start > 0 ? start : undefined,
       // The right to write is needed where it is gone on with later.
       mode: mode === undefined ? undefined : mode | 0o200,
@@ -125,6 +124,8 @@ export async function copyTo<Confirmation extends Sized>(
   const content = new ContentCopy(file, opening, {
     chunkLength: Math.min(source.fileSystem.chunkLength.read, target.fileSystem.chunkLength.write),
     window,
+    throttle: options.throttle,
+    concurrency: options.concurrency,
     signal,
     start,
     onProgress: report.advance,

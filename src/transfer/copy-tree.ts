@@ -30,6 +30,9 @@ export interface CopyTreeOptions
   extends Pick<
     CopyFileOptions,
     | 'window'
+    | 'throttle'
+    | 'concurrency'
+    | 'channels'
     | 'signal'
     | 'atomic'
     | 'confirm'
@@ -126,7 +129,8 @@ class TreeCopy {
     this.#target = target;
     this.#options = options;
     this.#tasks = new TaskGroup(options.signal);
-    const max = Math.min(source.fileSystem.maxOpenFiles, target.fileSystem.maxOpenFiles);
+    const { concurrency = Number.POSITIVE_INFINITY } = options;
+    const max = Math.min(source.fileSystem.maxOpenFiles, target.fileSystem.maxOpenFiles, concurrency);
     this.#slots = new Window({ max });
     this.#progress = new TreeProgress(options.onProgress);
   }
@@ -354,10 +358,14 @@ class TreeCopy {
   #optionsFor({ info: known }: Found, isFree: boolean, progress: FileCount): CopyFileOptions {
     const { window, atomic, confirm, fsync, preserveMtime, preserveMode, resume, journal, overwrite } =
       this.#options;
+    const { throttle, concurrency, channels } = this.#options;
     const { signal } = this.#tasks;
     return {
       ...{
         window,
+        throttle,
+        concurrency,
+        channels,
         atomic,
         confirm,
         fsync,

@@ -40,6 +40,8 @@ export interface OpenTargetOptions extends Cancellable {
   readonly refuseLink?: boolean | undefined;
   /** How long the file will be, where that is known; only the speed depends on it. */
   readonly size?: number | undefined;
+  /** The most channels that it may be written through, where there are such. */
+  readonly channels?: number | undefined;
   /** The permissions of a file that is made. */
   readonly mode?: number | undefined;
   /** Keeps so many bytes of the file that is there, and cuts off the rest only. */

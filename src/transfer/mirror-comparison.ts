@@ -1,6 +1,8 @@
 /** Whether a file of the target is what the source has. */
+
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import type { LineUse } from './copy-content.js';
 import { copyDirectly } from './copy-directly.js';
 import type { Place } from './file-system.js';
 import { pathOf, publicEntry } from './mirror-listing.js';
@@ -22,8 +24,7 @@ export type MirrorComparison =
 interface Sides {
   readonly source: Place;
   readonly target: Place;
-  /** Bytes in flight. */
-  readonly window: Window;
+  readonly line: LineUse;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -98,7 +99,7 @@ async function contentDifference(key: string, sides: Sides): Promise<MirrorReaso
   return from === to ? undefined : 'content';
 }
 
-async function checksum(place: Place, { window, signal }: Sides): Promise<string> {
+async function checksum(place: Place, { line, signal }: Sides): Promise<string> {
   const hash = createHash('sha256');
   const open = SinkTarget.prepare({ write: (chunk: Buffer) => void hash.update(chunk) });
   const target = {
@@ -109,6 +110,8 @@ async function checksum(place: Place, { window, signal }: Sides): Promise<string
     },
     path: Buffer.alloc(0),
   };
-  await copyDirectly(place, target, { window, signal });
+  // Our own disk is no part of the line.
+  const throttle = place.fileSystem.isLocal ? undefined : line.throttle;
+  await copyDirectly(place, target, { ...line, throttle, signal });
   return hash.digest('hex');
 }

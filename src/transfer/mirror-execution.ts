@@ -2,7 +2,9 @@
  * The plan of a mirror, carried out: directories from the top, then files side by side, and only then, from the
  * bottom, what is extra.
  */
+
 import { Buffer } from 'node:buffer';
+import type { LineUse } from './copy-content.js';
 import { isFatal } from './copy-failure.js';
 import { copyFile } from './copy-file.js';
 import { isMissing, type Place } from './file-system.js';
@@ -13,8 +15,7 @@ import { type FileCount, type FileProgress, TreeProgress } from './tree-progress
 import { Window } from './window.js';
 
 export interface ExecutionOptions {
-  /** Bytes in flight. */
-  readonly window: Window;
+  readonly line: LineUse;
   readonly signal?: AbortSignal | undefined;
   readonly atomic: boolean;
   readonly preserveMtime: boolean;
@@ -136,7 +137,9 @@ export class Execution {
   }
 
   async #copyFiles(): Promise<void> {
-    const max = Math.min(this.#source.fileSystem.maxOpenFiles, this.#target.fileSystem.maxOpenFiles);
+    const { concurrency = Number.POSITIVE_INFINITY } = this.#options.line;
+    const [source, target] = [this.#source.fileSystem, this.#target.fileSystem];
+    const max = Math.min(source.maxOpenFiles, target.maxOpenFiles, concurrency);
     await this.#sideBySide(max, [...this.#files.keys()], (step, signal, add) =>
       this.#copyFile(step, signal, add),
     );
@@ -144,12 +147,12 @@ export class Execution {
   }
 
   async #copyFile(step: MirrorStep, signal: AbortSignal, add: (task: Promise<void>) => void): Promise<void> {
-    const { window, atomic, confirm, preserveMtime } = this.#options;
+    const { line, atomic, confirm, preserveMtime } = this.#options;
     const count = this.#files.get(step);
     const source = { ...this.#source, path: this.#sourceOf(step) };
     const target = { ...this.#target, path: this.#targetOf(step) };
     const { bytes } = await copyFile(source, target, {
-      window,
+      ...line,
       signal,
       atomic,
       isFree: step.action === 'create',

@@ -77,7 +77,7 @@ async function makePlan(
   target: Place,
   options: MirrorTreeOptions,
 ): Promise<{ readonly plan: readonly MirrorStep[]; readonly abandoned: readonly Buffer[] }> {
-  const { delete: mayDelete, hasTarget, symlinks, filter, signal, window, compare } = options;
+  const { delete: mayDelete, hasTarget, symlinks, filter, signal, line, compare } = options;
   const listings = await listBoth(source, target, {
     signal,
     symlinks,
@@ -85,7 +85,7 @@ async function makePlan(
     hasTarget,
     filter,
   });
-  const sides = { source, target, window, signal };
+  const sides = { source, target, line, signal };
   const differences = await findDifferences(listings.source, listings.target, compare, sides);
   const steps = planMirror(listings.source, listings.target, {
     delete: mayDelete,

@@ -7,7 +7,8 @@ import { TransferError } from '../errors.js';
 import { quote } from '../remote-path.js';
 import { copyToEnd, FileRange } from './file-range.js';
 import type { Cancellable, SourceFile, TargetFile } from './file-system.js';
-import { asError, callBack, checkHighWaterMark, checkRange, windowOf } from './stream-options.js';
+import { asError, callBack, checkHighWaterMark, checkRange, throttleOf, windowOf } from './stream-options.js';
+import type { Throttle } from './throttle.js';
 
 /** Options of a stream that reads. */
 export interface ReadStreamOptions {
@@ -19,6 +20,8 @@ export interface ReadStreamOptions {
   readonly encoding?: BufferEncoding | undefined;
   /** How many bytes are asked for ahead of the consumer at most. Default: 4 MiB. */
   readonly highWaterMark?: number | undefined;
+  /** The most bytes per second, beside the connection's limit. Default: no limit. */
+  readonly bytesPerSecond?: number | undefined;
   /** Destroys the stream with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -28,6 +31,8 @@ export interface ReadStreamSource {
   readonly path: string;
   /** Where to begin unless `start` is given. */
   readonly position: number;
+  /** That of the connection. */
+  readonly throttle?: Throttle | undefined;
   /** The most bytes in one request, asked when the file is open. */
   readonly chunkLength: () => number;
   readonly open: (options: Cancellable) => Promise<SourceFile>;
@@ -45,6 +50,7 @@ export class RemoteReadStream extends Readable {
   readonly #start: number;
   readonly #length: number;
   readonly #maxBytes: number;
+  readonly #throttle: Throttle;
   readonly #signal: AbortSignal | undefined;
   readonly #abort = new AbortController();
   readonly #callOff: () => void;
@@ -60,6 +66,7 @@ export class RemoteReadStream extends Readable {
     const maxBytes = checkHighWaterMark(options.highWaterMark);
     const { start = 0, length } = checkRange(options.start, options.end, from.position);
     const encoding = checkEncoding(options.encoding);
+    const throttle = throttleOf(options.bytesPerSecond, from.throttle);
     // Nothing is kept here: all that waits for the consumer is in the window.
     super({ highWaterMark: 0, ...(encoding === undefined ? {} : { encoding }) });
     this.path = from.path;
@@ -68,6 +75,7 @@ export class RemoteReadStream extends Readable {
     this.#length = length;
     this.#maxBytes = maxBytes;
     this.#signal = signal;
+    this.#throttle = throttle;
     if (signal?.aborted) this.#abort.abort(signal.reason);
     // Not in `_construct`: without a buffer Node then forgets to read.
     this.#opening = from.open({ signal: this.#abort.signal });
@@ -120,6 +128,7 @@ export class RemoteReadStream extends Readable {
     const count = await copyToEnd(range, target, {
       chunkLength: Math.min(this.#from.chunkLength(), this.#maxBytes),
       window: windowOf(this.#maxBytes),
+      throttle: this.#throttle,
       signal: this.#abort.signal,
     });
     const { size } = range.info;

@@ -16,6 +16,8 @@ const CHANNEL_WINDOW = 2 * 1024 * 1024;
 const LONG_ROUND_TRIP_MS = 10;
 /** What is left of a file must be worth another lane. */
 const BYTES_PER_LANE = 8 * 1024 * 1024;
+/** OpenSSH allows ten sessions on a connection; some are left for commands. */
+const MAX_CHANNELS = 8;
 
 /** A session that has the file open, and the bytes that are on the way through it. */
 interface Lane {
@@ -30,6 +32,8 @@ export interface RemoteTargetOptions {
   readonly path: Buffer;
   /** How long the file will be, where that is known. */
   readonly size: number | undefined;
+  /** The most channels to use, this one among them. Default: 8. */
+  readonly channels?: number | undefined;
   readonly lanes: Lanes | undefined;
 }
 
@@ -92,10 +96,10 @@ export class RemoteTarget implements TargetFile {
 
   /** Called when every lane is full: as many more as the rest of the file is worth. */
   #widen(offset: number): void {
-    const { lanes, size = 0, client } = this.#options;
+    const { lanes, size = 0, client, channels = MAX_CHANNELS } = this.#options;
     if (this.#widening !== undefined || lanes === undefined) return;
     if (client.roundTripMs < LONG_ROUND_TRIP_MS) return;
-    const count = Math.floor((size - offset) / BYTES_PER_LANE);
+    const count = Math.min(Math.floor((size - offset) / BYTES_PER_LANE), channels - 1);
     if (count > 0) this.#widening = Promise.all(lanes.take(count).map((opening) => this.#join(opening)));
   }
 

@@ -109,7 +109,7 @@ export class RemoteFileSystem implements FileSystem {
 
   async openTarget(
     path: Buffer,
-    { signal, exclusive = false, size, mode, keep }: OpenTargetOptions,
+    { signal, exclusive = false, size, channels, mode, keep }: OpenTargetOptions,
   ): Promise<TargetFile> {
     const { WRITE, CREAT, TRUNC, EXCL } = OPEN_FLAGS;
     const emptied = keep === undefined ? TRUNC : 0;
@@ -118,7 +118,7 @@ export class RemoteFileSystem implements FileSystem {
     try {
       const handle = await this.#client.open(path, flags, { signal, attributes });
       if (keep !== undefined) await this.#cut(handle, keep, signal);
-      return new RemoteTarget({ client: this.#client, handle, path, size, lanes: this.#lanes });
+      return new RemoteTarget({ client: this.#client, handle, path, size, channels, lanes: this.#lanes });
     } catch (error) {
       if (!hasCode(error, 'FAILURE', 'EISDIR')) throw error;
       const { type } = await this.#infoOrUnknown(path, signal);

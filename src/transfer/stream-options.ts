@@ -1,5 +1,7 @@
 /** What the streams of files have in common: how much memory they take, and their arguments. */
 import { checkCount } from '../arguments.js';
+import { checkBytesPerSecond } from '../speed.js';
+import { Throttle } from './throttle.js';
 import { Window } from './window.js';
 
 /** More in flight does not make one stream faster. */
@@ -20,6 +22,12 @@ export function checkHighWaterMark(value: unknown): number {
  */
 export function windowOf(maxBytes: number): Window {
   return new Window({ max: maxBytes, initial: Math.min(maxBytes, FIRST_BYTES) });
+}
+
+/** The stream's own limit within that of the connection. Throws where it is none. */
+export function throttleOf(bytesPerSecond: number | undefined, connections: Throttle | undefined): Throttle {
+  checkBytesPerSecond(bytesPerSecond);
+  return new Throttle({ bytesPerSecond, within: connections === undefined ? [] : [connections] });
 }
 
 /** The bytes from `start` to `end`, both included as in Node. */

@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { TargetFile } from './file-system.js';
 import { TaskGroup } from './task-group.js';
+import type { Throttle } from './throttle.js';
 import type { Window } from './window.js';
 
 export interface WriteBehindOptions {
@@ -12,6 +13,8 @@ export interface WriteBehindOptions {
   readonly chunkLength: number;
   /** The bytes that may be sent and not confirmed. */
   readonly window: Window;
+  /** The bytes that may be sent per second. */
+  readonly throttle?: Throttle | undefined;
   readonly signal: AbortSignal;
   /** Where the first byte goes. */
   readonly offset: number;
@@ -37,9 +40,11 @@ export class WriteBehind {
    * wait for each other. Rejects after the first failure of any write.
    */
   async write(pieces: readonly Buffer[]): Promise<void> {
-    const { chunkLength, window } = this.#options;
-    for (const parts of chunksOf(pieces, chunkLength)) {
+    const { chunkLength, window, throttle } = this.#options;
+    const most = Math.min(chunkLength, throttle?.chunkLength ?? chunkLength);
+    for (const parts of chunksOf(pieces, most)) {
       const length = parts.reduce((sum, part) => sum + part.length, 0);
+      if (throttle?.isLimited) await throttle.take(length, this.#tasks.signal);
       await window.acquire(length, this.#tasks.signal);
       this.#tasks.add(this.#send(Buffer.concat(parts, length)));
     }

@@ -4,7 +4,8 @@ import { Writable } from 'node:stream';
 import { onAbort } from '../abort.js';
 import { checkCount, checkEncoding } from '../arguments.js';
 import type { Cancellable, TargetFile } from './file-system.js';
-import { asError, callBack, checkHighWaterMark, windowOf } from './stream-options.js';
+import { asError, callBack, checkHighWaterMark, throttleOf, windowOf } from './stream-options.js';
+import type { Throttle } from './throttle.js';
 import { WriteBehind } from './write-behind.js';
 
 /** Options of a stream that writes. */
@@ -15,6 +16,8 @@ export interface WriteStreamOptions {
   readonly encoding?: BufferEncoding | undefined;
   /** How many bytes are accepted at most before the server has confirmed them. Default: 4 MiB. */
   readonly highWaterMark?: number | undefined;
+  /** The most bytes per second, beside the connection's limit. Default: no limit. */
+  readonly bytesPerSecond?: number | undefined;
   /** Destroys the stream with the signal's reason; what has been written stays. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -22,6 +25,8 @@ export interface WriteStreamOptions {
 /** Where the bytes go. */
 export interface WriteStreamTarget {
   readonly path: string;
+  /** That of the connection. */
+  readonly throttle?: Throttle | undefined;
   /** The most bytes in one request, asked when the file is open. */
   readonly chunkLength: () => number;
   /** The open file, and where it stands. */
@@ -43,6 +48,7 @@ export class RemoteWriteStream extends Writable {
   readonly #to: WriteStreamTarget;
   readonly #start: number | undefined;
   readonly #maxBytes: number;
+  readonly #throttle: Throttle;
   readonly #signal: AbortSignal | undefined;
   readonly #abort = new AbortController();
   readonly #callOff: () => void;
@@ -57,11 +63,13 @@ export class RemoteWriteStream extends Writable {
     const buffered = Math.min(MAX_BUFFERED, Math.ceil(total / 2));
     const start = options.start === undefined ? undefined : checkCount('start', options.start);
     const defaultEncoding = checkEncoding(options.encoding) ?? 'utf8';
+    const throttle = throttleOf(options.bytesPerSecond, to.throttle);
     super({ highWaterMark: buffered, defaultEncoding });
     this.path = to.path;
     this.#to = to;
     this.#start = start;
     this.#signal = signal;
+    this.#throttle = throttle;
     this.#maxBytes = Math.max(1, total - buffered);
     this.#callOff = onAbort(signal, (reason) => this.#stop(reason));
     if (signal?.aborted) this.#stop(signal.reason);
@@ -126,6 +134,7 @@ export class RemoteWriteStream extends Writable {
     this.#behind = new WriteBehind(this.#file, {
       chunkLength: Math.min(this.#to.chunkLength(), this.#maxBytes),
       window: windowOf(this.#maxBytes),
+      throttle: this.#throttle,
       signal: this.#abort.signal,
       offset: this.#start ?? position,
       onFailure: (reason) => this.destroy(asError(reason)),

@@ -42,7 +42,7 @@ class Pair {
           onProgress: (transferred, total) => this.progress.push([transferred, total]),
           ...this.#options,
           ...options,
-          window: this.#window,
+          line: { window: this.#window },
         },
       );
     } finally {

@@ -1,0 +1,142 @@
+/**
+ * So many bytes per second: a bucket that fills steadily, and from which bytes are taken before they are asked for or
+ * sent. It never holds more than a quarter of a second's worth, so that after a rest nothing rushes.
+ */
+import { onAbort } from '../abort.js';
+import { timerDelay } from '../timer-delay.js';
+
+/** What tells the time, and wakes. */
+export interface ThrottleClock {
+  /** In milliseconds. */
+  now(): number;
+  /** Calls back once, after so many milliseconds; the result calls that off. */
+  wake(callback: () => void, delayMs: number): () => void;
+}
+
+export interface ThrottleOptions {
+  /** Default: no limit of its own. */
+  readonly bytesPerSecond?: number | undefined;
+  /** Further limits that hold for whatever passes this one. */
+  readonly within?: readonly Throttle[] | undefined;
+  readonly clock?: ThrottleClock | undefined;
+}
+
+/** What may pass at once, in parts of a second. */
+const BURST_SECONDS = 1 / 4;
+/** Smaller requests would be mostly headers, however slow the line is to be. */
+const MIN_CHUNK_LENGTH = 4096;
+
+const systemClock: ThrottleClock = {
+  now: () => performance.now(),
+  wake: (callback, delayMs) => {
+    const timer = setTimeout(callback, timerDelay(delayMs));
+    return () => clearTimeout(timer);
+  },
+};
+
+export class Throttle {
+  readonly #within: readonly Throttle[];
+  readonly #clock: ThrottleClock;
+  readonly #queue: { readonly bytes: number; readonly grant: () => void }[] = [];
+  #bytesPerSecond: number;
+  /** What may pass now; below zero after a chunk that was larger than the bucket. */
+  #level: number;
+  #filledAt: number;
+  #callOff: (() => void) | undefined;
+
+  constructor({ bytesPerSecond = Number.POSITIVE_INFINITY, within = [], clock }: ThrottleOptions = {}) {
+    this.#within = within;
+    this.#clock = clock ?? systemClock;
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#level = this.#capacity;
+    this.#filledAt = this.#clock.now();
+  }
+
+  /** May be changed at any time, also for those who wait; infinite: no limit of its own. */
+  get bytesPerSecond(): number {
+    return this.#bytesPerSecond;
+  }
+
+  set bytesPerSecond(bytesPerSecond: number) {
+    this.#fill();
+    const isChange = Math.max(this.#bytesPerSecond, bytesPerSecond) < Number.POSITIVE_INFINITY;
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#level = isChange ? Math.min(this.#level, this.#capacity) : this.#capacity;
+    this.#serve();
+  }
+
+  /** Whether anybody has to wait at all, here or further out. */
+  get isLimited(): boolean {
+    return this.#bytesPerSecond < Number.POSITIVE_INFINITY || this.#within.some(({ isLimited }) => isLimited);
+  }
+
+  /** The most bytes to ask for at once: small enough that progress shows, and that others have their turn. */
+  get chunkLength(): number {
+    return Math.min(this.#capacity, ...this.#within.map(({ chunkLength }) => chunkLength));
+  }
+
+  /**
+   * Resolves when `bytes` may pass, in the order of asking. Rejects with the signal's reason, and takes nothing
+   * here then.
+   */
+  async take(bytes: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    await this.#takeOwn(bytes, signal);
+    for (const outer of this.#within) await outer.take(bytes, signal);
+  }
+
+  /** What was taken and has turned out not to pass. */
+  giveBack(bytes: number): void {
+    this.#fill();
+    this.#level = Math.min(this.#capacity, this.#level + bytes);
+    this.#serve();
+    for (const outer of this.#within) outer.giveBack(bytes);
+  }
+
+  get #capacity(): number {
+    return Math.max(MIN_CHUNK_LENGTH, Math.floor(this.#bytesPerSecond * BURST_SECONDS));
+  }
+
+  #takeOwn(bytes: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const entry = {
+        bytes,
+        grant: () => {
+          callOff();
+          resolve();
+        },
+      };
+      const callOff = onAbort(signal, (reason) => {
+        this.#queue.splice(this.#queue.indexOf(entry), 1);
+        reject(reason);
+        this.#serve();
+      });
+      this.#queue.push(entry);
+      this.#serve();
+    });
+  }
+
+  #serve(): void {
+    this.#fill();
+    this.#callOff?.();
+    this.#callOff = undefined;
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      const missing = Math.min(next.bytes, this.#capacity) - this.#level;
+      if (missing > 0) {
+        const delayMs = Math.ceil((missing / this.#bytesPerSecond) * 1000);
+        this.#callOff = this.#clock.wake(() => this.#serve(), Math.max(1, delayMs));
+        return;
+      }
+      this.#queue.shift();
+      if (this.#bytesPerSecond < Number.POSITIVE_INFINITY) this.#level -= next.bytes;
+      next.grant();
+    }
+  }
+
+  #fill(): void {
+    const now = this.#clock.now();
+    const seconds = (now - this.#filledAt) / 1000;
+    this.#filledAt = now;
+    if (seconds > 0) this.#level = Math.min(this.#capacity, this.#level + seconds * this.#bytesPerSecond);
+  }
+}
