@@ -48,7 +48,7 @@ import { ConnectionLostError } from './errors.js';
 import { checkLocalPath } from './local-path.js';
 import { parseMode } from './modes.js';
 import { decodePath, encodePath, quote, type RemotePath } from './remote-path.js';
-import { opensAsDirectory } from './session/directory-reader.js';
+import { lstatWithType, statWithType } from './session/file-type.js';
 import type { OperationOptions, SftpClient } from './session/sftp-client.js';
 import { checkBytesPerSecond } from './speed.js';
 import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
@@ -165,7 +165,7 @@ export class Connection implements AsyncDisposable {
    * await sftp.pwd();   // '/home/test'
    */
   async pwd(options: CallOptions = {}): Promise<string> {
-    return this.normalize('.', options);
+    return decodePath(await this.#directory.realPath(options));
   }
 
   /**
@@ -266,13 +266,13 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Attributes of what a path names, links followed.
+   * Attributes of what a path names, links followed. Where the server leaves out the type, it is found out.
    *
    * @example
    * (await sftp.stat('readme.txt')).size;   // 8192
    */
   async stat(path: RemotePath, options: CallOptions = {}): Promise<FileAttributes> {
-    return this.sftpClient.stat(this.#directory.resolve(path), options);
+    return statWithType(this.sftpClient, this.#directory.resolve(path), options);
   }
 
   /**
@@ -282,7 +282,7 @@ export class Connection implements AsyncDisposable {
    * (await sftp.lstat('readme.sym')).isSymbolicLink();   // true
    */
   async lstat(path: RemotePath, options: CallOptions = {}): Promise<FileAttributes> {
-    return this.sftpClient.lstat(this.#directory.resolve(path), options);
+    return lstatWithType(this.sftpClient, this.#directory.resolve(path), options);
   }
 
   /**
@@ -293,7 +293,8 @@ export class Connection implements AsyncDisposable {
    * await sftp.exists('readme.txt');   // true
    */
   async exists(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
-    return (await unlessMissing(this.stat(path, options))) !== undefined;
+    const resolved = this.#directory.resolve(path);
+    return (await unlessMissing(this.sftpClient.stat(resolved, options))) !== undefined;
   }
 
   /**
@@ -303,7 +304,8 @@ export class Connection implements AsyncDisposable {
    * await sftp.lexists('broken.sym');   // true
    */
   async lexists(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
-    return (await unlessMissing(this.lstat(path, options))) !== undefined;
+    const resolved = this.#directory.resolve(path);
+    return (await unlessMissing(this.sftpClient.lstat(resolved, options))) !== undefined;
   }
 
   /**
@@ -313,9 +315,7 @@ export class Connection implements AsyncDisposable {
    * await sftp.isdir('pub');   // true
    */
   async isdir(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
-    const attributes = await unlessMissing(this.stat(path, options));
-    if (attributes?.type !== 'unknown') return attributes?.isDirectory() ?? false;
-    return opensAsDirectory(this.sftpClient, this.#directory.resolve(path), options);
+    return (await unlessMissing(this.stat(path, options)))?.isDirectory() ?? false;
   }
 
   /**

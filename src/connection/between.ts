@@ -4,7 +4,7 @@ import { checkCallback, checkChoice } from '../arguments.js';
 import { SftpError, SftpStatusError } from '../errors.js';
 import { baseName, directoryName, quote } from '../remote-path.js';
 import { type RetryOptions, retryPolicy } from '../retry.js';
-import { opensAsDirectory } from '../session/directory-reader.js';
+import { statWithType } from '../session/file-type.js';
 import type { SftpClient } from '../session/sftp-client.js';
 import type { SpeedOptions } from '../speed.js';
 import type { LineUse } from '../transfer/copy-content.js';
@@ -108,9 +108,7 @@ async function attempt(from: ServerEnd, to: ServerEnd, options: AttemptOptions):
 }
 
 async function findsDirectory({ link, path }: ServerEnd, signal: AbortSignal | undefined): Promise<boolean> {
-  const { type } = await link.client.stat(path, { signal });
-  if (type !== 'unknown') return type === 'directory';
-  return opensAsDirectory(link.client, path, { signal });
+  return (await statWithType(link.client, path, { signal })).isDirectory();
 }
 
 function placeOf({ transfers, path }: ServerEnd): Place {

@@ -2,7 +2,8 @@
 import { Buffer } from 'node:buffer';
 import { SftpError, SftpStatusError } from '../errors.js';
 import { decodePath, directoryName, quote } from '../remote-path.js';
-import { opensAsDirectory, readDirectory } from '../session/directory-reader.js';
+import { readDirectory } from '../session/directory-reader.js';
+import { statWithType } from '../session/file-type.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import type { FileAttributes } from '../wire/attributes.js';
 
@@ -50,12 +51,9 @@ async function makeDirectory(
     return true;
   } catch (error) {
     if (!(error instanceof SftpStatusError)) throw error;
-    const attributes = await client.stat(path, options).catch(() => undefined);
+    const attributes = await statWithType(client, path, options).catch(() => undefined);
     if (attributes?.isDirectory()) return true;
-    if (attributes !== undefined && attributes.type !== 'unknown') {
-      throw inTheWay(path, attributes, error);
-    }
-    if (attributes !== undefined && (await opensAsDirectory(client, path, options))) return true;
+    if (attributes !== undefined && attributes.type !== 'unknown') throw inTheWay(path, attributes, error);
     const isTop = Buffer.compare(directoryName(path), path) === 0 || decodePath(directoryName(path)) === '.';
     if (isTop || error.code === 'EACCES') throw error;
     return false;

@@ -4,6 +4,7 @@ import { byCodePoint } from '../code-point-order.js';
 import type { SftpStatusError } from '../errors.js';
 import type { RemotePath } from '../remote-path.js';
 import { readDirectory } from '../session/directory-reader.js';
+import { statWithType } from '../session/file-type.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import { hasCode } from '../transfer/file-system.js';
 import { TaskGroup } from '../transfer/task-group.js';
@@ -112,7 +113,7 @@ class Search {
     const asked = this.#resolve(name);
     try {
       if (!isDirectory) await this.#client.lstat(asked, { signal });
-      else if (!(await this.#client.stat(asked, { signal })).isDirectory()) return;
+      else if (!(await statWithType(this.#client, asked, { signal })).isDirectory()) return;
       this.#found.add(name);
     } catch (error) {
       if (!isNoDirectory(error)) throw error;

@@ -1,8 +1,8 @@
 /** Symbolic links. */
 import { Buffer } from 'node:buffer';
 import { checkChoice } from '../arguments.js';
-import { SftpStatusError } from '../errors.js';
 import { decodePath, directoryName, isAbsolute, joinPath } from '../remote-path.js';
+import { realPathOr } from '../session/real-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
 
@@ -32,10 +32,7 @@ export async function readLink(client: SftpClient, path: Buffer, options: Operat
   const [target, directory] = await Promise.all([
     client.readlink(path, options),
     // Of no use where the target is absolute, but asked in the same turn of the line.
-    client.realpath(directoryName(path), options).catch((error) => {
-      if (error instanceof SftpStatusError) return undefined;
-      throw error;
-    }),
+    realPathOr(client, directoryName(path), undefined, options),
   ]);
   if (isAbsolute(target)) return target;
   const base = directory ?? directoryName(path);
@@ -43,7 +40,8 @@ export async function readLink(client: SftpClient, path: Buffer, options: Operat
     const what = `its target ${decodePath(target)} is relative, and the server does not tell where the link lies`;
     throw failure('ENOTSUP', 'readlink', path, what);
   }
-  return append(base, target);
+  // Without REALPATH the base may hold links, from which only the server can tell what is above.
+  return directory === undefined ? joinPath(base, target) : append(base, target);
 }
 
 /**

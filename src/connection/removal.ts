@@ -1,6 +1,7 @@
 /** Removing a directory with everything below it. */
 import type { Buffer } from 'node:buffer';
 import { baseName, quote } from '../remote-path.js';
+import { lstatWithType } from '../session/file-type.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
 import { TaskGroup } from '../transfer/task-group.js';
@@ -17,7 +18,7 @@ export async function removeTree(client: SftpClient, path: Buffer, options: Oper
   if (['/', '.', '..'].includes(baseName(path).toString('latin1'))) {
     throw new RangeError(`rmtree ${quote(path)}: name the directory to remove, not '/', '.' or '..'`);
   }
-  const attributes = await client.lstat(path, options);
+  const attributes = await lstatWithType(client, path, options);
   if (!attributes.isDirectory() && attributes.type !== 'unknown') {
     throw failure('ENOTDIR', 'rmtree', path, `it is a ${attributes.type}; remove takes it away`);
   }

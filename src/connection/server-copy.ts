@@ -33,15 +33,17 @@ export async function copyOnServer(
   to: Buffer,
   options: CopyOptions,
 ): Promise<void> {
-  const { signal, atomic = true, callback } = options;
+  const { signal, callback } = options;
   const fileSystem = new RemoteFileSystem(client);
+  // A file that is emptied when it is opened for writing must not be the one that is to be read.
+  const areApart = await checkDifferent(client, from, to, signal);
+  const atomic = !areApart || (options.atomic ?? true);
   const copy: Copy = {
     client,
     source: { fileSystem, path: from },
     target: { fileSystem, path: to },
-    options,
+    options: { ...options, atomic },
   };
-  await checkDifferent(copy);
   if (client.supports('copyData') && (await copyByServer(copy))) return;
   const { source, target } = copy;
   const confirm = (path: Buffer) => client.stat(path, { signal });
@@ -55,17 +57,27 @@ interface Copy {
   readonly options: CopyOptions;
 }
 
-/** To open a file for writing empties it: it must not be the one that is to be read. */
-async function checkDifferent({ client, source, target, options: { signal } }: Copy): Promise<void> {
+/** False where that remains open, as the server has no REALPATH: one of the paths may lead over a link. */
+async function checkDifferent(
+  client: SftpClient,
+  from: Buffer,
+  to: Buffer,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  let isKnown = true;
   const real = (path: Buffer) =>
     client.realpath(path, { signal }).catch((error) => {
-      if (error instanceof SftpStatusError) return path;
-      throw error;
+      if (!(error instanceof SftpStatusError)) throw error;
+      if (error.code === 'ENOTSUP') isKnown = false;
+      return path;
     });
-  const [from, to] = await Promise.all([real(source.path), real(target.path)]);
-  if (!from.equals(to)) return;
-  const shown = `${quote(source.path)} and ${quote(target.path)}`;
-  throw new SftpError('EINVAL', `copy: ${shown} are the same file`);
+  const [one, other] = await Promise.all([real(from), real(to)]);
+  if (plain(one) !== plain(other)) return isKnown;
+  throw new SftpError('EINVAL', `copy: ${quote(from)} and ${quote(to)} are the same file`);
+}
+
+function plain(path: Buffer): string {
+  return path.toString('latin1').replace(/\/(\.?\/)+/g, '/');
 }
 
 /** False where the server turns out not to do what it announced. */

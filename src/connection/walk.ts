@@ -9,6 +9,8 @@ import { SftpError, SftpStatusError } from '../errors.js';
 import { printable } from '../printable.js';
 import { decodePath, joinPath, quote } from '../remote-path.js';
 import { readDirectory } from '../session/directory-reader.js';
+import { lstatWithType, statWithType } from '../session/file-type.js';
+import { realPathOr } from '../session/real-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import { hasCode } from '../transfer/file-system.js';
 import { objectionTo } from '../transfer/local-names.js';
@@ -45,6 +47,10 @@ export interface WalkOptions extends OperationOptions {
 const MAX_DEPTH = 64;
 /** Listings on the way at once: each is two turns of the line, and small. */
 const MAX_LISTINGS = 128;
+/** There are servers with few handles that do not tell, and others who need some. */
+const MAX_LISTINGS_UNTOLD = 64;
+/** How often a directory is tried that cannot be opened beside others, with half of them each time. */
+const MAX_ATTEMPTS = 6;
 /** Some handles are left for others. */
 const SPARE_HANDLES = 8;
 /** Entries that are listed and not yet asked for; beyond that only what is next is listed. */
@@ -88,11 +94,21 @@ class TreeWalk {
   readonly #closing = new Set<Promise<void>>();
   /** The next one last. */
   readonly #ahead: Directory[] = [];
+  /** Those of {@link #running} that are with the server. */
+  readonly #reading = new Set<Promise<unknown>>();
+  #maxListings: number;
+  /** What was found out about the server's handles. */
+  #maxHandles = Number.POSITIVE_INFINITY;
   #waitingEntries = 0;
 
   constructor(client: SftpClient, options: WalkOptions) {
     this.#client = client;
     this.#options = options;
+    const { maxOpenHandles } = client.limits;
+    this.#maxListings =
+      maxOpenHandles === undefined
+        ? MAX_LISTINGS_UNTOLD
+        : Math.max(1, Math.min(MAX_LISTINGS, maxOpenHandles - SPARE_HANDLES));
   }
 
   async *entries(path: Buffer, shown: Buffer): AsyncGenerator<WalkEntry, void, undefined> {
@@ -152,9 +168,7 @@ class TreeWalk {
 
   /** Begins with what comes next, as far as handles and memory allow. */
   #lookAhead(): void {
-    const { maxOpenHandles = Number.POSITIVE_INFINITY } = this.#client.limits;
-    const max = Math.max(1, Math.min(MAX_LISTINGS, maxOpenHandles - SPARE_HANDLES));
-    while (this.#running.size < max && this.#waitingEntries < MAX_WAITING_ENTRIES) {
+    while (this.#running.size < this.#maxListings && this.#waitingEntries < MAX_WAITING_ENTRIES) {
       const next = this.#ahead.pop();
       if (next === undefined || this.#abort.signal.aborted) return;
       void this.#listingOf(next);
@@ -171,10 +185,7 @@ class TreeWalk {
 
   async #foundIn(directory: Directory): Promise<readonly Found[]> {
     try {
-      const entries = await readDirectory(this.#client, directory.path, {
-        ...this.#asking,
-        inBackground: (closing) => this.#close(closing),
-      });
+      const entries = await this.#read(directory);
       entries.sort((left, right) => Buffer.compare(left.filenameBytes, right.filenameBytes));
       const found = await Promise.all(entries.map((entry) => this.#find(directory, entry)));
       return found.filter((one) => one !== undefined);
@@ -186,6 +197,34 @@ class TreeWalk {
     }
   }
 
+  /** A failure beside others may be a lack of handles: it is tried again beside half as many. */
+  async #read(directory: Directory): Promise<FileAttributes[]> {
+    for (let attempt = 1; ; attempt += 1) {
+      while (this.#holding.length >= this.#maxHandles) await Promise.race(this.#holding);
+      const before = this.#holding.length;
+      const reading = readDirectory(this.#client, directory.path, {
+        ...this.#asking,
+        inBackground: (closing) => this.#close(closing),
+      });
+      const settled = reading.catch(() => {}).finally(() => this.#reading.delete(settled));
+      this.#reading.add(settled);
+      try {
+        return await reading;
+      } catch (error) {
+        this.#reading.delete(settled);
+        const beside = Math.max(before, this.#holding.length);
+        if (!mayLackHandles(error) || beside === 0 || attempt === MAX_ATTEMPTS) throw error;
+        this.#maxHandles = Math.max(1, Math.min(this.#maxHandles, Math.floor(beside / 2)));
+        this.#maxListings = Math.min(this.#maxListings, this.#maxHandles);
+      }
+    }
+  }
+
+  /** All that hold a handle or ask for one. */
+  get #holding(): readonly Promise<unknown>[] {
+    return [...this.#reading, ...this.#closing];
+  }
+
   async #find(parent: Directory, listed: FileAttributes): Promise<Found | undefined> {
     const name = Buffer.from(listed.filenameBytes);
     checkName(name, parent.shown);
@@ -193,7 +232,9 @@ class TreeWalk {
     const shown = append(parent.shown, name);
     const { symlinks = 'report', maxDepth = Number.POSITIVE_INFINITY, filter } = this.#options;
     const itself =
-      listed.type === 'unknown' ? await this.#ask(() => this.#client.lstat(path, this.#asking)) : listed;
+      listed.type === 'unknown'
+        ? await this.#ask(() => lstatWithType(this.#client, path, this.#asking))
+        : listed;
     const isLink = itself.isSymbolicLink();
     if (isLink && symlinks === 'skip') return undefined;
     const attributes = isLink && symlinks === 'follow' ? ((await this.#target(path)) ?? itself) : itself;
@@ -213,7 +254,7 @@ class TreeWalk {
   #target(path: Buffer): Promise<FileAttributes | undefined> {
     return this.#ask(async () => {
       try {
-        return await this.#client.stat(path, this.#asking);
+        return await statWithType(this.#client, path, this.#asking);
       } catch (error) {
         if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
         throw error;
@@ -237,8 +278,9 @@ class TreeWalk {
     return [...ancestors, real];
   }
 
+  /** Without REALPATH a path is known by itself; loops of links are then left at the greatest depth. */
   async #realPath(path: Buffer): Promise<string> {
-    return (await this.#client.realpath(path, this.#asking)).toString('latin1');
+    return (await realPathOr(this.#client, path, path, this.#asking)).toString('latin1');
   }
 
   async #ask<T>(question: () => Promise<T>): Promise<T> {
@@ -249,6 +291,12 @@ class TreeWalk {
       this.#questions.release(1);
     }
   }
+}
+
+function mayLackHandles(error: unknown): boolean {
+  return (
+    error instanceof SftpStatusError && error.operation === 'opendir' && hasCode(error, 'FAILURE', 'EMFILE')
+  );
 }
 
 /** A name with a separator would lead somewhere else. */

@@ -4,10 +4,12 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Buffer } from 'node:buffer';
-import { SftpStatusError } from '../errors.js';
-import { encodePath, joinPath, type RemotePath } from '../remote-path.js';
+import { encodePath, isAbsolute, joinPath, type RemotePath } from '../remote-path.js';
+import { statWithType } from '../session/file-type.js';
+import { realPathOr } from '../session/real-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
+import { hasCode } from '../transfer/file-system.js';
 
 interface Place {
   /** `undefined`: wherever the server puts us. */
@@ -48,16 +50,24 @@ export class WorkingDirectory {
   async find(path: RemotePath, options: OperationOptions): Promise<Buffer> {
     const resolved = this.resolve(path);
     const [attributes, real] = await Promise.all([
-      this.#client.stat(resolved, options),
+      statWithType(this.#client, resolved, options),
       // A server without a working REALPATH still has directories.
-      this.#client.realpath(resolved, options).catch((error) => {
-        if (error instanceof SftpStatusError) return resolved;
-        throw error;
-      }),
+      realPathOr(this.#client, resolved, resolved, options),
     ]);
-    if (attributes.type !== 'directory' && attributes.type !== 'unknown')
+    if (!attributes.isDirectory() && attributes.type !== 'unknown')
       throw failure('ENOTDIR', 'chdir', resolved, 'it is not a directory');
     return real;
+  }
+
+  /** As the server writes it, or as it is known here where the server has no REALPATH. */
+  async realPath(options: OperationOptions): Promise<Buffer> {
+    const { current } = this;
+    try {
+      return await this.#client.realpath(this.resolve('.'), options);
+    } catch (error) {
+      if (current !== undefined && isAbsolute(current) && hasCode(error, 'ENOTSUP')) return current;
+      throw error;
+    }
   }
 
   async change(path: RemotePath, options: OperationOptions): Promise<void> {

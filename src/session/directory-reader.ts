@@ -1,6 +1,6 @@
 /** A directory as a whole, with as few turns of the line as it takes. */
 import { untilAborted } from '../abort.js';
-import { SftpError, SftpStatusError } from '../errors.js';
+import { SftpError } from '../errors.js';
 import { quote, type RemotePath } from '../remote-path.js';
 import type { FileAttributes } from '../wire/attributes.js';
 import type { OperationOptions, SftpClient } from './sftp-client.js';
@@ -64,19 +64,4 @@ export async function readDirectory(
     else inBackground(closing);
   }
   return entries;
-}
-
-/** Whether a path can be opened as a directory: what is left to ask where a server does not tell types. */
-export async function opensAsDirectory(
-  client: SftpClient,
-  path: RemotePath,
-  options: OperationOptions = {},
-): Promise<boolean> {
-  try {
-    await client.close(await client.opendir(path, options), options);
-    return true;
-  } catch (error) {
-    if (error instanceof SftpStatusError) return false;
-    throw error;
-  }
 }

@@ -3,7 +3,8 @@ import { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
 import { baseName, decodePath, directoryName, isAbsolute, joinPath } from '../remote-path.js';
-import { opensAsDirectory, readDirectory } from '../session/directory-reader.js';
+import { readDirectory } from '../session/directory-reader.js';
+import { lstatWithType, opensAsDirectory, statWithType } from '../session/file-type.js';
 import type { Lanes } from '../session/lanes.js';
 import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
@@ -82,11 +83,11 @@ export class RemoteFileSystem implements FileSystem {
   }
 
   async stat(path: Buffer, options: Cancellable): Promise<FileInfo> {
-    return infoOf(await this.#client.stat(path, options));
+    return infoOf(await statWithType(this.#client, path, options));
   }
 
   async lstat(path: Buffer, options: Cancellable): Promise<FileInfo> {
-    return infoOf(await this.#client.lstat(path, options));
+    return infoOf(await lstatWithType(this.#client, path, options));
   }
 
   async *list(path: Buffer, options: Cancellable): AsyncGenerator<readonly DirectoryEntry[]> {

@@ -134,10 +134,12 @@ export class FileAttributes {
   /** The server's own line about the file, in its own form; empty for `stat`. */
   readonly longname: string;
   readonly #rawName: Uint8Array | undefined;
+  /** What was found out where the server does not tell. */
+  readonly #type: FileType | undefined;
 
   constructor(
     values: AttributeValues,
-    entry: { readonly filename?: Uint8Array; readonly longname?: Uint8Array } = {},
+    entry: { readonly filename?: Uint8Array; readonly longname?: Uint8Array; readonly type?: FileType } = {},
   ) {
     this.size = values.size;
     this.uid = values.uid;
@@ -147,6 +149,7 @@ export class FileAttributes {
     this.mtime = values.mtime;
     this.extended = values.extended ?? [];
     this.longname = entry.longname === undefined ? '' : Buffer.from(entry.longname).toString('utf8');
+    this.#type = entry.type;
     const raw = entry.filename ?? new Uint8Array();
     this.filename = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('utf8');
     // Kept only where the text has lost something, as large listings are held in memory.
@@ -166,6 +169,7 @@ export class FileAttributes {
    * `longname`.
    */
   get type(): FileType {
+    if (this.#type !== undefined) return this.#type;
     const bits = (this.mode ?? 0) & S_IFMT;
     if (bits !== 0) return TYPES.find((row) => row.bits === bits)?.name ?? 'unknown';
     const looksLikeMode = /^[-dlpcbs][-rwxsStT]{9}/.test(this.longname);

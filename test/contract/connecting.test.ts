@@ -13,7 +13,7 @@ function folder(t: TestContext): string {
   return path;
 }
 
-describeContract('Connection', ({ open, isOpenSsh, isSystemSsh }) => {
+describeContract('Connection', ({ open, isOpenSsh, isSystemSsh, test }) => {
   test('takes everything in one object, as from a store', async (t) => {
     const { login, home } = await open(t);
     await using sftp = await connect({ ...login, defaultPath: home });

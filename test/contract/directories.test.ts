@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { lstatSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
 import { connect } from '../../src/index.js';
 import { describeContract } from './world.js';
 
-describeContract('the current directory', ({ open }) => {
+describeContract('the current directory', ({ open, test }) => {
   test('pwd is the normal form of the current directory', async (t) => {
     const { sftp, home } = await open(t);
     assert.equal(await sftp.pwd(), home);
@@ -104,7 +103,7 @@ describeContract('the current directory', ({ open }) => {
   });
 });
 
-describeContract('listdir', ({ open }) => {
+describeContract('listdir', ({ open, test }) => {
   test("lists '.' unless told otherwise, sorted", async (t) => {
     const { sftp } = await open(t);
     assert.deepEqual(await sftp.listdir(), ['pub', 'readme.sym', 'readme.txt']);
@@ -131,7 +130,7 @@ describeContract('listdir', ({ open }) => {
   });
 });
 
-describeContract('exists, lexists, isdir, isfile', ({ open }) => {
+describeContract('exists, lexists, isdir, isfile', ({ open, test }) => {
   test('tell what is there', async (t) => {
     const { sftp, folder } = await open(t);
     symlinkSync('nowhere', join(folder, 'broken'));
@@ -157,7 +156,7 @@ describeContract('exists, lexists, isdir, isfile', ({ open }) => {
   });
 });
 
-describeContract('stat, lstat, normalize', ({ open }) => {
+describeContract('stat, lstat, normalize', ({ open, test }) => {
   test('stat gives the attributes, of a link those of its target', async (t) => {
     const { sftp } = await open(t);
     const attributes = await sftp.stat('readme.sym');

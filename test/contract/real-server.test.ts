@@ -7,7 +7,7 @@ import { type Connection, connect } from '../../src/index.js';
 import { addUser, needsOpenSsh, startSshd } from '../support/sshd.js';
 import { describeOpenSsh } from './world.js';
 
-describeOpenSsh('execute and run', ({ open, isSystemSsh }) => {
+describeOpenSsh('execute and run', ({ open, isSystemSsh, test }) => {
   test('execute gives the lines of stdout', async (t) => {
     const { sftp } = await open(t);
     assert.deepEqual(await sftp.execute('printf "one\\ntwo\\n"'), ['one', 'two']);

@@ -10,7 +10,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
 import { cd } from '../../src/index.js';
 import { describeContract, plant, TREE } from './world.js';
 
@@ -21,7 +20,7 @@ function filesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true }).map(String).sort();
 }
 
-describeContract('get', ({ open }) => {
+describeContract('get', ({ open, test }) => {
   test('copies a remote file to the local path', async (t) => {
     const { sftp, local } = await open(t);
     assert.equal(await sftp.get('readme.txt', join(local, 'x')), undefined);
@@ -65,7 +64,7 @@ describeContract('get', ({ open }) => {
   });
 });
 
-describeContract('get_d', ({ open }) => {
+describeContract('get_d', ({ open, test }) => {
   test('copies the files of a directory, without its sub-directories', async (t) => {
     const { sftp, local } = await open(t);
     const report = await sftp.getD('pub', local);
@@ -90,7 +89,7 @@ describeContract('get_d', ({ open }) => {
   });
 });
 
-describeContract('get_r', ({ open }) => {
+describeContract('get_r', ({ open, test }) => {
   const PUB = Object.keys(TREE).filter((name) => name.startsWith('pub/'));
 
   test('copies directories and files, the remote path kept below the local one, and again', async (t) => {
@@ -120,7 +119,7 @@ describeContract('get_r', ({ open }) => {
   });
 });
 
-describeContract('put', ({ open }) => {
+describeContract('put', ({ open, test }) => {
   test('copies a local file to the remote path and gives its attributes', async (t) => {
     const { sftp, local, folder } = await open(t);
     writeFileSync(join(local, 'x'), 'content');
@@ -169,7 +168,7 @@ describeContract('put', ({ open }) => {
   });
 });
 
-describeContract('put_d', ({ open }) => {
+describeContract('put_d', ({ open, test }) => {
   test('copies the files of a local directory, without its sub-directories', async (t) => {
     const { sftp, local, folder } = await open(t);
     plant(local, { a: 'a', 'sub/b': 'b' });
@@ -190,7 +189,7 @@ describeContract('put_d', ({ open }) => {
   });
 });
 
-describeContract('put_r', ({ open }) => {
+describeContract('put_r', ({ open, test }) => {
   test('copies the content recursively, and happily if directories exist', async (t) => {
     const { sftp, local, folder } = await open(t);
     plant(local, { a: 'a', 'foo1/b': 'b' });

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
 import { type WalkEntry, WTCallbacks } from '../../src/index.js';
 import { describeContract, describeOpenSsh, plant } from './world.js';
 
@@ -12,7 +11,7 @@ async function collect(walk: AsyncIterable<WalkEntry>): Promise<string[]> {
   return paths;
 }
 
-describeContract('walktree', ({ open }) => {
+describeContract('walktree', ({ open, test }) => {
   test('calls back for each file, directory and unknown entity, with its path', async (t) => {
     const { sftp } = await open(t);
     const found = new WTCallbacks();
@@ -107,7 +106,7 @@ describeContract('walktree', ({ open }) => {
   });
 });
 
-describeOpenSsh('walktree', ({ open }) => {
+describeOpenSsh('walktree', ({ open, test }) => {
   test('gives special files to ucallback', async (t) => {
     const { sftp, folder } = await open(t);
     execFileSync('mkfifo', [join(folder, 'pub', 'fifo')]);
@@ -117,7 +116,7 @@ describeOpenSsh('walktree', ({ open }) => {
   });
 });
 
-describeContract('walk', ({ open }) => {
+describeContract('walk', ({ open, test }) => {
   test('gives entries with path, attributes and depth, sorted', async (t) => {
     const { sftp } = await open(t);
     assert.deepEqual(await collect(sftp.walk()), [
@@ -217,7 +216,7 @@ describeContract('walk', ({ open }) => {
   });
 });
 
-describeContract('glob', ({ open }) => {
+describeContract('glob', ({ open, test }) => {
   const FILES = {
     'g/a.txt': '',
     'g/b.csv': '',
@@ -278,7 +277,7 @@ describeContract('glob', ({ open }) => {
   });
 });
 
-describeContract('rmtree', ({ open }) => {
+describeContract('rmtree', ({ open, test }) => {
   test('removes a directory with everything below it, and no more', async (t) => {
     const { sftp, folder } = await open(t);
     symlinkSync('../readme.txt', join(folder, 'pub', 'link'));

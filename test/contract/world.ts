@@ -1,15 +1,19 @@
 /**
  * A server with a small tree for each test, once as the embedded server and once as OpenSSH's, and this over both
- * transports: what pysftp documents must hold on all.
+ * transports: what pysftp documents must hold on all. And on servers that are odd, but for the differences that
+ * differences.ts lists.
  */
+import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { after, describe, type TestContext } from 'node:test';
+import { after, describe, type TestContext, test } from 'node:test';
 import { type Connection, type ConnectOptions, connect, type HostOptions } from '../../src/index.js';
 import { startServer } from '../../src/testing/index.js';
+import { type Oddity, oddities, oddityNames } from '../support/oddities.js';
 import { needsOpenSsh, type Sshd, startSshd } from '../support/sshd.js';
+import { type Difference, differencesOf } from './differences.js';
 
 export interface World {
   /** Connected, and in `home` unless `login` says otherwise. */
@@ -45,12 +49,30 @@ export interface Contract {
   readonly isSystemSsh: boolean;
   /** A world of its own for one test, removed after it. */
   open(t: TestContext, options?: ConnectOptions): Promise<World>;
+  /** Declares a test. Where the server is odd it may be that it has to fail, in one way. */
+  test(name: string, body: (t: TestContext) => Promise<void>): void;
 }
 
 /** Declares the tests for both servers and both transports. */
 export function describeContract(name: string, declare: (contract: Contract) => void): void {
   describe(`${name}, on the embedded server`, () => declare(embedded));
   describeOpenSsh(name, declare);
+  for (const [oddity, contract] of odd) {
+    const differences = differencesOf(oddity, name);
+    describe(`${name}, on a server that ${oddity}`, () => {
+      declare({ ...contract, test: (title, body) => declareTest(title, body, differences[title]) });
+    });
+  }
+}
+
+function declareTest(
+  title: string,
+  body: (t: TestContext) => Promise<void>,
+  difference: Difference | undefined,
+): void {
+  if (difference === undefined) void test(title, body);
+  else
+    void test(`${title} — not here: ${difference.why}`, (t) => assert.rejects(body(t), difference.outcome));
 }
 
 /** Declares tests that only a real server can pass. */
@@ -60,16 +82,23 @@ export function describeOpenSsh(name: string, declare: (contract: Contract) => v
 }
 
 const needsSystemSsh = needsOpenSsh || (hasSystemSsh() ? false : 'needs ssh on the search path');
-const embedded = makeContract(startEmbedded, { isOpenSsh: false, isSystemSsh: false });
+const embedded = makeContract((root) => startEmbedded(root, {}), { isOpenSsh: false, isSystemSsh: false });
 const openSsh = makeContract(() => startOpenSsh('ssh2'), { isOpenSsh: true, isSystemSsh: false });
 const systemSsh = makeContract(() => startOpenSsh('openssh'), { isOpenSsh: true, isSystemSsh: true });
+const odd = oddityNames.map((name) => {
+  const start = (root: string) => startEmbedded(root, oddities[name]);
+  return [name, makeContract(start, { isOpenSsh: false, isSystemSsh: false })] as const;
+});
 
 function hasSystemSsh(): boolean {
   return spawnSync('ssh', ['-V'], { stdio: 'ignore' }).error === undefined;
 }
 
 /** One server for all tests of a file, started with the first of them. */
-function makeContract(start: (root: string) => Promise<Server>, facts: Omit<Contract, 'open'>): Contract {
+function makeContract(
+  start: (root: string) => Promise<Server>,
+  facts: Omit<Contract, 'open' | 'test'>,
+): Contract {
   let running: Promise<{ readonly root: string; readonly server: Server }> | undefined;
   const begin = async () => {
     const root = mkdtempSync(join(tmpdir(), 'tsftp-contract-'));
@@ -96,7 +125,7 @@ function makeContract(start: (root: string) => Promise<Server>, facts: Omit<Cont
     t.after(() => sftp.close());
     return { sftp, folder, home, local, login };
   };
-  return { ...facts, open };
+  return { ...facts, open, test: (title, body) => declareTest(title, body, undefined) };
 }
 
 /** Writes the tree into a folder, with the link of pysftp's examples. */
@@ -108,8 +137,8 @@ export function plant(folder: string, files: Readonly<Record<string, string>> = 
   if (files === TREE) symlinkSync('readme.txt', join(folder, 'readme.sym'));
 }
 
-async function startEmbedded(root: string): Promise<Server> {
-  const server = await startServer({ root });
+async function startEmbedded(root: string, { faults = {}, extensions }: Oddity): Promise<Server> {
+  const server = await startServer({ root }, { faults, ...(extensions && { extensions }) });
   return {
     login: {
       host: server.host,
@@ -118,7 +147,7 @@ async function startEmbedded(root: string): Promise<Server> {
       password: server.password,
       cnopts: { fingerprint: server.hostKey.fingerprint, hostkeys: null, agent: false },
     },
-    pathOf: (folder) => folder.slice(root.length),
+    pathOf: (folder) => `${faults.windowsPaths ? '/C:' : ''}${folder.slice(root.length)}`,
     stop: () => server.close(),
   };
 }

@@ -1,0 +1,61 @@
+/** What a path names, where the server's attributes do not tell: then it shows in what can be done with it. */
+import { SftpStatusError } from '../errors.js';
+import type { RemotePath } from '../remote-path.js';
+import { FileAttributes, type FileType } from '../wire/attributes.js';
+import type { OperationOptions, SftpClient } from './sftp-client.js';
+
+/** Attributes of what a path names, links followed; of unknown type only where nobody may look. */
+export async function statWithType(
+  client: SftpClient,
+  path: RemotePath,
+  options: OperationOptions = {},
+): Promise<FileAttributes> {
+  const attributes = await client.stat(path, options);
+  if (attributes.type !== 'unknown') return attributes;
+  return new FileAttributes(attributes, { type: await typeByOpening(client, path, options) });
+}
+
+/** Of a link the link's own. */
+export async function lstatWithType(
+  client: SftpClient,
+  path: RemotePath,
+  options: OperationOptions = {},
+): Promise<FileAttributes> {
+  const attributes = await client.lstat(path, options);
+  if (attributes.type !== 'unknown') return attributes;
+  const isLink = (await failureOf(client.readlink(path, options))) === undefined;
+  const type = isLink ? 'symlink' : await typeByOpening(client, path, options);
+  return new FileAttributes(attributes, { type });
+}
+
+/** Whether a path can be opened as a directory. */
+export async function opensAsDirectory(
+  client: SftpClient,
+  path: RemotePath,
+  options: OperationOptions = {},
+): Promise<boolean> {
+  return (await typeByOpening(client, path, options)) === 'directory';
+}
+
+/** What is there and is no directory is taken for a file: nothing else can be found out without harm. */
+async function typeByOpening(
+  client: SftpClient,
+  path: RemotePath,
+  options: OperationOptions,
+): Promise<FileType> {
+  const opening = client.opendir(path, options);
+  const failure = await failureOf(opening.then((handle) => client.close(handle, options)));
+  if (failure === undefined) return 'directory';
+  return failure.code === 'EACCES' ? 'unknown' : 'file';
+}
+
+/** The server's refusal; every other failure rejects. */
+async function failureOf(call: Promise<unknown>): Promise<SftpStatusError | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    if (error instanceof SftpStatusError) return error;
+    throw error;
+  }
+}
