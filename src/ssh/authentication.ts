@@ -4,18 +4,20 @@
  * for with the method `none`, which costs no attempt.
  */
 import type { AnyAuthMethod } from 'ssh2';
-import { AuthenticationError } from '../errors.js';
+import type { AuthenticationError } from '../errors.js';
 import { printable } from '../printable.js';
 import { AgentKey } from './agent.js';
 import type { Credentials } from './credentials.js';
 import { KeyboardInteractive } from './keyboard-interactive.js';
+import { type FailedLogin, loginError, refusedLogin, serverOf } from './login-failure.js';
 import type { PrivateKey } from './private-key.js';
 import { askUser, ownPrompt, type PromptHandler } from './prompts.js';
 
 export interface AuthenticationOptions {
   readonly username: string;
-  /** For prompts. */
+  /** For prompts and errors. */
   readonly host: string;
+  readonly port: number;
   readonly credentials: Credentials;
   readonly onPrompt?: PromptHandler | undefined;
   /** Called if the prompt handler fails; the connection cannot go on then. */
@@ -106,7 +108,10 @@ export class Authentication {
         return { password, newPassword };
       }
     }
-    throw this.#error('the password has expired, and no new one was given', 'Log in again to change it');
+    throw this.#error(
+      `${this.#passwordOf()} has expired, and no new one was given`,
+      'Log in again to change it',
+    );
   }
 
   /** Takes out of a text of the server's what must not be shown. */
@@ -122,9 +127,8 @@ export class Authentication {
 
   /** Why it ended, for the user. */
   failure(): AuthenticationError {
-    const some = this.#partial ? ' (one step succeeded, but the server asks for another)' : '';
-    const who = printable(this.#options.username);
-    return this.#error(`the server did not let ${who} in${some}`, this.#advice());
+    const aside = this.#partial ? ' (one step succeeded, but it asks for another)' : '';
+    return refusedLogin(this.#login(), aside);
   }
 
   /** The server ended the connection while logging in. */
@@ -132,39 +136,31 @@ export class Authentication {
     const advice = /too many/i.test(text)
       ? 'Give the one privateKey that fits, or fewer keys to the agent'
       : 'Check the user name, and the log of the server';
-    return this.#error(`the server ended the login: ${text}`, advice, cause);
+    return this.#error(`${serverOf(this.#options)} ended the login: ${text}`, advice, cause);
   }
 
   /** The server wants another password, and there is nobody to ask. */
   passwordExpired(): AuthenticationError {
     const advice = 'Change it with an interactive login first, or give onPrompt';
-    return this.#error('the password has expired and the server asks for a new one', advice);
+    return this.#error(`${this.#passwordOf()} has expired and the server asks for a new one`, advice);
   }
 
   #error(what: string, advice: string, cause?: unknown): AuthenticationError {
+    return loginError(what, this.#login(), { advice, cause });
+  }
+
+  #login(): FailedLogin {
+    const { host, port, username } = this.#options;
     const offered = this.#offered.map((method) => this.redact(printable(method, 64)));
-    const { tried } = this;
-    const lists = `tried ${tried.join(', ') || 'nothing'}; the server offers ${offered.join(', ') || 'nothing'}`;
-    return new AuthenticationError(`${what}: ${lists}. ${advice}`, { tried, offered, cause });
+    return { host, port, username, tried: this.tried, offered };
   }
 
   #target(): string {
     return `${this.#options.username}@${this.#options.host}`;
   }
 
-  #advice(): string {
-    const has = (method: string): boolean => this.#offered.includes(method);
-    const used = (method: string): boolean => this.tried.some((label) => label.startsWith(method));
-    if (has('password') && used('password')) {
-      return 'Check the user name and the password';
-    }
-    if (has('publickey') && used('publickey')) {
-      return "Check the user name, and that the public key is in the user's authorized_keys on the server";
-    }
-    if (has('publickey') && this.#options.credentials.keys.length === 0) {
-      return 'Give a privateKey, or load one into an agent';
-    }
-    return has('password') ? 'Give a password' : 'Check the user name and the way to log in';
+  #passwordOf(): string {
+    return `the password of ${printable(this.#target())}`;
   }
 
   #keys(): readonly Candidate[] {

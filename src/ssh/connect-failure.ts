@@ -43,7 +43,7 @@ export function explainClientError(error: ClientError, state: AttemptState): Sft
     });
   }
   if (/^Handshake failed: no matching/i.test(error.message)) {
-    return negotiationError(error, state.offer, state.serverOffer);
+    return negotiationError(address, error, state.offer, state.serverOffer);
   }
   if (error.level === 'client-socket') {
     return connectionError(address, error);

@@ -1,6 +1,6 @@
 /** The decision whether a server is the one that was meant, and the error that says why not. */
 import { HostKeysError, type HostKeysErrorCode } from '../errors.js';
-import { printable } from '../printable.js';
+import { hostKeyError, knownHostsError, pinError, type ShownHostKey } from './host-key-error.js';
 import { hostName } from './host-pattern.js';
 import { fingerprintOf, isHostKeyType, keyType, rsaBits } from './key-blob.js';
 import { HostKeys, type HostKeyVerdict } from './known-hosts.js';
@@ -44,6 +44,8 @@ export type HostKeyCheck = HostKeys | readonly string[] | null | HostKeyRules;
 
 /** RFC 8332 and NIST SP 800-131A: below it, RSA can be forged by whoever is determined. */
 const MINIMUM_RSA_BITS = 2048;
+
+const DEFAULT_KNOWN_HOSTS = '~/.ssh/known_hosts';
 
 interface Shown {
   readonly host: string;
@@ -159,94 +161,28 @@ function refused(refusal: HostKeysError | undefined): Judgement {
   return { refusal, final: true };
 }
 
+function checkKnown(shown: Shown, verdict: HostKeyVerdict, rules: HostKeyRules): HostKeysError | undefined {
+  if (verdict.status === 'trusted') return undefined;
+  const { keys, acceptNewIn, alias } = rules;
+  const place = { file: acceptNewIn ?? keys?.files[0] ?? DEFAULT_KNOWN_HOSTS, alias };
+  return knownHostsError(describe(shown), verdict.status, verdict.entry, place);
+}
+
 function checkPins(shown: Shown, pins: readonly string[]): HostKeysError | undefined {
   const fingerprint = fingerprintOf(shown.key);
-  if (pins.some((pin) => pin.replace(/=+$/, '') === fingerprint)) {
-    return undefined;
-  }
-  const wanted = pins.length === 0 ? 'none was given' : `expected ${pins.join(' or ')}`;
-  return refuse(
-    shown,
-    'HOST_KEY_CHANGED',
-    `does not have the fingerprint that was asked for (${wanted}). Either the server has got a new key, or ` +
-      'somebody is in between. Ask whoever runs the server before you trust the new one',
-  );
+  const fits = pins.some((pin) => pin.replace(/=+$/, '') === fingerprint);
+  return fits ? undefined : pinError(describe(shown), pins);
 }
-
-function checkKnown(shown: Shown, verdict: HostKeyVerdict, rules: HostKeyRules): HostKeysError | undefined {
-  if (verdict.status === 'trusted') {
-    return undefined;
-  }
-  const [code, explain] = VERDICTS[verdict.status];
-  return refuse(shown, code, explain(shown, verdict.entry, rules), { entry: verdict.entry });
-}
-
-type Entry = HostKeyVerdict['entry'];
-
-const VERDICTS = {
-  unknown: [
-    'HOST_KEY_UNKNOWN',
-    (shown, entry, rules) =>
-      `is not known${entry ? `, only an authority for it (${place(entry)}), and certificates of hosts are not read here` : ''}. ` +
-      'Compare the fingerprint with one from whoever runs the server; if it is the same, ' +
-      `trust it with: ${scanCommand(shown, rules)}   or give it as the option fingerprint`,
-  ],
-  'other-type': [
-    'HOST_KEY_OTHER_TYPE',
-    (shown, entry, rules) =>
-      `is of another type than what is known (${entry?.type}, ${place(entry)}). The server may have got a new ` +
-      'key, or somebody is in between. Compare the fingerprint with one from whoever runs the server; if it is ' +
-      `the same, trust it with: ${scanCommand(shown, rules)}`,
-  ],
-  changed: [
-    'HOST_KEY_CHANGED',
-    (shown, entry, rules) =>
-      `HAS CHANGED: ${place(entry)} holds another one (${entry && fingerprintOf(entry.key)}). Either the server ` +
-      'has got a new key, or somebody is in between. Ask whoever runs the server; only if the new one is ' +
-      `right, forget the old one with: ${forgetCommand(shown, entry, rules)}   and then trust the new one with: ` +
-      scanCommand(shown, rules),
-  ],
-  revoked: [
-    'HOST_KEY_REVOKED',
-    (_shown, entry) =>
-      `is marked as revoked in ${place(entry)}: it must not be trusted any more. Ask whoever runs the server`,
-  ],
-} satisfies Record<
-  Exclude<HostKeyVerdict['status'], 'trusted'>,
-  [HostKeysErrorCode, (shown: Shown, entry: Entry, rules: HostKeyRules) => string]
->;
 
 function refuse(
   shown: Shown,
   code: HostKeysErrorCode,
   what: string,
-  { entry, cause }: { entry?: Entry; cause?: unknown } = {},
+  details: { cause?: unknown } = {},
 ): HostKeysError {
-  const fingerprint = fingerprintOf(shown.key);
-  const type = keyType(shown.key);
-  const label = type !== undefined && /^[\w@.+-]+$/.test(type) ? type : 'unreadable';
-  const where = `${printable(shown.host)}:${shown.port}`;
-  return new HostKeysError(code, `the host key of ${where} (${label} ${fingerprint}) ${what}`, {
-    fingerprint,
-    ...(type !== undefined && { keyType: label }),
-    ...(entry?.file !== undefined && { file: entry.file }),
-    ...(entry?.line !== undefined && { line: entry.line }),
-    ...(cause !== undefined && { cause }),
-  });
+  return hostKeyError(describe(shown), code, what, details);
 }
 
-function place(entry: Entry): string {
-  return entry?.file === undefined ? 'a key given by the program' : `${entry.file}:${entry.line}`;
-}
-
-function scanCommand({ host, port }: Shown, { keys, acceptNewIn, alias }: HostKeyRules): string {
-  const file = acceptNewIn ?? keys?.files[0] ?? '~/.ssh/known_hosts';
-  const scan = `ssh-keyscan ${port === 22 ? '' : `-p ${port} `}${host}`;
-  return alias === undefined ? `${scan} >> ${file}` : `${scan} | sed 's/^[^# ]*/${alias}/' >> ${file}`;
-}
-
-function forgetCommand(shown: Shown, entry: Entry, rules: HostKeyRules): string {
-  const name = hostName(...lookupName(shown, rules));
-  const quoted = name.startsWith('[') ? `'${name}'` : name;
-  return `ssh-keygen -R ${quoted}${entry?.file === undefined ? '' : ` -f ${entry.file}`}`;
+function describe({ host, port, key }: Shown): ShownHostKey {
+  return { host, port, type: keyType(key), fingerprint: fingerprintOf(key) };
 }

@@ -133,24 +133,7 @@ export class HostKeys {
    * `unknown`: none is, though there may be an authority that signs keys for the host: then it is the entry.
    */
   check(host: string, port: number, key: Uint8Array): HostKeyVerdict {
-    const entries = this.lookup(host, port);
-    const type = keyType(key);
-    const same = (entry: KnownHostEntry): boolean => entry.key.equals(key);
-    const revoked = entries.find((entry) => entry.marker === 'revoked' && same(entry));
-    if (revoked !== undefined) {
-      return { status: 'revoked', entry: revoked };
-    }
-    const plain = entries.filter((entry) => entry.marker === undefined);
-    const trusted = plain.find(same);
-    if (trusted !== undefined) {
-      return { status: 'trusted', entry: trusted };
-    }
-    const changed = plain.find((entry) => entry.type === type);
-    if (changed !== undefined) {
-      return { status: 'changed', entry: changed };
-    }
-    const authority = entries.find((entry) => entry.marker === 'cert-authority');
-    return { status: plain.length > 0 ? 'other-type' : 'unknown', entry: plain[0] ?? authority };
+    return judgeKey(this.lookup(host, port), keyType(key), (entry) => entry.key.equals(key));
   }
 
   /** The types of the plain keys known for a host, to ask the server for these first. */
@@ -158,6 +141,23 @@ export class HostKeys {
     const plain = this.lookup(host, port).filter((entry) => entry.marker === undefined);
     return [...new Set(plain.map((entry) => entry.type))];
   }
+}
+
+/** As {@link HostKeys.check}, of entries for one host, where `isSame` tells which of them hold the key itself. */
+export function judgeKey(
+  entries: readonly KnownHostEntry[],
+  type: string | undefined,
+  isSame: (entry: KnownHostEntry) => boolean,
+): HostKeyVerdict {
+  const revoked = entries.find((entry) => entry.marker === 'revoked' && isSame(entry));
+  if (revoked !== undefined) return { status: 'revoked', entry: revoked };
+  const plain = entries.filter((entry) => entry.marker === undefined);
+  const trusted = plain.find(isSame);
+  if (trusted !== undefined) return { status: 'trusted', entry: trusted };
+  const changed = plain.find((entry) => entry.type === type);
+  if (changed !== undefined) return { status: 'changed', entry: changed };
+  const authority = entries.find((entry) => entry.marker === 'cert-authority');
+  return { status: plain.length > 0 ? 'other-type' : 'unknown', entry: plain[0] ?? authority };
 }
 
 function parseLine(content: string, file: string | undefined, line: number): Known | undefined {

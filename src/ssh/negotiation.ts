@@ -36,24 +36,80 @@ export function terrapinError(negotiated: NegotiatedAlgorithms, strict: boolean)
   return new SshError('STRICT_KEX_MISSING', text);
 }
 
-/** Shows both offers, and names the preset for old servers where that is what is missing. */
-export function negotiationError(cause: Error, ours: Offer, theirs: ServerOffer | undefined): SshError {
+/** One kind of algorithm, and what each side knows of it. */
+export interface Sides {
+  /** For people, for instance `key exchange`. */
+  readonly what: string;
+  readonly ours: readonly string[];
+  readonly theirs: readonly string[];
+}
+
+/** Two sides that do not meet: shows both offers, of the lists that have nothing in common. */
+export function negotiationError(
+  address: { readonly host: string; readonly port: number },
+  cause: Error,
+  ours: Offer,
+  theirs: ServerOffer | undefined,
+): SshError {
   const reason = printable(cause.message.replace(/^Handshake failed: /, ''));
-  const server = theirs === undefined ? 'not readable' : printable(describeOffer(theirs), 4096);
-  const advice =
-    theirs !== undefined && legacyWouldHelp(ours, theirs)
-      ? ". The server is old and knows only what is no longer safe: update it, or accept that with cnopts: { algorithms: 'legacy' }"
-      : '';
-  const text = `${reason}. We offer: ${describeOffer(ours)}. The server offers: ${server}${advice}`;
+  const sides = theirs === undefined ? [] : compare(ours, theirs);
+  const apart = sides.filter((one) => !one.ours.some((name) => one.theirs.includes(name)));
+  const isOld = theirs !== undefined && legacyWouldHelp(ours, theirs);
+  return disagreement(address, {
+    reason,
+    sides: apart.length > 0 ? apart : sides,
+    advice: isOld
+      ? LEGACY_ADVICE
+      : "transport: 'openssh' may know more, and the lists in cnopts offer others",
+    cause,
+  });
+}
+
+export const LEGACY_ADVICE =
+  "The server is old and knows only what is no longer safe: update it, or accept that with cnopts: { algorithms: 'legacy' }";
+
+interface Disagreement {
+  readonly reason: string;
+  readonly sides: readonly Sides[];
+  readonly advice: string;
+  readonly cause?: unknown;
+}
+
+/** The error, whatever speaks SSH. */
+export function disagreement(
+  { host, port }: { readonly host: string; readonly port: number },
+  { reason, sides, advice, cause }: Disagreement,
+): SshError {
+  const list = (side: 'ours' | 'theirs') =>
+    sides.map((one) => `${one.what} ${printable(one[side].join(',') || 'none', 1024)}`).join('; ');
+  const offers =
+    sides.length === 0
+      ? "The server's offer is not readable"
+      : `We offer: ${list('ours')}. The server offers: ${list('theirs')}`;
+  const text = `cannot agree with ${printable(host)}:${port} on how to speak SSH: ${reason}. ${offers}. ${advice}`;
   return new SshError('NEGOTIATION_FAILED', text, { cause });
 }
 
-function describeOffer(offer: Offer): string {
+function compare(ours: Offer, theirs: ServerOffer): readonly Sides[] {
+  const { ciphers, macs, compression } = ours;
   return [
-    `key exchange ${offer.kex.join(',')}`,
-    `host keys ${offer.hostKeyAlgorithms.join(',')}`,
-    `ciphers ${offer.ciphers.join(',')}`,
-    `MACs ${offer.macs.join(',')}`,
-    `compression ${offer.compression.join(',')}`,
-  ].join('; ');
+    { what: 'key exchange', ours: ours.kex, theirs: theirs.kex },
+    { what: 'host keys', ours: ours.hostKeyAlgorithms, theirs: theirs.hostKeyAlgorithms },
+    ...bothWays('ciphers', ciphers, [theirs.ciphers, theirs.ciphersBack]),
+    ...bothWays('MACs', macs, [theirs.macs, theirs.macsBack]),
+    ...bothWays('compression', compression, [theirs.compression, theirs.compressionBack]),
+  ];
+}
+
+/** As a rule a server offers the same either way, and then it is told once. */
+function bothWays(
+  what: string,
+  ours: readonly string[],
+  [up, down]: readonly [readonly string[], readonly string[]],
+): readonly Sides[] {
+  if (up.join() === down.join()) return [{ what, ours, theirs: up }];
+  return [
+    { what: `${what} to the server`, ours, theirs: up },
+    { what: `${what} from the server`, ours, theirs: down },
+  ];
 }

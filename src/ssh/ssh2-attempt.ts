@@ -85,6 +85,7 @@ export class Attempt {
     this.#authentication = new Authentication({
       username,
       host,
+      port,
       credentials,
       onPrompt: onPrompt && ((request) => this.#deadline.whileAsking(() => onPrompt(request))),
       onPromptError: (error) => this.#fail(error),

@@ -27,6 +27,7 @@ async function begin({
   const authentication = new Authentication({
     username: 'me',
     host: 'there',
+    port: 22,
     credentials: { keys, password },
     onPrompt,
     onPromptError,

@@ -116,7 +116,7 @@ describe('negotiation', () => {
       isError(
         SshError,
         'NEGOTIATION_FAILED',
-        /We offer: .*compression none.*server offers: .*compression zlib$/,
+        /127\.0\.0\.1:\d+ .*We offer: .*compression none.*server offers: .*compression zlib\./,
       ),
     );
   });
