@@ -7,10 +7,10 @@ import ssh2 from 'ssh2';
 
 /** OpenSSH's agent sends no more. */
 const MAXIMUM_REPLY_LENGTH = 256 * 1024;
-const REQUEST_IDENTITIES = 11;
-const IDENTITIES_ANSWER = 12;
-const SIGN_REQUEST = 13;
-const SIGN_RESPONSE = 14;
+export const REQUEST_IDENTITIES = 11;
+export const IDENTITIES_ANSWER = 12;
+export const SIGN_REQUEST = 13;
+export const SIGN_RESPONSE = 14;
 
 /** `SSH_AGENT_RSA_SHA2_256` and `_512`; without a flag an RSA key signs with SHA-1. */
 const HASH_FLAGS: Partial<Record<string, number>> = { sha256: 2, sha512: 4 };
@@ -29,7 +29,10 @@ export interface SignRequest {
 
 /** The public keys that an agent holds. Rejects if it does not answer in time, or not sensibly. */
 export async function requestIdentities(path: string, timeoutMs: number): Promise<readonly AgentIdentity[]> {
-  const reply = new Reply(await ask(path, Buffer.from([REQUEST_IDENTITIES]), timeoutMs), IDENTITIES_ANSWER);
+  const reply = new AgentReader(
+    await ask(path, Buffer.from([REQUEST_IDENTITIES]), timeoutMs),
+    IDENTITIES_ANSWER,
+  );
   const identities: AgentIdentity[] = [];
   for (let left = reply.number(); left > 0; left--) {
     identities.push({ bytes: reply.string(), comment: reply.string().toString('utf8') });
@@ -45,8 +48,8 @@ export async function requestSignature(
 ): Promise<Buffer> {
   const flags = HASH_FLAGS[request.hash ?? ''] ?? 0;
   const payload = [Buffer.from([SIGN_REQUEST]), string(request.key), string(request.data), number(flags)];
-  const reply = new Reply(await ask(path, Buffer.concat(payload), timeoutMs), SIGN_RESPONSE);
-  const signature = new Reply(reply.string());
+  const reply = new AgentReader(await ask(path, Buffer.concat(payload), timeoutMs), SIGN_RESPONSE);
+  const signature = new AgentReader(reply.string());
   signature.string();
   return signature.string();
 }
@@ -97,8 +100,8 @@ function openAgent(path: string): StreamAgent {
   return ssh2.createAgent(path) as StreamAgent;
 }
 
-/** Reads the fields of a reply; what is not there is an error. */
-class Reply {
+/** Reads the fields of a message; what is not there is an error. */
+export class AgentReader {
   readonly #bytes: Buffer;
   #at = 0;
 
@@ -125,11 +128,11 @@ class Reply {
   }
 }
 
-function string(bytes: Uint8Array): Buffer {
+export function string(bytes: Uint8Array): Buffer {
   return Buffer.concat([number(bytes.length), bytes]);
 }
 
-function number(value: number): Buffer {
+export function number(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
   return bytes;

@@ -88,7 +88,7 @@ function ruledOut(keys: readonly (PrivateKey | AgentKey)[]): CredentialError {
   return new CredentialError('UNSUPPORTED_KEY', text);
 }
 
-async function readKey(
+export async function readKey(
   key: string | Uint8Array | AgentKey,
   options: CredentialOptions,
 ): Promise<PrivateKey | AgentKey> {
@@ -127,7 +127,7 @@ async function openKey(text: string, label: string, options: CredentialOptions):
   throw problem;
 }
 
-async function readKeyFile(path: string): Promise<string> {
+export async function readKeyFile(path: string): Promise<string> {
   const file = expandHome(path);
   try {
     const text = await readFile(file, 'utf8');

@@ -81,13 +81,20 @@ export function disagreement(
   { reason, sides, advice, cause }: Disagreement,
 ): SshError {
   const list = (side: 'ours' | 'theirs') =>
-    sides.map((one) => `${one.what} ${printable(one[side].join(',') || 'none', 1024)}`).join('; ');
+    sides
+      .map((one) => `${one.what} ${printable(one[side].filter(isAlgorithm).join(',') || 'none', 1024)}`)
+      .join('; ');
   const offers =
     sides.length === 0
       ? "The server's offer is not readable"
       : `We offer: ${list('ours')}. The server offers: ${list('theirs')}`;
   const text = `cannot agree with ${printable(host)}:${port} on how to speak SSH: ${reason}. ${offers}. ${advice}`;
   return new SshError('NEGOTIATION_FAILED', text, { cause });
+}
+
+/** What only looks like one: signs that a side knows an extension. */
+function isAlgorithm(name: string): boolean {
+  return !/^(?:kex-strict|ext-info)-/.test(name);
 }
 
 function compare(ours: Offer, theirs: ServerOffer): readonly Sides[] {

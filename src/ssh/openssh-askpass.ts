@@ -46,7 +46,7 @@ export class Askpass {
   static async open(folder: string, answer: Answerer): Promise<Askpass> {
     const windows = process.platform === 'win32';
     const token = randomBytes(32).toString('base64url');
-    const path = windows ? `\\\\.\\pipe\\tsftp-${randomBytes(16).toString('hex')}` : join(folder, 'ask');
+    const path = privateSocket(folder, 'ask');
     const program = join(folder, 'askpass.mjs');
     const starter = join(folder, windows ? 'askpass.cmd' : 'askpass');
     await writeFile(program, PROGRAM, { mode: 0o600 });
@@ -67,6 +67,12 @@ export class Askpass {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
   }
+}
+
+/** Where to listen: in the folder, or on a pipe whose name nobody can guess. */
+export function privateSocket(folder: string, name: string): string {
+  if (process.platform !== 'win32') return join(folder, name);
+  return `\\\\.\\pipe\\tsftp-${randomBytes(16).toString('hex')}`;
 }
 
 function posixStarter(program: string): string {

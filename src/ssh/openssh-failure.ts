@@ -1,17 +1,16 @@
 /** Turns the words with which ssh gives up into our errors. A table: the first pattern that is found decides. */
-import {
-  AuthenticationError,
-  type ConnectionError,
-  HostKeysError,
-  type HostKeysErrorCode,
-  SshError,
-} from '../errors.js';
+import { type ConnectionError, HostKeysError, type HostKeysErrorCode, SshError } from '../errors.js';
 import { printable } from '../printable.js';
-import { LEGACY_ADDITIONS } from './algorithms.js';
-import { hostName } from './host-pattern.js';
+import { LEGACY_ADDITIONS, type SecurityOptions } from './algorithms.js';
+import { hostKeyError, type KnownHostsPlace, knownHostsError, pinError } from './host-key-error.js';
+import { fingerprintOf } from './key-blob.js';
+import { judgeKey, type KnownHostEntry } from './known-hosts.js';
+import { type FailedLogin, loginError, refusedLogin } from './login-failure.js';
+import { disagreement, LEGACY_ADVICE } from './negotiation.js';
 import type { ShownKey } from './openssh-log.js';
 import { connectionError } from './socket.js';
 
+/** What is known about the server at which ssh gave up: the one that was meant, or one on the way there. */
 export interface Failure {
   readonly host: string;
   readonly port: number;
@@ -20,12 +19,15 @@ export interface Failure {
   readonly complaints: readonly string[];
   readonly tried: readonly string[];
   readonly serverKey: ShownKey | undefined;
-  /** The types of the keys that are known for this host. */
-  readonly knownTypes: readonly string[];
-  /** The name under which the host's keys are known, if not its own. */
-  readonly hostKeyAlias?: string | undefined;
+  /** What is known about this server's keys. */
+  readonly known: readonly KnownHostEntry[];
+  readonly place: KnownHostsPlace;
+  /** What ssh offers. */
+  readonly offer: SecurityOptions;
   /** Fingerprints of which one had to fit. */
   readonly pins?: readonly string[] | undefined;
+  /** The server that was meant, where this is another, or none. */
+  readonly behind?: { readonly host: string; readonly port: number } | undefined;
 }
 
 type Explain = (failure: Failure, match: RegExpExecArray) => Error;
@@ -33,41 +35,45 @@ type Explain = (failure: Failure, match: RegExpExecArray) => Error;
 const REASONS: readonly (readonly [RegExp, Explain])[] = [
   [
     /REVOKED HOST KEY DETECTED|host key .* (?:is|was) revoked|marked as revoked/i,
-    (failure) => hostKeyError(failure, 'HOST_KEY_REVOKED'),
+    (failure) => keyError(failure, 'revoked'),
   ],
+  [/REMOTE HOST IDENTIFICATION HAS CHANGED/, (failure) => keyError(failure, 'changed')],
   [
-    /REMOTE HOST IDENTIFICATION HAS CHANGED/,
-    (failure) => hostKeyError(failure, mismatch(failure, 'HOST_KEY_CHANGED')),
-  ],
-  [
-    /No \S+ host key is known for (\S+)|authenticity of host|Host key verification failed/,
-    (failure, [, name]) =>
-      isPinned(failure, name)
-        ? pinError(failure)
-        : hostKeyError(failure, mismatch(failure, 'HOST_KEY_UNKNOWN')),
+    /No \S+ host key is known for|authenticity of host|Host key verification failed/,
+    (failure) => keyError(failure, 'unknown'),
   ],
   [
     /(?:Invalid key length|Bad server host key|key (?:size|length) .*(?:small|short)).*/i,
-    (failure) => hostKeyError(failure, 'HOST_KEY_REFUSED'),
+    (failure) => weakKey(failure),
   ],
-  [/Unable to negotiate with .*|no matching .* found.*/i, negotiationError],
+  [/no matching (.*?) found(?:\. Their offer: (\S+))?/, negotiationError],
   [
     /Permission denied \(([\w,@.-]*)\)/,
-    (failure, [, offered = '']) => authenticationError(failure, offered.split(',')),
+    (failure, [, offered = '']) => refusedLogin(login(failure, offered.split(','))),
   ],
   [
     /Too many authentication failures|No supported authentication methods/i,
-    (failure) => authenticationError(failure, []),
+    (failure, [text]) => interrupted(failure, text),
   ],
   [
-    /Could not resolve hostname .*: (.*)/,
-    (failure, [, why = '']) =>
-      reachError(failure, /temporar|try again/i.test(why) ? 'EAI_AGAIN' : 'ENOTFOUND'),
+    /Could not resolve hostname (\S+): (.*)/,
+    (failure, [, host = '', why = '']) =>
+      reachError({ ...failure, host }, /temporar|try again/i.test(why) ? 'EAI_AGAIN' : 'ENOTFOUND'),
   ],
-  [/Connection refused/, (failure) => reachError(failure, 'ECONNREFUSED')],
-  [/timed? ?out/i, (failure) => reachError(failure, 'ETIMEDOUT')],
-  [/No route to host/, (failure) => reachError(failure, 'EHOSTUNREACH')],
-  [/Network is unreachable/, (failure) => reachError(failure, 'ENETUNREACH')],
+  [/open failed: (.*)/, noWayOn],
+  [
+    /(?:host (\S+) port (\d+): )?Connection refused/,
+    (failure, match) => refusedAt(failure, match, 'ECONNREFUSED'),
+  ],
+  [/(?:host (\S+) port (\d+): .*)?timed? ?out/i, (failure, match) => refusedAt(failure, match, 'ETIMEDOUT')],
+  [
+    /(?:host (\S+) port (\d+): )?No route to host/,
+    (failure, match) => refusedAt(failure, match, 'EHOSTUNREACH'),
+  ],
+  [
+    /(?:host (\S+) port (\d+): )?Network is unreachable/,
+    (failure, match) => refusedAt(failure, match, 'ENETUNREACH'),
+  ],
   [
     /banner line|bad remote protocol|protocol (?:version )?identification|Bad packet length/i,
     (failure) => notSsh(failure),
@@ -78,7 +84,7 @@ const REASONS: readonly (readonly [RegExp, Explain])[] = [
   ],
   [
     /Connection (?:closed|reset)|closed by|reset by peer|Broken pipe/i,
-    (failure) => reachError(failure, 'ECONNRESET'),
+    (failure) => (failure.behind === undefined ? reachError(failure, 'ECONNRESET') : wayLost(failure)),
   ],
 ];
 
@@ -93,7 +99,7 @@ export function explainFailure(failure: Failure): Error {
   return new SshError('SSH_FAILED', `ssh could not connect to ${where(failure)}: ${words}`);
 }
 
-function where({ host, port }: Failure): string {
+function where({ host, port }: { readonly host: string; readonly port: number }): string {
   return `${printable(host)}:${port}`;
 }
 
@@ -101,16 +107,43 @@ function reachError({ host, port, complaints }: Failure, code: string): Connecti
   return connectionError({ host, port }, Object.assign(new Error(complaints.join('; ')), { code }));
 }
 
-function negotiationError(failure: Failure, [text]: RegExpExecArray): SshError {
-  const offered = /Their offer: (\S+)/.exec(text)?.[1]?.split(',') ?? [];
-  const advice = offered.some((name) => isLegacy(name))
-    ? "the server is old and knows only what is no longer safe: update it, or accept that with cnopts: { algorithms: 'legacy' }"
-    : 'the option transport: "ssh2" and the lists in cnopts may offer others';
-  return new SshError('NEGOTIATION_FAILED', `${where(failure)}: ${printable(text)} (${advice})`);
+/** ssh names whom it could not reach. */
+function refusedAt(failure: Failure, [, host, port]: RegExpExecArray, code: string): ConnectionError {
+  return reachError(host === undefined ? failure : { ...failure, host, port: Number(port) }, code);
 }
 
-function isLegacy(name: string): boolean {
-  return Object.values(LEGACY_ADDITIONS).some((names) => names.includes(name));
+/** What the last host on the way says about the next. */
+function noWayOn(failure: Failure, [, why = '']: RegExpExecArray): SshError {
+  const next = where(failure.behind ?? failure);
+  const text = `the server ${where(failure)} refused a way on to ${next} (${printable(why, 300)})`;
+  return new SshError('CHANNEL_REFUSED', text);
+}
+
+function wayLost({ behind, complaints }: Failure): Error {
+  const address = behind ?? { host: '', port: 0 };
+  const words = printable(complaints.join('; '), 500);
+  const text = `the way to ${where(address)} ended before its end (a proxy, or a host in between): ${words}`;
+  return new SshError('PROXY_FAILED', text);
+}
+
+const LISTS = {
+  'key exchange method': ['key exchange', 'kex'],
+  'host key type': ['host keys', 'keyTypes'],
+  cipher: ['ciphers', 'ciphers'],
+  MAC: ['MACs', 'digests'],
+} as const;
+
+function negotiationError(failure: Failure, [, list = '', offer = '']: RegExpExecArray): SshError {
+  const theirs = offer.split(',').filter((name) => name !== '');
+  const [what = list, key = undefined] = LISTS[list as keyof typeof LISTS] ?? [];
+  const isOld = theirs.some((name) => Object.values(LEGACY_ADDITIONS).some((names) => names.includes(name)));
+  return disagreement(failure, {
+    reason: `no matching ${printable(list, 100)}`,
+    sides: [{ what, ours: key === undefined ? [] : failure.offer[key], theirs }],
+    advice: isOld
+      ? LEGACY_ADVICE
+      : "transport: 'ssh2' may know another, and the lists in cnopts offer others",
+  });
 }
 
 function notSsh(failure: Failure): SshError {
@@ -125,64 +158,54 @@ function configError(failure: Failure): SshError {
   );
 }
 
-function authenticationError(failure: Failure, offered: readonly string[]): AuthenticationError {
-  const tried = failure.tried.length > 0 ? failure.tried.join(', ') : 'nothing';
-  const methods = offered.filter((method) => method !== '');
-  return new AuthenticationError(
-    `the server ${where(failure)} did not let ${printable(failure.username)} in: tried ${tried}; the server offers ` +
-      `${methods.join(', ') || 'nothing that it names'}. Check the user name and what there is to log in with`,
-    { tried: failure.tried, offered: methods },
-  );
+function login({ host, port, username, tried }: Failure, methods: readonly string[]): FailedLogin {
+  return { host, port, username, tried, offered: methods.filter((method) => method !== '') };
 }
 
-/** ssh has several words for a key of another type than those that are known. */
-function mismatch({ knownTypes, serverKey }: Failure, otherwise: HostKeysErrorCode): HostKeysErrorCode {
-  const other = knownTypes.length > 0 && serverKey !== undefined && !knownTypes.includes(serverKey.type);
-  return other ? 'HOST_KEY_OTHER_TYPE' : otherwise;
+function interrupted(failure: Failure, text: string): Error {
+  const advice = /too many/i.test(text)
+    ? 'Give the one privateKey that fits, or fewer keys to the agent'
+    : 'Check the user name and the way to log in';
+  const what = `the server ${where(failure)} ended the login: ${printable(text)}`;
+  return loginError(what, login(failure, []), { advice });
 }
 
-/** A hop that is not known fails with the same words, but under its own name: the pins are the server's. */
-function isPinned({ pins, host, port, hostKeyAlias }: Failure, name: string | undefined): boolean {
-  return pins !== undefined && name?.toLowerCase() === (hostKeyAlias ?? hostName(host, port)).toLowerCase();
-}
+type Verdict = 'unknown' | 'changed' | 'revoked';
 
-function pinError(failure: Failure): HostKeysError {
-  const { pins = [] } = failure;
-  const wanted = pins.length === 0 ? 'none was given' : `expected ${pins.join(' or ')}`;
-  return hostKeyError(
-    failure,
-    'HOST_KEY_CHANGED',
-    `does not have the fingerprint that was asked for (${wanted}). Either the server has got a new key, or somebody ` +
-      'is in between. Ask whoever runs the server before you trust the new one',
-  );
-}
-
-const HOST_KEY_WORDS: Readonly<Partial<Record<HostKeysErrorCode, string>>> = {
-  HOST_KEY_UNKNOWN:
-    'is not known. Compare the fingerprint with one from whoever runs the server; if it is the same, connect once ' +
-    'with ssh and say yes, or give it as the option fingerprint',
-  HOST_KEY_OTHER_TYPE:
-    'is of another type than what is known. The server may have got a new key, or somebody is in between. Compare ' +
-    'the fingerprint with one from whoever runs the server',
-  HOST_KEY_CHANGED:
-    'HAS CHANGED. Either the server has got a new key, or somebody is in between. Ask whoever runs the server; only ' +
-    'if the new one is right, forget the old one with ssh-keygen -R',
-  HOST_KEY_REVOKED: 'is marked as revoked: it must not be trusted any more. Ask whoever runs the server',
-  HOST_KEY_REFUSED: 'is too weak to be trusted; the server should get a new one, best ssh-ed25519',
+const CODES: Readonly<Record<Verdict, HostKeysErrorCode>> = {
+  unknown: 'HOST_KEY_UNKNOWN',
+  changed: 'HOST_KEY_CHANGED',
+  revoked: 'HOST_KEY_REVOKED',
 };
 
-function hostKeyError(
-  failure: Failure,
-  code: HostKeysErrorCode,
-  words = HOST_KEY_WORDS[code],
-): HostKeysError {
-  const { serverKey, complaints } = failure;
-  const shown = serverKey === undefined ? '' : ` (${serverKey.type} ${serverKey.fingerprint})`;
-  const [, file, line] =
-    /(?:Offending|key in|revoked key) .*?(\/[^:\n]+|[A-Z]:\\[^:\n]+):(\d+)/.exec(complaints.join('\n')) ?? [];
-  const place = file === undefined ? '' : ` (the known one: ${printable(file)}:${line})`;
-  return new HostKeysError(code, `the host key of ${where(failure)}${shown} ${words}${place}`, {
-    ...(serverKey !== undefined && { fingerprint: serverKey.fingerprint, keyType: serverKey.type }),
-    ...(file !== undefined && { file, line: Number(line) }),
-  });
+/**
+ * ssh decides, we look for the line: what we find explains it better, unless it contradicts. A key may also be known
+ * in ways that we do not see, for instance by a command.
+ */
+function keyError(failure: Failure, said: Verdict): HostKeysError {
+  const { host, port, serverKey, known, place, pins, complaints } = failure;
+  if (serverKey === undefined) {
+    const words = printable(complaints.join('; '), 500);
+    return new HostKeysError(CODES[said], `ssh does not trust the host key of ${where(failure)}: ${words}`);
+  }
+  const type = serverKey.type.replace(/-cert-v\d+@openssh\.com$/, '');
+  const shown = { host, port, type, fingerprint: serverKey.fingerprint };
+  const { status, entry } = judgeKey(known, type, ({ key }) => fingerprintOf(key) === shown.fingerprint);
+  if (said === 'revoked')
+    return knownHostsError(shown, said, status === 'revoked' ? entry : undefined, place);
+  if (pins !== undefined) return pinError(shown, pins);
+  const contradicts = status === 'trusted' || status === 'revoked';
+  if (contradicts || (status === 'unknown' && said === 'changed')) {
+    return knownHostsError(shown, said, undefined, place);
+  }
+  return knownHostsError(shown, status, entry, place);
+}
+
+function weakKey({ host, port, serverKey, complaints }: Failure): HostKeysError {
+  const text = 'is too weak to be trusted; the server should get a new one, best ssh-ed25519';
+  const { type, fingerprint } = serverKey ?? {
+    type: undefined,
+    fingerprint: printable(complaints.at(-1) ?? '', 100),
+  };
+  return hostKeyError({ host, port, type, fingerprint }, 'HOST_KEY_REFUSED', text);
 }

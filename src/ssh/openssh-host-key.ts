@@ -4,11 +4,12 @@ import { writeFile } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { SshError } from '../errors.js';
-import type { SecurityOptions } from './algorithms.js';
 import { expandHome } from './home-path.js';
+import type { KnownHostsPlace } from './host-key-error.js';
 import { fingerprintOf } from './key-blob.js';
 import { HostKeys, type KnownHostEntry } from './known-hosts.js';
 import { quotePath } from './openssh-arguments.js';
+import type { Resolution } from './openssh-resolution.js';
 
 /** What trusts a key; `undefined` leaves it to ssh's own known hosts. */
 export type OpensshTrust = HostKeys | readonly string[] | null | undefined;
@@ -17,51 +18,12 @@ export function isPins(trust: OpensshTrust): trust is readonly string[] {
   return Array.isArray(trust);
 }
 
-/** What ssh makes of its configuration, as `ssh -G` prints it. */
-export interface Resolution {
-  readonly host: string;
-  readonly port: number;
-  readonly username: string;
-  /** The name under which the host's keys are known. */
-  readonly hostKeyAlias: string | undefined;
-  /** `user@host:port,…` */
-  readonly proxyJump: string | undefined;
-  readonly acceptsNew: boolean;
-  readonly knownHostsFiles: readonly string[];
-  readonly hasKnownHostsCommand: boolean;
-  readonly serverAliveIntervalSeconds: number;
-  readonly securityOptions: SecurityOptions;
-}
-
-export function readResolution(text: string, host: string): Resolution {
-  const answers = new Map<string, string>();
-  for (const line of text.split(/\r?\n/)) {
-    const at = line.indexOf(' ');
-    if (at > 0 && !answers.has(line.slice(0, at))) answers.set(line.slice(0, at), line.slice(at + 1));
-  }
-  const files = ['userknownhostsfile', 'globalknownhostsfile'].flatMap((key) =>
-    (answers.get(key) ?? '').split(' '),
-  );
-  const command = answers.get('knownhostscommand');
-  const list = (keyword: string): readonly string[] =>
-    (answers.get(keyword) ?? '').split(',').filter((name) => name !== '');
-  return {
-    host: answers.get('hostname') ?? host,
-    port: Number(answers.get('port') ?? 22),
-    username: answers.get('user') ?? '',
-    hostKeyAlias: answers.get('hostkeyalias'),
-    proxyJump: answers.get('proxyjump'),
-    acceptsNew: answers.get('stricthostkeychecking') === 'accept-new',
-    knownHostsFiles: files.filter((file) => file !== '').map(expandHome),
-    hasKnownHostsCommand: command !== undefined && command !== 'none',
-    serverAliveIntervalSeconds: Number(answers.get('serveraliveinterval') ?? 0),
-    securityOptions: {
-      ciphers: list('ciphers'),
-      digests: list('macs'),
-      keyTypes: list('hostkeyalgorithms'),
-      kex: list('kexalgorithms'),
-    },
-  };
+/** What decides about the server's key. */
+export interface TrustOptions {
+  /** `undefined`: ssh's own known hosts; `null`: no check at all; fingerprints, or keys that are trusted. */
+  readonly hostKeys?: OpensshTrust;
+  /** A known_hosts file that unknown hosts are added to, rather than refused; only with ssh's own known hosts. */
+  readonly acceptNewIn?: string | undefined;
 }
 
 /**
@@ -69,10 +31,7 @@ export function readResolution(text: string, host: string): Resolution {
  * laxer than that, unless the check was switched off here.
  */
 export async function trustArguments(
-  {
-    hostKeys: trust,
-    acceptNewIn,
-  }: { readonly hostKeys?: OpensshTrust; readonly acceptNewIn?: string | undefined },
+  { hostKeys: trust, acceptNewIn }: TrustOptions,
   resolution: Resolution,
   folder: string,
 ): Promise<readonly string[]> {
@@ -132,15 +91,18 @@ async function writePinCommand(pins: readonly string[], folder: string): Promise
   return `-oKnownHostsCommand=${quotePath('the folder for temporary files', path)} %f %H %t %K`;
 }
 
-/** The keys that ssh compared with, for their bytes: it shows no more than a fingerprint. */
+/** The keys that ssh compared with: it shows no more than a fingerprint of the one that the server has. */
 export function trustedKeys(
-  trust: OpensshTrust,
+  { hostKeys: trust, acceptNewIn }: TrustOptions,
   resolution: Resolution,
   folder: string,
 ): readonly KnownHostEntry[] {
   if (trust instanceof HostKeys) return lookUp(trust, resolution);
+  const { userKnownHostsFiles, globalKnownHostsFiles } = resolution;
+  const own = acceptNewIn === undefined ? userKnownHostsFiles : [expandHome(acceptNewIn)];
+  const files = trust === undefined ? [...own, ...globalKnownHostsFiles] : [join(folder, 'known_hosts')];
   const keys = new HostKeys();
-  for (const file of trust === undefined ? resolution.knownHostsFiles : [join(folder, 'known_hosts')]) {
+  for (const file of files) {
     try {
       keys.parse(readFileSync(file, 'latin1'), file);
     } catch {
@@ -148,6 +110,15 @@ export function trustedKeys(
     }
   }
   return lookUp(keys, resolution);
+}
+
+/** Where the server's key belongs, for messages. */
+export function knownHostsPlace(
+  { hostKeys: trust, acceptNewIn }: TrustOptions,
+  { userKnownHostsFiles, hostKeyAlias: alias }: Resolution,
+): KnownHostsPlace {
+  const [own = '~/.ssh/known_hosts'] = trust instanceof HostKeys ? trust.files : userKnownHostsFiles;
+  return { file: acceptNewIn ?? own, alias, readsCertificates: true };
 }
 
 /** The bytes that belong to a fingerprint; none where the key is in no file. */

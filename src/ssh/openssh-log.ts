@@ -11,6 +11,24 @@ export interface ShownKey {
   readonly fingerprint: string;
 }
 
+/** The server that ssh is talking to: the last one, or one on the way there. */
+export interface Station {
+  readonly host: string;
+  readonly port: number;
+  /** Known once it is about to log in. */
+  readonly username?: string;
+}
+
+export interface LogOptions {
+  readonly onAnswer: (answer: ChannelAnswer) => void;
+  readonly onDebug?: ((line: string) => void) | undefined;
+  /**
+   * Does ssh go to the server without another process on the way? Then what comes first is true: what a server says
+   * later, in its banner, may look like a line of ssh's.
+   */
+  readonly isDirect: boolean;
+}
+
 type Pair = readonly [cipher: string, mac: string, compression: string];
 
 interface Facts {
@@ -29,7 +47,7 @@ const pair = ([, cipher = '', mac = '', compression = '']: RegExpExecArray): Pai
   compression,
 ];
 
-/** What a line adds to what is known; a line that comes again, for the next server on the way, replaces it. */
+/** What a line adds to what is known about a server. */
 const NOTES: readonly (readonly [RegExp, Note])[] = [
   [/^kex: algorithm: (\S+)$/, ([, kex = '']) => ({ kex })],
   [/^kex: host key algorithm: (\S+)$/, ([, hostKeyAlgorithm = '']) => ({ hostKeyAlgorithm })],
@@ -47,19 +65,33 @@ const NOTES: readonly (readonly [RegExp, Note])[] = [
   ],
 ];
 
-const ATTEMPTS: readonly (readonly [RegExp, (found: string) => string])[] = [
-  [/^Offering public key: (.+) \S+ SHA256:\S+/, (file) => `publickey (${printable(file, 200)})`],
+const STATIONS: readonly RegExp[] = [
+  /^Connecting to (?<host>\S+) (?:\[\S+\] )?port (?<port>\d+)\.$/,
+  /^Authenticating to (?<host>\S+):(?<port>\d+) as '(?<username>.*)'$/,
+];
+
+/** Its small talk. */
+const CHATTER = /^(?:OpenSSH_[\w.]+[ ,]|Authenticated to |Transferred: sent |Bytes per second: sent )/;
+
+const ATTEMPTS: readonly (readonly [RegExp, (found: string, rest: string) => string])[] = [
+  [
+    /^Offering public key: (.+) \S+ SHA256:\S+(.*)$/,
+    (file, rest) => `publickey (${printable(file, 200)}${/ agent$/.test(rest) ? OF_THE_AGENT : ''})`,
+  ],
   [/^Next authentication method: (?!publickey)([\w-]+)$/, (method) => method],
 ];
+
+/** Ends the description of a key that an agent holds. */
+export const OF_THE_AGENT = ' of the agent';
 
 /** What becomes of a request for a channel, as the log tells. */
 export type ChannelAnswer = 'accepted' | 'refused';
 
 export class OpensshLog {
-  readonly #onAnswer: (answer: ChannelAnswer) => void;
-  readonly #onDebug: ((line: string) => void) | undefined;
+  readonly #options: LogOptions;
   readonly #complaints: string[] = [];
-  readonly #tried: string[] = [];
+  #tried: string[] = [];
+  #station: Station | undefined;
   readonly #facts: Facts = {
     kex: 'unknown',
     hostKeyAlgorithm: 'unknown',
@@ -69,9 +101,12 @@ export class OpensshLog {
   };
   #rest = '';
 
-  constructor(onAnswer: (answer: ChannelAnswer) => void, onDebug?: (line: string) => void) {
-    this.#onAnswer = onAnswer;
-    this.#onDebug = onDebug;
+  constructor(options: LogOptions) {
+    this.#options = options;
+  }
+
+  get station(): Station | undefined {
+    return this.#station;
   }
 
   /** Lines that are no debug output: ssh's complaints and what the server wrote. */
@@ -79,6 +114,7 @@ export class OpensshLog {
     return this.#complaints;
   }
 
+  /** At this station. */
   get tried(): readonly string[] {
     return this.#tried;
   }
@@ -112,25 +148,48 @@ export class OpensshLog {
 
   #read(line: string): void {
     if (line === '') return;
-    this.#onDebug?.(printable(line, 4096));
+    this.#options.onDebug?.(printable(line, 4096));
     const text = /^debug\d: (.*)$/s.exec(line)?.[1];
-    if (text === undefined) {
-      this.#complaints.push(line.slice(0, MAXIMUM_LINE_LENGTH));
-      if (this.#complaints.length > KEPT_LINES) this.#complaints.shift();
-      return;
-    }
+    if (text !== undefined) this.#readDebug(text);
+    else if (!CHATTER.test(line)) this.#complain(line);
+  }
+
+  #complain(line: string): void {
+    this.#complaints.push(line.slice(0, MAXIMUM_LINE_LENGTH));
+    if (this.#complaints.length > KEPT_LINES) this.#complaints.shift();
+  }
+
+  #readDebug(text: string): void {
     const answer = /^channel_input_status_confirm: type (99|100) id \d+$/.exec(text)?.[1];
     if (answer !== undefined) {
-      this.#onAnswer(answer === '99' ? 'accepted' : 'refused');
+      this.#options.onAnswer(answer === '99' ? 'accepted' : 'refused');
       return;
+    }
+    for (const pattern of STATIONS) {
+      const { host, port, username } = pattern.exec(text)?.groups ?? {};
+      if (host !== undefined) this.#arrive({ host, port: Number(port), ...(username && { username }) });
     }
     for (const [pattern, note] of NOTES) {
       const match = pattern.exec(text);
-      if (match !== null) Object.assign(this.#facts, note(match));
+      if (match !== null) this.#note(note(match));
     }
     for (const [pattern, describe] of ATTEMPTS) {
-      const found = pattern.exec(text)?.[1];
-      if (found !== undefined) this.#tried.push(describe(found));
+      const [, found, rest = ''] = pattern.exec(text) ?? [];
+      if (found !== undefined) this.#tried.push(describe(found, rest));
     }
+  }
+
+  #arrive(station: Station): void {
+    const { host, port } = this.#station ?? {};
+    this.#station = station;
+    if (host === station.host && port === station.port) return;
+    this.#tried = [];
+    this.#facts.serverKey = undefined;
+  }
+
+  #note(found: Partial<Facts>): void {
+    const { serverKey } = this.#facts;
+    Object.assign(this.#facts, found);
+    if (this.#options.isDirect && serverKey !== undefined) this.#facts.serverKey = serverKey;
   }
 }

@@ -4,39 +4,73 @@
  */
 import { printable } from '../printable.js';
 import type { Answerer } from './openssh-askpass.js';
-import type { Resolution } from './openssh-host-key.js';
+import type { Resolution } from './openssh-resolution.js';
 import { askUser, type PromptHandler, type PromptKind } from './prompts.js';
 
-export interface PromptOptions {
+export interface AnswerOptions {
   readonly password?: string | undefined;
   readonly privateKeyPass?: string | undefined;
   readonly onPrompt?: PromptHandler | undefined;
+  /** Called if the prompt handler fails; the connection cannot go on then. */
+  readonly onPromptError: (error: unknown) => void;
 }
 
-/** Each secret is given once per question: to be asked again means that it was wrong. */
-export function makeAnswerer(options: PromptOptions, resolution: Resolution): Answerer {
-  const { password, privateKeyPass, onPrompt } = options;
-  const answered = new Set<string>();
-  const once = (prompt: string, secret: string | undefined): string | undefined => {
-    if (secret === undefined || answered.has(prompt)) return undefined;
-    answered.add(prompt);
-    return secret;
-  };
-  return async (prompt) => {
+export class Answers {
+  readonly #options: AnswerOptions;
+  /** Each secret is given once per question: to be asked again means that it was wrong. */
+  readonly #answered = new Set<string>();
+  /** Has ssh got any answer? */
+  given = false;
+
+  constructor(options: AnswerOptions) {
+    this.#options = options;
+  }
+
+  get onPrompt(): PromptHandler | undefined {
+    return this.#options.onPrompt;
+  }
+
+  /** What ssh is told about it: where nobody answers, it would send an empty password. */
+  get arguments(): readonly string[] {
+    const { password, onPrompt } = this.#options;
+    if (onPrompt !== undefined) return [];
+    return password === undefined
+      ? ['-oPasswordAuthentication=no', '-oKbdInteractiveAuthentication=no']
+      : ['-oNumberOfPasswordPrompts=1'];
+  }
+
+  /** For a server as ssh names it. */
+  for(resolution: Resolution): Answerer {
+    return async (prompt) => {
+      const answer = await this.#answer(prompt, resolution);
+      this.given ||= answer !== undefined;
+      return answer;
+    };
+  }
+
+  async #answer(prompt: string, resolution: Resolution): Promise<string | undefined> {
     if (/\(yes\/no/.test(prompt)) return undefined;
+    const { password, privateKeyPass, onPrompt, onPromptError } = this.#options;
     const kind = kindOf(prompt, resolution);
-    const secret =
-      kind === 'passphrase'
-        ? once(prompt, privateKeyPass)
-        : kind === 'password'
-          ? once(kind, password)
-          : undefined;
-    if (secret !== undefined || onPrompt === undefined) return secret;
+    if (kind === 'passphrase' && this.#isFirst(prompt, privateKeyPass)) return privateKeyPass;
+    if (kind === 'password' && this.#isFirst(kind, password)) return password;
+    if (onPrompt === undefined) return undefined;
     const name = printable(`${resolution.username}@${resolution.host}`);
     const prompts = [{ prompt: printable(prompt), echo: false }];
-    const [answer] = await askUser(onPrompt, { kind, name, instructions: '', prompts });
-    return answer;
-  };
+    try {
+      const [answer] = await askUser(onPrompt, { kind, name, instructions: '', prompts });
+      return answer;
+    } catch (error) {
+      onPromptError(error);
+      return undefined;
+    }
+  }
+
+  #isFirst(question: string, secret: string | undefined): boolean {
+    if (secret === undefined || this.#answered.has(question)) return false;
+    this.#answered.add(question);
+    return true;
+  }
 }
 
 function kindOf(prompt: string, resolution: Resolution): PromptKind {

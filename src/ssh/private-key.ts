@@ -104,11 +104,11 @@ function finish(text: string, label: string, passphrase: string | undefined, enc
   }
   const key = Array.isArray(parsed) ? parsed[0] : parsed;
   if (key === undefined || key instanceof Error) {
-    if (encrypted && passphrase !== undefined) {
-      throw wrongPassphrase(label);
-    }
     if (key !== undefined && /unsupported/i.test(key.message)) {
       throw unsupported(label, 'this');
+    }
+    if (encrypted && passphrase !== undefined) {
+      throw wrongPassphrase(label);
     }
     throw new CredentialError('INVALID_KEY', `the private key ${label} is damaged`);
   }

@@ -214,8 +214,10 @@ async function findFreePort(): Promise<number> {
 
 function makeStop(child: ChildProcess, folder: string): () => Promise<void> {
   let stopped: Promise<void> | undefined;
-  process.once('exit', () => child.kill('SIGKILL'));
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
   const stop = async (): Promise<void> => {
+    process.off('exit', kill);
     const pids = childrenOf(child.pid ?? 0);
     if (child.exitCode === null && child.signalCode === null) {
       const exited = once(child, 'exit');

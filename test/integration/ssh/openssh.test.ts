@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +20,9 @@ import { SftpClient } from '../../../src/session/sftp-client.js';
 import { listAgentKeys } from '../../../src/ssh/agent.js';
 import { HostKeys } from '../../../src/ssh/known-hosts.js';
 import { connectOpenssh, type OpensshOptions } from '../../../src/ssh/openssh.js';
+import { parsePrivateKey } from '../../../src/ssh/private-key.js';
 import type { RemoteCommand, SshConnection } from '../../../src/ssh/ssh-connection.js';
+import { makePuttyKey } from '../../support/putty-key.js';
 import { startSshAgent } from '../../support/ssh-agent.js';
 import {
   addUser,
@@ -95,8 +97,11 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
     sshd = await startSshd();
     user = addUser('planted secret 4711');
     folder = await mkdtemp(join(tmpdir(), 'tsftp-openssh-'));
+    // So that what others leave behind meanwhile is not taken for ours.
+    process.env.TMPDIR = folder;
   });
   after(async () => {
+    delete process.env.TMPDIR;
     user?.[Symbol.dispose]();
     await sshd?.stop();
     await rm(folder, { recursive: true, force: true });
@@ -199,7 +204,8 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
       await (await open(other, { privateKey: path, onPrompt })).close();
       assert.match(asked.join(), /passphrase for key .*encrypted/);
       await assert.rejects(open(other, { privateKey: path, privateKeyPass: 'wrong guess' }), (error) => {
-        assert.ok(error instanceof AuthenticationError, String(error));
+        assert.ok(error instanceof CredentialError, String(error));
+        assert.equal(error.code, 'WRONG_PASSPHRASE');
         return !error.message.includes('wrong guess');
       });
     } finally {
@@ -387,23 +393,65 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
     await connection.close();
   });
 
-  test('a key as text, as bytes or of an agent is refused before anything is started', async () => {
-    const text = readFileSync(sshd.privateKeyPath, 'utf8');
+  test('a key as text, as bytes, of an agent or in PuTTY’s format signs through an agent of our own', async () => {
+    const paths = ['ed25519', 'rsa', 'ecdsa'].map((type) => join(folder, `text_${type}`));
+    const authorizedKeys = await Promise.all(
+      paths.map((path, index) => makeKey(path, (['ed25519', 'rsa', 'ecdsa'] as const)[index] ?? 'rsa')),
+    );
     await using agent = await startSshAgent();
-    agent.add(sshd.privateKeyPath);
+    for (const path of paths) agent.add(path);
+    await using server = await startSshd({ authorizedKeys, config: ['PasswordAuthentication no'] });
+    const texts = paths.map((path) => readFileSync(path, 'utf8'));
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const putty = join(folder, 'rsa.ppk');
+    await writeFile(putty, makePuttyKey(rsa.privateKey, 'open sesame'));
+    const { parsed } = parsePrivateKey(makePuttyKey(rsa.privateKey), 'key');
+    const line = `ssh-rsa ${parsed.getPublicSSH().toString('base64')}\n`;
+    await appendFile(join(server.folder, 'authorized_keys'), line);
+    const keys = [...texts, Buffer.from(texts[0] ?? ''), ...(await listAgentKeys(agent.path)), putty];
     const before = await folders();
-    for (const privateKey of [text, Buffer.from(text), (await listAgentKeys(agent.path))[0]]) {
-      assert.ok(privateKey !== undefined);
-      await assert.rejects(open(sshd, { privateKey }), (error) => {
-        assert.ok(error instanceof CredentialError, String(error));
-        assert.equal(error.code, 'UNSUPPORTED_KEY');
-        assert.doesNotMatch(error.message, /BEGIN/);
-        return true;
-      });
+    for (const privateKey of keys) {
+      const connection = await open(server, { privateKey, privateKeyPass: 'open sesame' });
+      const seen = JSON.stringify(ownProcesses());
+      const [ours = ''] = (await folders()).filter((name) => !before.includes(name));
+      for (const name of await readdir(join(tmpdir(), ours))) {
+        if (!['c', 'agent'].includes(name)) {
+          assert.doesNotMatch(readFileSync(join(tmpdir(), ours, name), 'latin1'), /PRIVATE/);
+        }
+      }
+      await connection.close();
+      assert.doesNotMatch(seen, /BEGIN|PRIVATE/);
     }
+    assert.equal(server.log().match(/Accepted publickey/g)?.length, keys.length);
     assert.deepEqual(await folders(), before);
     // The agent itself is no obstacle.
-    await (await open(sshd, { privateKey: undefined, agent: agent.path })).close();
+    await (await open(server, { privateKey: undefined, agent: agent.path })).close();
+  });
+
+  test('a key as text that cannot be opened, or that the server does not know, says so', async () => {
+    const locked = join(folder, 'locked');
+    const key = await makeKey(locked, 'ecdsa', 'open sesame');
+    const privateKey = readFileSync(locked, 'utf8');
+    await assert.rejects(open(sshd, { privateKey }), { code: 'PASSPHRASE_REQUIRED' });
+    await assert.rejects(open(sshd, { privateKey, privateKeyPass: 'wrong guess' }), {
+      code: 'WRONG_PASSPHRASE',
+    });
+    await assert.rejects(open(sshd, { privateKey, privateKeyPass: 'open sesame' }), (error) => {
+      assert.ok(error instanceof AuthenticationError, String(error));
+      return !/BEGIN|open sesame/.test(error.message);
+    });
+    await using other = await startSshd({ authorizedKeys: [key] });
+    const onPrompt = () => ['open sesame'];
+    await (await open(other, { privateKey, onPrompt })).close();
+    await assert.rejects(
+      open(sshd, {
+        privateKey: undefined,
+        onPrompt: () => Promise.reject(new Error('gone for lunch')),
+        agent: false,
+      }),
+      new Error('gone for lunch'),
+    );
+    assert.deepEqual(sshProcesses(), []);
   });
 
   test('8 MiB go through a command and come back as they were', async () => {

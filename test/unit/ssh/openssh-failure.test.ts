@@ -17,11 +17,18 @@ const base: Failure = {
   complaints: [],
   tried: ['password'],
   serverKey: { type: 'ssh-ed25519', fingerprint },
-  knownTypes: [],
+  known: [],
+  place: { file: '/home/me/known hosts', readsCertificates: true },
+  offer: { kex: ['k1', 'k2'], keyTypes: ['t'], ciphers: ['c'], digests: ['m'] },
 };
 
 const explain = (text: string, changes: Partial<Failure> = {}): SftpError & { code: string } =>
   explainFailure({ ...base, complaints: text.split('\n'), ...changes }) as SftpError & { code: string };
+
+function knownAs(type: string): Failure['known'] {
+  const key = Buffer.from([0, 0, 0, type.length, ...Buffer.from(type), 1, 2, 3]);
+  return [{ marker: undefined, type, key, file: '/k', line: 2 }];
+}
 
 const CASES = [
   [
@@ -67,17 +74,40 @@ describe('why ssh gave up', () => {
       const error = explain(text);
       assert.ok(error instanceof type, String(error));
       if (code !== undefined) assert.equal(error.code, code);
-      assert.match(error.message, /h:2222|configuration/);
+      assert.match(error.message, /h:22|configuration/);
     });
   }
 
-  test('a key of another type than those known is told apart, with file and line', () => {
-    const text = 'Offending ECDSA key in /home/me/.ssh/known_hosts:7\nREMOTE HOST IDENTIFICATION HAS CHANGED';
-    const error = explain(text, { knownTypes: ['ecdsa-sha2-nistp256'] });
+  test('a key of another type than those known is told apart, with file, line and command', () => {
+    const known = knownAs('ecdsa-sha2-nistp256');
+    for (const words of ['REMOTE HOST IDENTIFICATION HAS CHANGED', 'No ED25519 host key is known for h']) {
+      const error = explain(words, { known });
+      assert.ok(error instanceof HostKeysError);
+      assert.equal(error.code, 'HOST_KEY_OTHER_TYPE');
+      assert.deepEqual([error.file, error.line], ['/k', 2]);
+      assert.deepEqual([error.keyType, error.fingerprint], ['ssh-ed25519', fingerprint]);
+      assert.match(
+        error.message,
+        /\(ecdsa-sha2-nistp256, \/k:2\).*ssh-keyscan -p 2222 h >> '\/home\/me\/known hosts'/,
+      );
+    }
+  });
+
+  test('a changed key is told with what was known, and how to forget it', () => {
+    const known = knownAs('ssh-ed25519');
+    const error = explain('REMOTE HOST IDENTIFICATION HAS CHANGED', { known });
     assert.ok(error instanceof HostKeysError);
-    assert.equal(error.code, 'HOST_KEY_OTHER_TYPE');
-    assert.deepEqual([error.file, error.line], ['/home/me/.ssh/known_hosts', 7]);
-    assert.deepEqual([error.keyType, error.fingerprint], ['ssh-ed25519', fingerprint]);
+    assert.deepEqual([error.code, error.file, error.line], ['HOST_KEY_CHANGED', '/k', 2]);
+    assert.match(error.message, /\/k:2 holds another one \(SHA256:.*ssh-keygen -R '\[h\]:2222' -f \/k /);
+  });
+
+  test('what we find does not outdo what ssh says: a command may know of it, or a revocation', () => {
+    const changed = explain('REMOTE HOST IDENTIFICATION HAS CHANGED');
+    assert.deepEqual([changed.code, (changed as HostKeysError).file], ['HOST_KEY_CHANGED', undefined]);
+    const revoked = explain('REVOKED HOST KEY DETECTED', { known: knownAs('ssh-ed25519') });
+    assert.deepEqual([revoked.code, (revoked as HostKeysError).file], ['HOST_KEY_REVOKED', undefined]);
+    const unseen = explain('Host key verification failed.', { serverKey: undefined });
+    assert.ok(unseen instanceof HostKeysError && /does not trust .*h:2222/.test(unseen.message));
   });
 
   test('a server that offers what the legacy preset adds is told of it, and no other', () => {
@@ -86,17 +116,36 @@ describe('why ssh gave up', () => {
     assert.doesNotMatch(explain(`${words}arcfour`).message, /legacy/);
   });
 
-  test('a key that fits no pin has changed, and a hop without a known key is still unknown', () => {
+  test('both offers are shown, ours too', () => {
+    const words =
+      'Unable to negotiate with UNKNOWN port 65535: no matching key exchange method found. Their offer: k3';
+    assert.match(
+      explain(words).message,
+      /h:2222 .*We offer: key exchange k1,k2\. The server offers: key exchange k3\./,
+    );
+  });
+
+  test('a key that fits no pin has changed', () => {
     const pins = [`SHA256:${'b'.repeat(43)}`];
-    const words = (name: string): string =>
-      `No ED25519 host key is known for ${name} and you have requested strict checking.\nHost key verification failed.`;
-    const error = explain(words('[h]:2222'), { pins });
+    const words =
+      'No ED25519 host key is known for [h]:2222 and you have requested strict checking.\nHost key verification failed.';
+    const error = explain(words, { pins });
     assert.ok(error instanceof HostKeysError);
     assert.deepEqual([error.code, error.fingerprint], ['HOST_KEY_CHANGED', fingerprint]);
     assert.ok(error.message.includes(`expected ${pins[0]}`), error.message);
-    assert.equal(explain(words('alias'), { pins, hostKeyAlias: 'Alias' }).code, 'HOST_KEY_CHANGED');
-    assert.equal(explain(words('hop'), { pins }).code, 'HOST_KEY_UNKNOWN');
-    assert.equal(explain(words('[h]:2222')).code, 'HOST_KEY_UNKNOWN');
+    assert.equal(explain(words).code, 'HOST_KEY_UNKNOWN');
+  });
+
+  test('a way on that a hop refuses, and one that ends, name both ends', () => {
+    const behind = { host: 'web', port: 22 };
+    const refused =
+      'channel 0: open failed: administratively prohibited: open failed\nstdio forwarding failed';
+    const error = explain(refused, { behind });
+    assert.deepEqual([error.name, error.code], ['SshError', 'CHANNEL_REFUSED']);
+    assert.match(error.message, /h:2222 refused a way on to web:22 \(administratively prohibited/);
+    const ended = explain('nc: no such host\nConnection closed by UNKNOWN port 65535', { behind });
+    assert.equal(ended.code, 'PROXY_FAILED');
+    assert.match(ended.message, /web:22 .*nc: no such host/);
   });
 
   test('what was tried and what is offered is in the error', () => {

@@ -19,13 +19,15 @@ const LINES = [
 function read(
   text: string,
   size = text.length,
+  isDirect = false,
 ): { log: OpensshLog; answers: ChannelAnswer[]; lines: string[] } {
   const answers: ChannelAnswer[] = [];
   const lines: string[] = [];
-  const log = new OpensshLog(
-    (answer) => answers.push(answer),
-    (line) => lines.push(line),
-  );
+  const log = new OpensshLog({
+    onAnswer: (answer) => answers.push(answer),
+    onDebug: (line) => lines.push(line),
+    isDirect,
+  });
   for (let at = 0; at < text.length; at += size) log.push(Buffer.from(text.slice(at, at + size), 'latin1'));
   log.end();
   return { log, answers, lines };
@@ -48,7 +50,8 @@ describe('what ssh -vv writes', () => {
       });
       assert.deepEqual(log.serverKey, { type: 'ssh-ed25519', fingerprint: `SHA256:${'a'.repeat(43)}` });
       assert.deepEqual(log.tried, ['publickey (/home/me/my key)', 'password']);
-      assert.deepEqual(log.complaints, ['OpenSSH_9.2p1, OpenSSL 3.0']);
+      assert.deepEqual(log.station, { host: '127.0.0.1', port: 2222 });
+      assert.deepEqual(log.complaints, []);
       assert.deepEqual(answers, ['accepted']);
       assert.equal(lines.length, LINES.length);
     }
@@ -57,6 +60,25 @@ describe('what ssh -vv writes', () => {
   test('a later server on the way takes the place of the one before', () => {
     const again = [...LINES, `debug1: Server host key: ssh-rsa SHA256:${'c'.repeat(43)}`].join('\n');
     assert.equal(read(again).log.serverKey?.type, 'ssh-rsa');
+    const { log } = read([...LINES, "debug1: Authenticating to web:22 as 'me'"].join('\n'));
+    assert.deepEqual(log.station, { host: 'web', port: 22, username: 'me' });
+    assert.deepEqual([log.tried, log.serverKey], [[], undefined]);
+  });
+
+  test('what a server says about its key after it has shown it is not believed', () => {
+    const again = [...LINES, `debug1: Server host key: ssh-rsa SHA256:${'c'.repeat(43)}`].join('\n');
+    assert.equal(read(again, again.length, true).log.serverKey?.type, 'ssh-ed25519');
+  });
+
+  test('a key of the agent, and a host by its number, are told', () => {
+    const { log } = read(
+      [
+        "debug1: Authenticating to 2001:db8::1:22 as 'o'neill'",
+        `debug1: Offering public key: mine ED25519 SHA256:${'b'.repeat(43)} agent`,
+      ].join('\n'),
+    );
+    assert.deepEqual(log.station, { host: '2001:db8::1', port: 22, username: "o'neill" });
+    assert.deepEqual(log.tried, ['publickey (mine of the agent)']);
   });
 
   test('a refused channel is told, and what only looks like an answer is none', () => {

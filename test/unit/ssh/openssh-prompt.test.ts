@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { readResolution } from '../../../src/ssh/openssh-host-key.js';
-import { makeAnswerer } from '../../../src/ssh/openssh-prompt.js';
+import { type AnswerOptions, Answers } from '../../../src/ssh/openssh-prompt.js';
+import { readResolution } from '../../../src/ssh/openssh-resolution.js';
 import type { PromptRequest } from '../../../src/ssh/prompts.js';
 
 const resolution = readResolution('host web\nuser me\nhostname web.example\nport 2222\n', 'web');
 
+function makeAnswerer(options: Partial<AnswerOptions>, onPromptError = (_error: unknown) => {}) {
+  return new Answers({ onPromptError, ...options }).for(resolution);
+}
+
 describe('what ssh is answered', () => {
   test('the password goes to the server that it is for, once, and to nobody else', async () => {
-    const answer = makeAnswerer({ password: 'secret' }, resolution);
+    const answer = makeAnswerer({ password: 'secret' });
     for (const prompt of [
       "me@hop's password: ",
       "other@web.example's password: ",
@@ -22,12 +26,12 @@ describe('what ssh is answered', () => {
     }
     assert.equal(await answer("me@web.example's password: "), 'secret');
     assert.equal(await answer("me@web.example's password: "), undefined);
-    const other = makeAnswerer({ password: 'secret' }, resolution);
+    const other = makeAnswerer({ password: 'secret' });
     assert.equal(await other('(me@web.example) Password: '), 'secret');
   });
 
   test('a passphrase is given once for each key', async () => {
-    const answer = makeAnswerer({ privateKeyPass: 'open' }, resolution);
+    const answer = makeAnswerer({ privateKeyPass: 'open' });
     assert.equal(await answer("Enter passphrase for key '/a': "), 'open');
     assert.equal(await answer("Enter passphrase for key '/a': "), undefined);
     assert.equal(await answer("Enter passphrase for key '/b': "), 'open');
@@ -39,12 +43,43 @@ describe('what ssh is answered', () => {
       asked.push(request);
       return ['42'];
     };
-    const answer = makeAnswerer({ onPrompt }, resolution);
+    const answer = makeAnswerer({ onPrompt });
     assert.equal(await answer('(me@web.example) Code\u001b: '), '42');
     assert.equal(await answer('Continue connecting (yes/no)? '), undefined);
     assert.equal(asked.length, 1);
     assert.deepEqual([asked[0]?.kind, asked[0]?.name], ['keyboard-interactive', 'me@web.example']);
     assert.equal(asked[0]?.prompts[0]?.prompt, '(me@web.example) Code\\x1b: ');
+  });
+});
+
+describe('answers', () => {
+  test('a question that fails ends the attempt with its reason', async () => {
+    const reason = new Error('gone for lunch');
+    const errors: unknown[] = [];
+    const onPrompt = () => Promise.reject(reason);
+    const answer = makeAnswerer({ onPrompt }, (error) => errors.push(error));
+    assert.equal(await answer('(me@web.example) Code: '), undefined);
+    assert.deepEqual(errors, [reason]);
+  });
+
+  test('an empty answer is one, and none is none', async () => {
+    const answers = new Answers({ password: '', onPromptError: () => {} });
+    const answer = answers.for(resolution);
+    assert.equal(await answer("Enter passphrase for key '/k': "), undefined);
+    assert.equal(answers.given, false);
+    assert.equal(await answer("me@web.example's password: "), '');
+    assert.equal(answers.given, true);
+  });
+
+  test('ssh asks for no password where there is none, and once where there is one', () => {
+    const argumentsOf = (options: Partial<AnswerOptions>) =>
+      new Answers({ onPromptError: () => {}, ...options }).arguments;
+    assert.deepEqual(argumentsOf({ privateKeyPass: 'x' }), [
+      '-oPasswordAuthentication=no',
+      '-oKbdInteractiveAuthentication=no',
+    ]);
+    assert.deepEqual(argumentsOf({ password: '' }), ['-oNumberOfPasswordPrompts=1']);
+    assert.deepEqual(argumentsOf({ password: '', onPrompt: () => [] }), []);
   });
 });
 
@@ -72,7 +107,9 @@ describe('what ssh -G prints', () => {
       hostKeyAlias: 'web',
       proxyJump: 'me@hop:22',
       acceptsNew: true,
-      knownHostsFiles: ['/a', '/b', '/g'],
+      isDirect: false,
+      userKnownHostsFiles: ['/a', '/b'],
+      globalKnownHostsFiles: ['/g'],
       hasKnownHostsCommand: true,
       serverAliveIntervalSeconds: 30,
     });
