@@ -189,6 +189,7 @@ async function openWithOpenssh({ options, deadline, log, pinned }: Opening): Pro
     onPrompt: pausing(deadline, cnopts.onPrompt),
     hostKeys: pinned ? [pinned.fingerprint] : acceptNewIn ? undefined : opensshTrust(cnopts, options),
     acceptNewIn: pinned ? undefined : acceptNewIn,
+    revokedIn: cnopts.hostkeys ?? undefined,
     algorithms: {
       preset,
       kex,

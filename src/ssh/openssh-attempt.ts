@@ -1,11 +1,12 @@
 /** One attempt to connect with the system's ssh: ask it where it would go, prepare what it needs, and start it. */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { onAbort } from '../abort.js';
 import { ConnectionError, SshError } from '../errors.js';
 import { printable } from '../printable.js';
 import { Deadline } from './deadline.js';
+import { expandHome } from './home-path.js';
 import type { OpensshOptions } from './openssh.js';
 import { type ChannelRequest, optionArguments, quotePath, targetArguments } from './openssh-arguments.js';
 import { Askpass } from './openssh-askpass.js';
@@ -66,7 +67,7 @@ export class OpensshAttempt {
   async giveUp(): Promise<void> {
     const main = this.#main;
     if (main !== undefined && main.exitCode === null && main.signalCode === null && main.pid !== undefined) {
-      const ended = new Promise((resolve) => main.once('exit', resolve));
+      const ended = new Promise((settle) => main.once('exit', settle));
       killSsh(main, 'SIGKILL');
       await ended;
     }
@@ -106,12 +107,23 @@ export class OpensshAttempt {
     return password !== undefined || onPrompt !== undefined || isLocked;
   }
 
-  /** ssh takes one file; several are included from one of our own. */
+  /**
+   * ssh takes one file; several are included from one of our own. So is one whose path a shell would not leave alone:
+   * before OpenSSH 10 ssh writes it into the command for a hop as it is.
+   */
   async #prepareConfig(): Promise<boolean | string> {
     const { config = true } = this.#options;
-    if (typeof config === 'boolean' || typeof config === 'string') return config;
+    if (typeof config === 'boolean') return config;
+    if (typeof config === 'string') {
+      if (/^[\w@+=:,./~\\-]+$/.test(config)) return config;
+      await checkConfig(config);
+    }
     const path = join(this.#folder, 'config');
-    const lines = config.map((file) => `Include "${file.replace(/["\\\n]/g, '\\$&')}"\nMatch all\n`);
+    const lines = [config].flat().map((file) => {
+      // Else a relative path would begin in ~/.ssh.
+      const whole = resolve(expandHome(file));
+      return `Include "${whole.replace(/["\\\n]/g, '\\$&')}"\nMatch all\n`;
+    });
     await writeFile(path, lines.join(''), { mode: 0o600 });
     return path;
   }
@@ -184,13 +196,13 @@ export class OpensshAttempt {
     resolution: Resolution,
     further: Pick<OpensshProcesses, 'start' | 'shared'>,
   ): Promise<OpensshConnection> {
-    return await new Promise((resolve, reject) => {
+    return await new Promise((settle, reject) => {
       let connection: OpensshConnection | undefined;
       const open = (): void => {
         const own = { main, log, request: this.#request, cleanUp: () => this.#cleanUp() };
         connection = new OpensshConnection({ ...own, ...further }, this.#facts(log, resolution));
         callOff();
-        resolve(connection);
+        settle(connection);
       };
       const log = new OpensshLog({
         isDirect: resolution.isDirect,
@@ -248,5 +260,16 @@ export class OpensshAttempt {
       `no connection to ${printable(host)} within ${timeoutMs / 1000} seconds: check the address, the port, and the ` +
       'firewalls in between, or allow more time';
     return new ConnectionError('ETIMEDOUT', text, { host, port });
+  }
+}
+
+/** A file that is included may be missing, and one that was named may not. */
+async function checkConfig(path: string): Promise<void> {
+  try {
+    await access(expandHome(path), constants.R_OK);
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? 'error';
+    const text = `cannot read the ssh configuration ${printable(path)}: ${reason}`;
+    throw new SshError('CONFIG_INVALID', text, { cause });
   }
 }

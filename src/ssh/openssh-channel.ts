@@ -147,7 +147,7 @@ export class OpensshChannel extends Duplex {
     if (lost !== undefined) return lost;
     const { label, complaints } = this.#settings;
     const words = printable((complaints?.().join('\n') ?? this.#stderr).trim());
-    const said = words === '' ? '' : `; ssh says: ${words}`;
+    const said = words === '' ? '' : `; the server says: ${words}`;
     if (this.#ended === undefined && words === '') {
       return new ConnectionLostError(`${label} was closed`, { code: 'CHANNEL_CLOSED' });
     }

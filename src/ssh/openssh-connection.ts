@@ -276,7 +276,9 @@ export class OpensshConnection implements SshConnection {
 }
 
 function label(request: ChannelRequest): string {
-  return request.type === 'subsystem' ? `the subsystem ${printable(request.name)}` : 'the command';
+  return request.type === 'subsystem'
+    ? `the subsystem ${printable(request.name)}`
+    : `the command ${printable(request.command, 100)}`;
 }
 
 function isSame(one: ChannelRequest, other: ChannelRequest): boolean {

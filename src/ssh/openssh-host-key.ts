@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { SshError } from '../errors.js';
 import { expandHome } from './home-path.js';
 import type { KnownHostsPlace } from './host-key-error.js';
+import { hostName } from './host-pattern.js';
 import { fingerprintOf } from './key-blob.js';
 import { HostKeys, type KnownHostEntry } from './known-hosts.js';
 import { quotePath } from './openssh-arguments.js';
@@ -24,6 +25,8 @@ export interface TrustOptions {
   readonly hostKeys?: OpensshTrust;
   /** A known_hosts file that unknown hosts are added to, rather than refused; only with ssh's own known hosts. */
   readonly acceptNewIn?: string | undefined;
+  /** Whose revoked keys stay revoked, whatever the fingerprints say. */
+  readonly revokedIn?: HostKeys | undefined;
 }
 
 /**
@@ -31,7 +34,7 @@ export interface TrustOptions {
  * laxer than that, unless the check was switched off here.
  */
 export async function trustArguments(
-  { hostKeys: trust, acceptNewIn }: TrustOptions,
+  { hostKeys: trust, acceptNewIn, revokedIn }: TrustOptions,
   resolution: Resolution,
   folder: string,
 ): Promise<readonly string[]> {
@@ -50,21 +53,28 @@ export async function trustArguments(
   const file = join(folder, 'known_hosts');
   if (trust === null) return ['-oStrictHostKeyChecking=no', ...only(file)];
   if (trust instanceof HostKeys) {
-    await writeFile(file, knownHostsText(trust, resolution), { mode: 0o600 });
+    await writeFile(file, knownHostsText(lookUp(trust, resolution), resolution), { mode: 0o600 });
     return [strict, ...only(file)];
   }
+  await writeFile(file, knownHostsText(revokedKeys(revokedIn, resolution), resolution), { mode: 0o600 });
   const command = await writePinCommand(trust, folder);
-  return [strict, ...only(devNull).filter((argument) => !argument.includes('KnownHostsCommand')), command];
+  return [strict, ...only(file).filter((argument) => !argument.includes('KnownHostsCommand')), command];
 }
 
 function lookUp(keys: HostKeys, { host, port, hostKeyAlias }: Resolution): readonly KnownHostEntry[] {
   return hostKeyAlias === undefined ? keys.lookup(host, port) : keys.lookup(hostKeyAlias, 22);
 }
 
-function knownHostsText(keys: HostKeys, resolution: Resolution): string {
-  const { host, port, hostKeyAlias } = resolution;
-  const name = hostKeyAlias ?? (port === 22 ? host : `[${host}]:${port}`);
-  const lines = lookUp(keys, resolution).map(({ marker, type, key }) => {
+function revokedKeys(keys: HostKeys | undefined, resolution: Resolution): readonly KnownHostEntry[] {
+  return keys === undefined ? [] : lookUp(keys, resolution).filter(({ marker }) => marker === 'revoked');
+}
+
+function knownHostsText(
+  entries: readonly KnownHostEntry[],
+  { host, port, hostKeyAlias }: Resolution,
+): string {
+  const name = hostKeyAlias ?? hostName(host, port);
+  const lines = entries.map(({ marker, type, key }) => {
     const mark = marker === undefined ? '' : `@${marker} `;
     return `${mark}${name} ${type} ${Buffer.from(key).toString('base64')}\n`;
   });
@@ -73,7 +83,7 @@ function knownHostsText(keys: HostKeys, resolution: Resolution): string {
 
 /**
  * ssh knows no pins, but a command that names the trusted keys: ours repeats the key that the server shows if its
- * fingerprint is one of those that were given.
+ * fingerprint is one of those that were given, and notes it for us.
  */
 async function writePinCommand(pins: readonly string[], folder: string): Promise<string> {
   if (process.platform === 'win32') {
@@ -87,20 +97,29 @@ async function writePinCommand(pins: readonly string[], folder: string): Promise
   }
   const path = join(folder, 'pins');
   const cases = wanted.map((pin) => `'${pin}'`).join('|') || "''";
-  await writeFile(path, `#!/bin/sh\ncase "$1" in ${cases}) echo "$2 $3 $4";; esac\n`, { mode: 0o700 });
+  await writeFile(path, `#!/bin/sh\ncase "$1" in ${cases}) echo "$2 $3 $4" | tee -a "$0.seen";; esac\n`, {
+    mode: 0o700,
+  });
   return `-oKnownHostsCommand=${quotePath('the folder for temporary files', path)} %f %H %t %K`;
 }
 
 /** The keys that ssh compared with: it shows no more than a fingerprint of the one that the server has. */
 export function trustedKeys(
-  { hostKeys: trust, acceptNewIn }: TrustOptions,
+  { hostKeys: trust, acceptNewIn, revokedIn }: TrustOptions,
   resolution: Resolution,
   folder: string,
 ): readonly KnownHostEntry[] {
   if (trust instanceof HostKeys) return lookUp(trust, resolution);
+  if (isPins(trust)) {
+    return [...revokedKeys(revokedIn, resolution), ...readKeys([join(folder, 'pins.seen')], resolution)];
+  }
   const { userKnownHostsFiles, globalKnownHostsFiles } = resolution;
   const own = acceptNewIn === undefined ? userKnownHostsFiles : [expandHome(acceptNewIn)];
   const files = trust === undefined ? [...own, ...globalKnownHostsFiles] : [join(folder, 'known_hosts')];
+  return readKeys(files, resolution);
+}
+
+function readKeys(files: readonly string[], resolution: Resolution): readonly KnownHostEntry[] {
   const keys = new HostKeys();
   for (const file of files) {
     try {

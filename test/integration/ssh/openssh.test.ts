@@ -249,7 +249,9 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
     }
     const connection = await open(sshd, { hostKeys: null });
     await connection.close();
-    await (await open(sshd, { hostKeys: [connection.remoteServerKey.fingerprint] })).close();
+    const pinned = await open(sshd, { hostKeys: [connection.remoteServerKey.fingerprint] });
+    await pinned.close();
+    assert.deepEqual(Buffer.from(pinned.remoteServerKey.bytes), connection.remoteServerKey.bytes);
   });
 
   test('what is not there says so: a port, a name, a subsystem, algorithms, a program, silence', async () => {
