@@ -10,11 +10,14 @@ export interface Paths {
   readonly remote: string;
 }
 
+/** The words of the command line for these paths. */
+export type Command = (paths: Paths, server: BenchServer) => readonly string[];
+
 export interface Peer {
   readonly name: string;
   /** Whether the machine has it. */
   readonly isPresent: () => boolean;
-  readonly commands: Readonly<Partial<Record<Job, (paths: Paths, server: BenchServer) => readonly string[]>>>;
+  readonly commands: Readonly<Partial<Record<Job, Command>>>;
 }
 
 const has = (program: string) => () => spawnSync('which', [program]).status === 0;

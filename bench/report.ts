@@ -1,16 +1,45 @@
-/** Measurements as a table and as a picture. */
+/** Measurements as a table. */
 import type { Measurement } from './measure.js';
 import type { Goal } from './scenarios.js';
+import { median, type Spread, spread } from './statistics.js';
 
 export interface Result {
   readonly id: string;
   readonly title: string;
   readonly goals: readonly Goal[];
-  /** By peer, ours first; the runs of one index belong together. */
+  /** The same for scenarios that measure the same. */
+  readonly key: string;
+  /** By contestant, ours first; the runs of one index belong together. */
   readonly measurements: Readonly<Record<string, readonly Measurement[]>>;
 }
 
 const OURS = 'tsftp';
+const MIB = 1024 ** 2;
+
+/** What the table shows of the runs of one contestant. */
+const COLUMNS: Readonly<
+  Record<string, (runs: readonly Measurement[], ours: readonly Measurement[]) => string>
+> = {
+  'seconds: median (min–max)': (runs) => format(spread(runs.map(({ wallSeconds }) => wallSeconds))),
+  'MiB/s': (runs) => {
+    const rates = runs.map(({ bytes, wallSeconds }) => bytes / MIB / wallSeconds);
+    return runs[0]?.bytes ? median(rates).toFixed(0) : '';
+  },
+  'CPU seconds': (runs) => format(spread(runs.map(({ cpuSeconds }) => cpuSeconds))),
+  '… per GiB': (runs) => {
+    const costs = runs.map(({ bytes, cpuSeconds }) => cpuSeconds / (bytes / 1024 ** 3));
+    return (runs[0]?.bytes ?? 0) > 64 * MIB ? median(costs).toFixed(2) : '';
+  },
+  'tsftp is faster by': (runs, ours) =>
+    runs === ours || runs[0]?.bytes !== ours[0]?.bytes ? '' : format(spread(ratiosTo(ours, runs))),
+  'peak MiB': (runs) => figure(runs, 'rssMiB', 0),
+  'event loop p99, ms': (runs) => figure(runs, 'loopDelayP99Ms', 1),
+};
+
+function figure(runs: readonly Measurement[], name: string, digits: number): string {
+  const told = runs.flatMap(({ extra }) => extra[name] ?? []);
+  return told.length === 0 ? '' : median(told).toFixed(digits);
+}
 
 export function renderTable(results: readonly Result[]): string {
   return results.map(renderResult).join('\n');
@@ -18,21 +47,15 @@ export function renderTable(results: readonly Result[]): string {
 
 function renderResult({ id, title, goals, measurements }: Result): string {
   const ours = measurements[OURS] ?? [];
-  const rows = Object.entries(measurements).map(([peer, runs]) => {
-    const wall = spread(runs.map(({ wallSeconds }) => wallSeconds));
-    const cpu = spread(runs.map(({ cpuSeconds }) => cpuSeconds));
-    const ratio = spread(ratiosTo(ours, runs));
-    const rss =
-      runs[0]?.extra.rssMiB === undefined
-        ? ''
-        : spread(runs.map(({ extra }) => extra.rssMiB ?? 0)).median.toFixed(0);
-    return `| ${peer} | ${format(wall)} | ${format(cpu)} | ${peer === OURS ? '' : format(ratio)} | ${rss} |`;
+  const rows = Object.entries(measurements).map(([name, runs]) => {
+    const cells = Object.values(COLUMNS).map((cell) => cell(runs, ours));
+    return `| ${[name, ...cells].join(' | ')} |`;
   });
   return [
     `### ${id}: ${title}`,
     '',
-    '| | seconds: median (min–max) | CPU seconds | tsftp is faster by | peak MiB |',
-    '|---|---|---|---|---|',
+    `| | ${Object.keys(COLUMNS).join(' | ')} |`,
+    `|---|${'---:|'.repeat(Object.keys(COLUMNS).length)}`,
     ...rows,
     '',
     ...goals.map((goal) => `- ${renderGoal(goal, measurements)}`),
@@ -42,15 +65,34 @@ function renderResult({ id, title, goals, measurements }: Result): string {
 
 function renderGoal(goal: Goal, measurements: Result['measurements']): string {
   const ours = measurements[OURS] ?? [];
-  if ('figure' in goal) {
-    const { median } = spread(ours.map(({ extra }) => extra[goal.figure] ?? Number.NaN));
-    return `${verdict(median <= goal.atMost)}: ${goal.figure} ${median.toFixed(2)}, to reach at most ${goal.atMost}`;
+  if ('figure' in goal) return renderFigure(goal, ours, measurements);
+  const { peer } = goal;
+  const theirs = measurements[peer];
+  if (theirs === undefined) return `not measured: ${peer} took no part`;
+  if ('cpuAtMost' in goal) {
+    const times = median(
+      ours.map(({ cpuSeconds }, run) => cpuSeconds / (theirs[run]?.cpuSeconds ?? Number.NaN)),
+    );
+    const reached = verdict(times <= goal.cpuAtMost);
+    return `${reached}: ${times.toFixed(2)} × the CPU seconds of ${peer}, to reach at most ${goal.cpuAtMost}`;
   }
-  const peer = measurements[goal.peer];
-  if (peer === undefined) return `not measured: ${goal.peer} is not here`;
-  const { median } = spread(ratiosTo(ours, peer));
-  const reached = verdict(median >= goal.atLeast);
-  return `${reached}: ${median.toFixed(2)} × ${goal.peer}, to reach ${goal.atLeast.toFixed(2)}`;
+  const speed = median(ratiosTo(ours, theirs));
+  const reached = verdict(speed >= goal.atLeast);
+  return `${reached}: ${speed.toFixed(2)} × as fast as ${peer}, to reach ${goal.atLeast.toFixed(2)}`;
+}
+
+function renderFigure(
+  { figure: name, atMost, timesThatOf }: Extract<Goal, { readonly figure: string }>,
+  ours: readonly Measurement[],
+  measurements: Result['measurements'],
+): string {
+  const of = (runs: readonly Measurement[]) => median(runs.map(({ extra }) => extra[name] ?? Number.NaN));
+  if (timesThatOf === undefined) {
+    const value = of(ours);
+    return `${verdict(value <= atMost)}: ${name} ${value.toFixed(2)}, to reach at most ${atMost}`;
+  }
+  const times = of(ours) / of(measurements[timesThatOf] ?? []);
+  return `${verdict(times <= atMost)}: ${name} ${times.toFixed(2)} × that of ${timesThatOf}, to reach at most ${atMost}`;
 }
 
 const verdict = (isReached: boolean) => (isReached ? 'reached' : 'NOT reached');
@@ -60,59 +102,6 @@ function ratiosTo(ours: readonly Measurement[], peer: readonly Measurement[]): n
   return peer.map(({ wallSeconds }, run) => wallSeconds / (ours[run]?.wallSeconds ?? Number.NaN));
 }
 
-interface Spread {
-  readonly min: number;
-  readonly median: number;
-  readonly max: number;
-}
-
-function spread(figures: readonly number[]): Spread {
-  const sorted = [...figures].sort((left, right) => left - right);
-  const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN;
-  const upper = sorted[Math.ceil((sorted.length - 1) / 2)] ?? Number.NaN;
-  return { min: at(0), median: (at(0.5) + upper) / 2, max: at(1) };
-}
-
-function format({ min, median, max }: Spread): string {
-  return `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`;
-}
-
-const BAR_HEIGHT = 18;
-const WIDTH = 640;
-const LABEL_WIDTH = 150;
-
-/** One bar for each peer of each scenario, its length the median of its seconds. */
-export function renderSvg(results: readonly Result[]): string {
-  const lines: string[] = [];
-  let y = 10;
-  for (const { id, title, measurements } of results) {
-    lines.push(text(0, y + 12, `${id}: ${title}`, 'bold'));
-    y += BAR_HEIGHT + 4;
-    const medians = Object.entries(measurements).map(
-      ([peer, runs]) => [peer, spread(runs.map(({ wallSeconds }) => wallSeconds)).median] as const,
-    );
-    const longest = Math.max(...medians.map(([, seconds]) => seconds));
-    for (const [peer, seconds] of medians) {
-      const width = Math.max(1, ((WIDTH - LABEL_WIDTH - 70) * seconds) / longest);
-      const colour = peer === OURS ? '#2a7' : '#99a';
-      lines.push(text(10, y + 12, peer));
-      lines.push(
-        `<rect x="${LABEL_WIDTH}" y="${y}" width="${width.toFixed(1)}" height="14" fill="${colour}"/>`,
-      );
-      lines.push(text(LABEL_WIDTH + width + 6, y + 12, `${seconds.toFixed(2)} s`));
-      y += BAR_HEIGHT;
-    }
-    y += 14;
-  }
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y}" font-family="sans-serif" font-size="12">`,
-    '<rect width="100%" height="100%" fill="white"/>',
-    ...lines,
-    '</svg>\n',
-  ].join('\n');
-}
-
-function text(x: number, y: number, content: string, weight = 'normal'): string {
-  const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  return `<text x="${x.toFixed(1)}" y="${y}" font-weight="${weight}">${escaped}</text>`;
+function format({ min, median: middle, max }: Spread): string {
+  return `${middle.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`;
 }

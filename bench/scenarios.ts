@@ -1,14 +1,15 @@
 /** What is measured, and which figures are to be reached. */
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { type Data, deepTree, file, MIB, smallFiles, wideDirectory } from './data.js';
 import type { Job } from './peers.js';
 
-/** A figure to reach: how many times faster than a peer, or at most a number of the run's own. */
+/** A figure to reach. */
 export type Goal =
+  /** How many times faster than a peer. */
   | { readonly peer: string; readonly atLeast: number }
-  | { readonly figure: string; readonly atMost: number };
+  /** At most so many times the CPU seconds of a peer. */
+  | { readonly peer: string; readonly cpuAtMost: number }
+  /** At most a number of the run's own, or so many times that of another contestant. */
+  | { readonly figure: string; readonly atMost: number; readonly timesThatOf?: string };
 
 export interface Scenario {
   readonly id: string;
@@ -18,83 +19,13 @@ export interface Scenario {
   /** Peers that would take all day are left out. */
   readonly without?: readonly string[];
   readonly data: Data;
+  /** Ours once more with other data, to see what depends on that. */
+  readonly also?: { readonly name: string; readonly data: Data };
   readonly goals: readonly Goal[];
 }
 
-/** What is copied. */
-export interface Data {
-  /** Makes it where the job reads it. */
-  make(path: string): void;
-  /** Throws where `copy` is not the same as `original`. */
-  compare?(original: string, copy: string): void;
-}
-
-const MIB = 1024 * 1024;
-
-/** A file of noise: nothing on the way can make it smaller. */
-function file(bytes: number): Data {
-  return {
-    make: (path) => {
-      mkdirSync(dirname(path), { recursive: true });
-      const descriptor = openSync(path, 'w');
-      for (let at = 0; at < bytes; at += MIB) {
-        writeSync(descriptor, noise(at, Math.min(MIB, bytes - at)));
-      }
-      closeSync(descriptor);
-    },
-    compare: (original, copy) => void execFileSync('cmp', [original, copy]),
-  };
-}
-
-/** Bytes that look random and are the same every time. */
-function noise(seed: number, length: number): Buffer {
-  const block = createHash('sha512').update(String(seed)).digest();
-  const bytes = Buffer.alloc(length, block);
-  for (let at = 0; at < length; at += 64) bytes.writeUInt32LE((seed + at) >>> 0, at > length - 4 ? 0 : at);
-  return bytes;
-}
-
-/** Small files in directories of twenty, 200 to 8,000 bytes each. */
-function smallFiles(count: number): Data {
-  return {
-    make: (path) => {
-      for (let index = 0; index < count; index += 1) {
-        const directory = join(path, `directory-${Math.floor(index / 20)}`);
-        if (index % 20 === 0) mkdirSync(directory, { recursive: true });
-        writeFileSync(join(directory, `file-${index}.dat`), noise(index, 200 + ((index * 7919) % 7800)));
-      }
-    },
-    compare: (original, copy) => void execFileSync('diff', ['-r', original, copy]),
-  };
-}
-
-/** Empty files in one directory. */
-function wideDirectory(count: number): Data {
-  return {
-    make: (path) => {
-      mkdirSync(path, { recursive: true });
-      for (let index = 0; index < count; index += 1) {
-        writeFileSync(join(path, `entry-${String(index).padStart(6, '0')}`), '');
-      }
-    },
-  };
-}
-
-/** Ten entries in each of many directories. */
-function deepTree(directories: number): Data {
-  return {
-    make: (path) => {
-      for (let index = 0; index < directories; index += 1) {
-        const directory = join(path, `a${index % 20}`, `b${Math.floor(index / 20) % 10}`, `c${index}`);
-        mkdirSync(directory, { recursive: true });
-        for (let entry = 0; entry < 9; entry += 1) writeFileSync(join(directory, `f${entry}`), '');
-      }
-    },
-  };
-}
-
 const HALF_GIB = 512 * MIB;
-const S3_BYTES = 512 * MIB;
+const ONE_GIB = 'tsftp, 1 GiB';
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -107,7 +38,7 @@ export const scenarios: readonly Scenario[] = [
       { peer: 'sftp', atLeast: 1.2 },
       { peer: 'ssh2', atLeast: 4 },
       { peer: 'ssh cat', atLeast: 1 / 1.4 },
-      { figure: 'loopDelayP99Ms', atMost: 15 },
+      { peer: 'sftp', cpuAtMost: 1.3 },
     ],
   },
   {
@@ -119,6 +50,7 @@ export const scenarios: readonly Scenario[] = [
     goals: [
       { peer: 'sftp', atLeast: 1.2 },
       { peer: 'ssh2', atLeast: 1.3 },
+      { peer: 'sftp', cpuAtMost: 1.3 },
     ],
   },
   {
@@ -127,7 +59,7 @@ export const scenarios: readonly Scenario[] = [
     job: 'get',
     roundTripMs: 50,
     without: ['ssh2', 'lftp'],
-    data: file(S3_BYTES),
+    data: file(HALF_GIB),
     goals: [{ peer: 'sftp', atLeast: 6 }],
   },
   {
@@ -136,7 +68,7 @@ export const scenarios: readonly Scenario[] = [
     job: 'put',
     roundTripMs: 50,
     without: ['ssh2', 'lftp'],
-    data: file(S3_BYTES),
+    data: file(HALF_GIB),
     goals: [{ peer: 'sftp', atLeast: 6 }],
   },
   {
@@ -203,21 +135,38 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     id: 'S7',
-    title: '4 GiB get, memory',
+    title: '4 GiB get, loopback: peak memory, and whether it grows with the size',
     job: 'get',
     roundTripMs: 0,
-    without: ['sftp', 'ssh cat', 'ssh2', 'lftp'],
+    without: ['ssh cat', 'ssh2', 'lftp'],
     data: file(4096 * MIB),
-    goals: [{ figure: 'rssMiB', atMost: 120 }],
+    also: { name: ONE_GIB, data: file(1024 * MIB) },
+    goals: [
+      { figure: 'rssMiB', atMost: 120 },
+      { figure: 'rssMiB', atMost: 1.1, timesThatOf: ONE_GIB },
+    ],
   },
   {
     id: 'S7',
-    title: '4 GiB put, memory',
+    title: '4 GiB put, loopback: peak memory, and whether it grows with the size',
     job: 'put',
     roundTripMs: 0,
-    without: ['sftp', 'ssh cat', 'ssh2', 'lftp'],
+    without: ['ssh cat', 'ssh2', 'lftp'],
     data: file(4096 * MIB),
-    goals: [{ figure: 'rssMiB', atMost: 120 }],
+    also: { name: ONE_GIB, data: file(1024 * MIB) },
+    goals: [
+      { figure: 'rssMiB', atMost: 120 },
+      { figure: 'rssMiB', atMost: 1.1, timesThatOf: ONE_GIB },
+    ],
+  },
+  {
+    id: 'S8',
+    title: '512 MiB get, loopback: how long the event loop of the application is held up',
+    job: 'get',
+    roundTripMs: 0,
+    without: ['ssh cat', 'ssh2', 'lftp'],
+    data: file(HALF_GIB),
+    goals: [{ figure: 'loopDelayP99Ms', atMost: 15 }],
   },
   {
     id: 'S9',
@@ -239,8 +188,3 @@ export const scenarios: readonly Scenario[] = [
     goals: [{ figure: 'seconds', atMost: 3 }],
   },
 ];
-
-/** Removes what a run has made; the data itself stays for the next run. */
-export function removeCopy(path: string): void {
-  rmSync(path, { recursive: true, force: true });
-}
