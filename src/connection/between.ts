@@ -7,6 +7,7 @@ import { type RetryOptions, retryPolicy } from '../retry.js';
 import { statWithType } from '../session/file-type.js';
 import type { SftpClient } from '../session/sftp-client.js';
 import type { SpeedOptions } from '../speed.js';
+import { unmarked } from '../transfer/caller-error.js';
 import type { LineUse } from '../transfer/copy-content.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { copyTree } from '../transfer/copy-tree.js';
@@ -61,9 +62,10 @@ export async function copyBetweenServers(
   const persistence = { retry, signal, resumes: false, target: to.transfers.remote };
   const line = lineUse(from, to, options);
   const tell = measured<FileProgress>(callback);
-  return persist([from.link, to.link], persistence, (journal) =>
+  const copying = persist([from.link, to.link], persistence, (journal) =>
     attempt(from, to, { ...options, symlinks, journal, tell, line }),
   );
+  return unmarked(copying);
 }
 
 /** The longer line holds more, and its window opens accordingly. The limits of both hold. */

@@ -7,6 +7,7 @@ import { parseMode } from '../modes.js';
 import { decodePath, quote } from '../remote-path.js';
 import type { OperationOptions, RemoteHandle, SftpClient } from '../session/sftp-client.js';
 import type { SpeedOptions } from '../speed.js';
+import { marked, unmarked } from '../transfer/caller-error.js';
 import type { LineUse } from '../transfer/copy-content.js';
 import { copyDirectly } from '../transfer/copy-directly.js';
 import { copyFile } from '../transfer/copy-file.js';
@@ -198,13 +199,13 @@ export class Files {
     };
     const tell = measured<object>(callback);
     const line = this.#transfers.lineUse(options);
-    const { bytes } = await copyDirectly({ fileSystem: this.#remote, path }, target, {
+    const copying = copyDirectly({ fileSystem: this.#remote, path }, target, {
       ...line,
       window: windowOf(STREAM_BYTES),
       signal,
       onProgress: tell && ((transferred, total) => tell(transferred, total, {})),
     });
-    return bytes;
+    return (await unmarked(copying)).bytes;
   }
 
   async putfo(source: ContentSource, path: Buffer, options: PutfoOptions): Promise<FileAttributes> {
@@ -214,7 +215,8 @@ export class Files {
     const line = this.#transfers.lineUse(options);
     const place = sourcePlace(source);
     const speedometer = new Speedometer();
-    const { confirmation } = await copyFile(
+    const tell = callback && marked(callback);
+    const copying = copyFile(
       place,
       { fileSystem: this.#remote, path },
       {
@@ -223,10 +225,10 @@ export class Files {
         signal,
         atomic,
         confirm: confirm ? (file) => this.#client.stat(file, { signal }) : undefined,
-        onProgress: (transferred) =>
-          callback?.(transferred, fileSize, speedometer.note(transferred, fileSize)),
+        onProgress: (transferred) => tell?.(transferred, fileSize, speedometer.note(transferred, fileSize)),
       },
     );
+    const { confirmation } = await unmarked(copying);
     return confirmation ?? new FileAttributes({});
   }
 }

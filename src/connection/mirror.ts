@@ -7,6 +7,7 @@ import { quote } from '../remote-path.js';
 import { type RetryOptions, retryPolicy } from '../retry.js';
 import { failure } from '../session/status-error.js';
 import type { SpeedOptions } from '../speed.js';
+import { marked, unmarked } from '../transfer/caller-error.js';
 import { isMissing, type Place } from '../transfer/file-system.js';
 import type { Journal } from '../transfer/journal.js';
 import { localFileSystem } from '../transfer/local.js';
@@ -84,14 +85,14 @@ export async function mirror(
     await checkDirectory(source, signal);
     return isThere(target, signal);
   });
-  return mirrorTree(source, target, {
+  const mirroring = mirrorTree(source, target, {
     line,
     signal,
     delete: options.delete ?? false,
     dryRun: options.dryRun ?? false,
     compare: options.compare ?? 'size-mtime',
     symlinks: options.symlinks ?? 'skip',
-    filter: options.filter,
+    filter: options.filter && marked(options.filter),
     atomic: options.atomic ?? true,
     preserveMtime: options.preserveMtime ?? true,
     continueOnError: options.continueOnError ?? false,
@@ -104,6 +105,7 @@ export async function mirror(
     onProgress: measured<FileProgress>(callback),
     persist: again,
   });
+  return unmarked(mirroring);
 }
 
 /** A direction that is guessed, with deleting, would be the end of somebody's files. */

@@ -4,6 +4,7 @@ import { SftpError, SftpStatusError, TransferError } from '../errors.js';
 import { decodePath, quote } from '../remote-path.js';
 import { OPEN_FLAGS, type SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
+import { marked, unmarked } from '../transfer/caller-error.js';
 import type { LineUse } from '../transfer/copy-content.js';
 import { copyFile } from '../transfer/copy-file.js';
 import { hasCode, type Place } from '../transfer/file-system.js';
@@ -47,7 +48,8 @@ export async function copyOnServer(
   if (client.supports('copyData') && (await copyByServer(copy))) return;
   const { source, target } = copy;
   const confirm = (path: Buffer) => client.stat(path, { signal });
-  await copyFile(source, target, { ...line, signal, atomic, confirm, onProgress: callback });
+  const onProgress = callback && marked(callback);
+  await unmarked(copyFile(source, target, { ...line, signal, atomic, confirm, onProgress }));
 }
 
 interface Copy {

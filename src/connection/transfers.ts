@@ -9,6 +9,7 @@ import { baseName, quote } from '../remote-path.js';
 import type { RemoteHandle, SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
 import { resolveSpeed, type Speed, type SpeedOptions } from '../speed.js';
+import { unmarked } from '../transfer/caller-error.js';
 import type { LineUse } from '../transfer/copy-content.js';
 import { type CopiedFile, copyFile } from '../transfer/copy-file.js';
 import { copyTree } from '../transfer/copy-tree.js';
@@ -164,7 +165,7 @@ export class Transfers {
     const tell = measured<object>(callback);
     const { directory } = target.fileSystem.split(target.path);
     const tidying = atomic && !resumes ? leftovers.tidy(directory, { signal }).catch(() => {}) : undefined;
-    const copied = await persist(this.#link, { ...options, target: target.fileSystem }, async (journal) =>
+    const copying = persist(this.#link, { ...options, target: target.fileSystem }, async (journal) =>
       copyFile(source, target, {
         ...shared(options, line),
         resume: resumes ? leftovers : undefined,
@@ -175,6 +176,7 @@ export class Transfers {
         },
       }),
     );
+    const copied = await unmarked(copying);
     await tidying;
     if (copied.kept === 'EXISTS') throw exists(source, target);
     return copied;
@@ -190,7 +192,7 @@ export class Transfers {
     checkChoice(options.symlinks ?? symlinks, ['follow', 'skip', 'copy'], 'symlinks');
     const onProgress = measured<FileProgress>(callback);
     const line = this.#lineUse(options.speed);
-    return persist(this.#link, { ...options, target: leftovers.fileSystem }, async (journal) => {
+    const copying = persist(this.#link, { ...options, target: leftovers.fileSystem }, async (journal) => {
       const { source, target } = await prepare();
       return copyTree(source, target, {
         ...shared(options, line),
@@ -206,6 +208,7 @@ export class Transfers {
         },
       });
     });
+    return unmarked(copying);
   }
 
   /** Before anything is written. */

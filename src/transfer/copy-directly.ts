@@ -20,6 +20,8 @@ export interface CopyOptions<Confirmation extends Sized = Sized> extends LineUse
   /** Asks what has arrived under a path; its size must agree. Left out: the target's word is enough. */
   readonly confirm?: ((path: Buffer) => Promise<Confirmation>) | undefined;
   readonly preserveMtime?: boolean | undefined;
+  /** Nothing is in the target's place, as its directory is new. */
+  readonly isFree?: boolean | undefined;
   /** The content is on the target's disk when the copy is complete, where the target can do that. */
   readonly fsync?: boolean | undefined;
   /** What the source is, where a listing has told it already. */
@@ -105,6 +107,7 @@ export async function copyTo<Confirmation extends Sized>(
     const { mode } = attributes;
     return target.fileSystem.openTarget(path, {
       signal,
+      isFree: options.isFree,
       exclusive,
       refuseLink: options.refuseLink === true || path !== target.path,
       size,

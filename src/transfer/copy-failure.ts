@@ -1,6 +1,7 @@
 /** What the caller is told when a copy has failed. */
 import { ConnectionLostError, ProtocolError, TimeoutError, TransferError } from '../errors.js';
 import { quote } from '../remote-path.js';
+import { CallerError } from './caller-error.js';
 import type { SourcePlace, TargetPlace } from './file-system.js';
 
 /** The failure of reading or writing, with the two paths and how far the copy has come. */
@@ -12,7 +13,7 @@ export function explainFailure(
   signal: AbortSignal | undefined,
 ): unknown {
   // The session's own end and the caller's own wish are known by their own classes.
-  if (signal?.aborted || error instanceof ProtocolError || error instanceof TimeoutError) return error;
+  if (signal?.aborted || UNEXPLAINED.some((type) => error instanceof type)) return error;
   const { from, to } = texts(source, target);
   const progress = { source: from, destination: to, bytesDone };
   const done = `${quote(from)} to ${quote(to)} after ${bytesDone} bytes`;
@@ -34,9 +35,11 @@ export function explainFailure(
   });
 }
 
-/** There is nobody left to go on with. */
+const UNEXPLAINED = [ProtocolError, TimeoutError, CallerError];
+
+/** There is nobody left to go on with, or nobody who wants to. */
 export function isFatal(error: unknown): boolean {
-  return error instanceof ConnectionLostError || error instanceof ProtocolError;
+  return [ConnectionLostError, ProtocolError, CallerError].some((type) => error instanceof type);
 }
 
 const ADVICE: Readonly<Record<string, string>> = {

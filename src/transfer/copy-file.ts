@@ -32,13 +32,13 @@ import {
 export interface CopyFileOptions<Confirmation extends Sized = Sized> extends CopyOptions<Confirmation> {
   /** Write under a temporary name in the same directory, and rename when all is there. */
   readonly atomic: boolean;
-  /** Nothing is in the target's place, as its directory is new. */
-  readonly isFree?: boolean | undefined;
   readonly preserveMode?: boolean | undefined;
   /** Default: `always`. */
   readonly overwrite?: Overwrite | undefined;
   /** Goes on, where atomic, with what an earlier run has left, and leaves what a later one may go on with. */
   readonly resume?: Leftovers | undefined;
+  /** That of the caller, where `signal` may abort for other reasons: it alone ends the waiting for what is tidied up. */
+  readonly callerSignal?: AbortSignal | undefined;
   /** What earlier attempts of this transfer have come to, and where it is noted for the next. */
   readonly journal?: Journal | undefined;
 }
@@ -115,7 +115,7 @@ async function copyAside<Confirmation extends Sized>(
   copy: FileCopy<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
   const { file, options, target } = copy;
-  const { isFree, journal, resume: leftovers, signal, overwrite } = options;
+  const { isFree, journal, resume: leftovers, signal, callerSignal = signal, overwrite } = options;
   const { fileSystem } = target;
   const source = sourceMark(copy.source.path, file.info);
   const beginning = await findBeginning(file, source, target, {
@@ -138,7 +138,7 @@ async function copyAside<Confirmation extends Sized>(
   } catch (error) {
     const leaving = leave({ path, bytes: attempt.reached, source }, error, attempt.closed, copy);
     leftovers?.noteSettling(target, leaving);
-    await untilAborted(leaving, fileSystem.isLocal ? undefined : signal).catch(() => {});
+    await untilAborted(leaving, fileSystem.isLocal ? undefined : callerSignal).catch(() => {});
     throw error;
   } finally {
     stay?.();

@@ -4,20 +4,15 @@
  */
 import type { Buffer } from 'node:buffer';
 import { SftpError } from '../errors.js';
-import { printable } from '../printable.js';
 import { quote } from '../remote-path.js';
 import type { FileType } from '../wire/attributes.js';
+import { CallerError } from './caller-error.js';
 import { isFatal } from './copy-failure.js';
 import { type CopyFileOptions, copyFile } from './copy-file.js';
 import { copyLink } from './copy-link.js';
-import {
-  type DirectoryEntry,
-  type FileChanges,
-  type FileInfo,
-  hasCode,
-  isMissing,
-  type Place,
-} from './file-system.js';
+import { DirectoryChanges } from './directory-changes.js';
+import { EntryNames } from './entry-names.js';
+import { type DirectoryEntry, type FileInfo, hasCode, isMissing, type Place } from './file-system.js';
 import type { Leftovers } from './leftovers.js';
 import { KEEP_REASONS, type Overwrite, reasonToKeep } from './overwriting.js';
 import { TaskGroup } from './task-group.js';
@@ -77,7 +72,8 @@ const MAX_ENTRIES_PER_DIRECTORY = 1_000_000;
 
 /**
  * Copies the content of `source` into the directory `target`, which exists. Stops at the first failure, with
- * the files that were under way taken back where `atomic`; or, with `continueOnError`, tells them at the end.
+ * the files that were under way taken back where `atomic`; or, with `continueOnError`, tells them at the end. An
+ * entry whose name is refused never stops the rest.
  */
 export function copyTree(source: Place, target: Place, options: CopyTreeOptions): Promise<TreeReport> {
   return new TreeCopy(source, target, options).run();
@@ -107,11 +103,6 @@ interface Found {
   readonly isLink: boolean;
 }
 
-interface DirectoryChange {
-  readonly path: Buffer;
-  readonly changes: FileChanges;
-}
-
 class TreeCopy {
   readonly #source: Place;
   readonly #target: Place;
@@ -120,8 +111,9 @@ class TreeCopy {
   /** Open files and directories. */
   readonly #slots: Window;
   readonly #report = new ReportWriter();
-  /** What is set on directories once their content is complete, by level. */
-  readonly #changes = new Map<number, DirectoryChange[]>();
+  readonly #changes: DirectoryChanges;
+  /** Entries whose names are refused. */
+  readonly #refusals: SftpError[] = [];
   readonly #progress: TreeProgress;
 
   constructor(source: Place, target: Place, options: CopyTreeOptions) {
@@ -132,6 +124,7 @@ class TreeCopy {
     const { concurrency = Number.POSITIVE_INFINITY } = options;
     const max = Math.min(source.fileSystem.maxOpenFiles, target.fileSystem.maxOpenFiles, concurrency);
     this.#slots = new Window({ max });
+    this.#changes = new DirectoryChanges(target.fileSystem, options);
     this.#progress = new TreeProgress(options.onProgress);
   }
 
@@ -142,8 +135,9 @@ class TreeCopy {
       this.#rootAncestors(from).then((ancestors) => this.#copyDirectory({ ...root, ancestors })),
     );
     await this.#tasks.settle();
-    await this.#changeDirectories();
+    await this.#changes.apply(this.#slots, (path, work) => this.#guard(path, work));
     this.#progress.finish(this.#textOf(from));
+    if (!this.#options.continueOnError) throwRefusals(this.#refusals);
     return this.#report.finish();
   }
 
@@ -157,11 +151,13 @@ class TreeCopy {
     const { signal } = this.#tasks;
     const { leftovers, atomic } = this.#options;
     if (atomic && !branch.isNew) this.#tasks.add(tidied(leftovers, branch.to, signal));
-    const names = new Map<string, Buffer>();
+    const names = new EntryNames(this.#target.fileSystem, this.#textOf(branch.from));
     for (const entry of await this.#entriesOf(branch.from)) {
       signal.throwIfAborted();
       const path = this.#source.fileSystem.join(branch.from, entry.name);
-      await this.#guard(path, () => this.#copyEntry(entry, branch, names));
+      const refusal = names.refusalOf(entry.name);
+      if (refusal === undefined) await this.#guard(path, () => this.#copyEntry(entry, branch));
+      else this.#refuse(path, refusal);
     }
   }
 
@@ -173,6 +169,12 @@ class TreeCopy {
       if (!this.#goesOnAfter(error)) throw error;
       this.#report.noteFailed(this.#textOf(path), error);
     }
+  }
+
+  /** It concerns this entry alone: the rest arrives, whatever else a server has thought of. */
+  #refuse(path: Buffer, refusal: SftpError): void {
+    this.#refusals.push(refusal);
+    this.#report.noteFailed(this.#textOf(path), refusal);
   }
 
   #goesOnAfter(error: unknown): boolean {
@@ -198,12 +200,7 @@ class TreeCopy {
     return entries;
   }
 
-  async #copyEntry(
-    { name, info }: DirectoryEntry,
-    branch: Branch,
-    names: Map<string, Buffer>,
-  ): Promise<void> {
-    this.#checkName(name, branch, names);
+  async #copyEntry({ name, info }: DirectoryEntry, branch: Branch): Promise<void> {
     const from = this.#source.fileSystem.join(branch.from, name);
     if (readTemporaryName(name)) return this.#skip(from, 'UNFINISHED', 'it is a copy that is not complete');
     const to = this.#target.fileSystem.join(branch.to, name);
@@ -218,17 +215,6 @@ class TreeCopy {
     } else if (actual.type === 'symlink') {
       this.#tasks.add(this.#guard(from, () => this.#copyLink(found, branch)));
     } else this.#skip(from, 'SPECIAL', `it is a ${actual.type}`);
-  }
-
-  /** A name must be one that can be used, and not one that is taken here for that of another entry. */
-  #checkName(name: Buffer, branch: Branch, names: Map<string, Buffer>): void {
-    const { fileSystem } = this.#target;
-    const objection = fileSystem.objectionTo(name);
-    if (objection !== undefined) throw unsafeName(name, this.#textOf(branch.from), objection);
-    const identity = fileSystem.identityOf(name);
-    const other = names.get(identity) ?? name;
-    if (!other.equals(name)) throw collision(name, other, this.#textOf(branch.from));
-    names.set(identity, name);
   }
 
   /** What an entry is, once links are followed and what the listing left out is asked; `undefined`: left out. */
@@ -253,7 +239,12 @@ class TreeCopy {
     const { type, size, mtime, mode } = info;
     const shown = name.toString('utf8');
     const path = `${branch.shown}${shown}`;
-    return (await filter({ path, name: shown, nameBytes: name, type, size, mtime, mode })) === true;
+    const entry = { path, name: shown, nameBytes: name, type, size, mtime, mode };
+    try {
+      return (await filter(entry)) === true;
+    } catch (error) {
+      throw new CallerError(error);
+    }
   }
 
   async #copySubdirectory({ from, to, name, info, isLink }: Found, branch: Branch): Promise<void> {
@@ -270,37 +261,9 @@ class TreeCopy {
     }
     const isNew = await this.#target.fileSystem.ensureDirectory(to, { signal });
     this.#report.noteDirectory();
-    this.#noteChanges(to, info, level);
+    this.#changes.note(to, info, level);
     const path = `${shown}${name.toString('utf8')}/`;
     await this.#copyDirectory({ from, to, shown: path, level, ancestors: [...ancestors, real], isNew });
-  }
-
-  /** What a directory is to become once its content is complete. */
-  #noteChanges(path: Buffer, { mode, atime, mtime }: FileInfo, level: number): void {
-    const { preserveMtime = false, preserveMode = false } = this.#options;
-    if (!preserveMtime && !preserveMode) return;
-    const permitted = mode === undefined ? undefined : this.#target.fileSystem.permitted(mode);
-    const changes = {
-      ...(preserveMode ? { mode: permitted } : {}),
-      ...(preserveMtime ? { atime, mtime } : {}),
-    };
-    const ofLevel = this.#changes.get(level) ?? [];
-    ofLevel.push({ path, changes });
-    this.#changes.set(level, ofLevel);
-  }
-
-  /** From the bottom, as a directory's mode may forbid the way to those below. */
-  async #changeDirectories(): Promise<void> {
-    const { signal } = this.#options;
-    for (const [, ofLevel] of [...this.#changes].sort(([left], [right]) => right - left)) {
-      const tasks = new TaskGroup(signal);
-      for (const { path, changes } of ofLevel) {
-        await this.#slots.acquire(1, tasks.signal);
-        const change = () => this.#target.fileSystem.setAttributes(path, changes, { signal });
-        tasks.add(this.#guard(path, change).finally(() => this.#slots.release(1)));
-      }
-      await tasks.settle();
-    }
   }
 
   async #copyLink({ from, to }: Found, { isNew, level }: Branch): Promise<void> {
@@ -374,6 +337,7 @@ class TreeCopy {
         resume,
         journal,
         signal,
+        callerSignal: this.#options.signal,
         isFree,
         known,
       },
@@ -428,15 +392,10 @@ async function tidied(
   await leftovers?.tidy(directory, { signal }).catch(() => {});
 }
 
-function unsafeName(name: Buffer, directory: string, objection: string): SftpError {
-  const shown = printable(name.toString('utf8'), 300);
-  return new SftpError('UNSAFE_NAME', `The name '${shown}' in ${quote(directory)} is refused: ${objection}`);
-}
-
-function collision(name: Buffer, other: Buffer, directory: string): SftpError {
-  const [shown, same] = [name, other].map((bytes) => printable(bytes.toString('utf8'), 300));
-  const text = `The name '${shown}' in ${quote(directory)} is taken here for '${same}', which is there too`;
-  return new SftpError('NAME_COLLISION', text);
+function throwRefusals([first, ...others]: readonly SftpError[]): void {
+  if (first === undefined) return;
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  throw new SftpError(first.code, `${first.message}${more}; everything else has been copied`);
 }
 
 function tooMuch(path: string, what: string): SftpError {

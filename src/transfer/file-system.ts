@@ -34,6 +34,8 @@ export interface FileChanges {
 }
 
 export interface OpenTargetOptions extends Cancellable {
+  /** Nothing is there, so that nobody need look. */
+  readonly isFree?: boolean | undefined;
   /** Refuses whatever is there already. */
   readonly exclusive?: boolean | undefined;
   /** Refuses a link, where the file system can; a server has no such request. */
@@ -111,7 +113,10 @@ export interface FileSystem {
     path: Buffer,
     options: Cancellable & { readonly known?: FileInfo | undefined },
   ): Promise<SourceFile>;
-  /** Creates a file, or empties the one that is there; refuses what {@link OpenTargetOptions} tells. */
+  /**
+   * Creates a file, or empties the one that is there; refuses what {@link OpenTargetOptions} tells, and what is no
+   * regular file, without blocking.
+   */
   openTarget(path: Buffer, options: OpenTargetOptions): Promise<TargetFile>;
   /** Makes a directory where there is none: true. Anything else in the way is an error that names it. */
   ensureDirectory(path: Buffer, options: Cancellable): Promise<boolean>;

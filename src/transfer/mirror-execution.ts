@@ -154,6 +154,7 @@ export class Execution {
     const { bytes } = await copyFile(source, target, {
       ...line,
       signal,
+      callerSignal: this.#options.signal,
       atomic,
       isFree: step.action === 'create',
       refuseLink: true,

@@ -1,4 +1,5 @@
 /** Figures of a transfer under way, as its callback gets them. */
+import { marked } from './caller-error.js';
 
 export interface TransferSpeed {
   /** Bytes per second over the last seconds. */
@@ -41,7 +42,7 @@ export class Speedometer {
 }
 
 /**
- * Adds the speed to the figures, and keeps them from going backwards where another attempt begins anew.
+ * Adds the speed to the figures, marks what the callback throws, and keeps them from going backwards where another attempt begins anew.
  *
  * @param now the clock, in milliseconds
  */
@@ -50,11 +51,12 @@ export function measured<Detail extends object>(
   now?: () => number,
 ): ((transferred: number, total: number, detail: Detail) => void) | undefined {
   if (callback === undefined) return undefined;
+  const tell = marked(callback);
   const speedometer = new Speedometer(now);
   let most = 0;
   return (transferred, total, detail) => {
     most = Math.max(most, transferred);
     const whole = Math.max(most, total);
-    callback(most, whole, { ...detail, ...speedometer.note(most, whole) });
+    tell(most, whole, { ...detail, ...speedometer.note(most, whole) });
   };
 }

@@ -108,16 +108,15 @@ export class RemoteFileSystem implements FileSystem {
     return new RemoteSource(this.#client, await this.#client.open(path, OPEN_FLAGS.READ, { signal }), info);
   }
 
-  async openTarget(
-    path: Buffer,
-    { signal, exclusive = false, size, channels, mode, keep }: OpenTargetOptions,
-  ): Promise<TargetFile> {
-    const { WRITE, CREAT, TRUNC, EXCL } = OPEN_FLAGS;
+  async openTarget(path: Buffer, options: OpenTargetOptions): Promise<TargetFile> {
+    const { signal, isFree = false, exclusive = false, size, channels, keep } = options;
+    const { TRUNC, EXCL } = OPEN_FLAGS;
+    const isKnown = isFree || exclusive || keep !== undefined;
     const emptied = keep === undefined ? TRUNC : 0;
-    const flags = WRITE | CREAT | (exclusive ? EXCL : emptied);
-    const attributes = mode === undefined ? {} : { mode };
     try {
-      const handle = await this.#client.open(path, flags, { signal, attributes });
+      const handle = isKnown
+        ? await this.#openForWriting(path, exclusive ? EXCL : emptied, options)
+        : await this.#openWarily(path, options);
       if (keep !== undefined) await this.#cut(handle, keep, signal);
       return new RemoteTarget({ client: this.#client, handle, path, size, channels, lanes: this.#lanes });
     } catch (error) {
@@ -125,6 +124,33 @@ export class RemoteFileSystem implements FileSystem {
       const { type } = await this.#infoOrUnknown(path, signal);
       throw type === 'directory' ? directoryInTheWay(path, error) : error;
     }
+  }
+
+  /**
+   * The opening of a FIFO would block a server, so what may be there is looked at. That takes no time where nothing
+   * is there: an opening that takes nothing but a new file goes with the question.
+   */
+  async #openWarily(path: Buffer, options: OpenTargetOptions): Promise<RemoteHandle> {
+    const { TRUNC, EXCL } = OPEN_FLAGS;
+    const looking = this.stat(path, options).catch((error) => {
+      if (error instanceof SftpStatusError) return UNKNOWN_INFO;
+      throw error;
+    });
+    looking.catch(() => {});
+    try {
+      return await this.#openForWriting(path, EXCL | TRUNC, options);
+    } catch (error) {
+      if (!(error instanceof SftpStatusError)) throw error;
+      const info = await looking;
+      if (info.type !== 'directory' && !isReadable(info)) throw specialFileInTheWay(path, info);
+      return this.#openForWriting(path, TRUNC, options);
+    }
+  }
+
+  #openForWriting(path: Buffer, extra: number, { signal, mode }: OpenTargetOptions): Promise<RemoteHandle> {
+    const { WRITE, CREAT } = OPEN_FLAGS;
+    const attributes = mode === undefined ? {} : { mode };
+    return this.#client.open(path, WRITE | CREAT | extra, { signal, attributes });
   }
 
   /** There are servers that let a file be read and not be looked at. */
@@ -247,6 +273,11 @@ function inTheWay(path: Buffer, { type }: FileInfo, cause: unknown): SftpStatusE
 
 function directoryInTheWay(path: Buffer, cause: unknown): SftpStatusError {
   return failure('EISDIR', 'open', path, 'it is a directory; give the name of the file in it too', cause);
+}
+
+function specialFileInTheWay(path: Buffer, { type }: FileInfo): SftpStatusError {
+  const what = `it is not a regular file but a ${type}; write to it with a stream`;
+  return failure('EEXIST', 'open', path, what);
 }
 
 class RemoteSource implements SourceFile {

@@ -38,17 +38,29 @@ describe('names from a server', () => {
   };
   for (const name of ['../x', '/etc/x', 'a/b', '', 'nul\0x']) {
     for (const [kind, entry] of Object.entries(kinds)) {
-      test(`N1: ${printable(JSON.stringify(name))} as ${kind} is refused by name, and nothing is outside the folder`, async (t) => {
+      test(`N1: ${printable(JSON.stringify(name))} as ${kind} is refused by name, the rest arrives, and nothing is outside the folder`, async (t) => {
         const outer = makeFolder(t);
         mkdirSync(join(outer, 'target'));
-        const { connection } = await openHostileTree(t, [{ name, ...entry }]);
+        const { connection } = await openHostileTree(t, [
+          { name: 'before', content },
+          { name, ...entry },
+          { name: 'fine', content },
+        ]);
         await assert.rejects(connection.getR('/', join(outer, 'target')), (error) => {
           assert.ok(error instanceof SftpError);
           assert.equal(error.code, 'UNSAFE_NAME');
           assert.ok(error.message.includes(`The name '${printable(name)}' in '/' is refused`), error.message);
+          assert.match(error.message, /everything else has been copied$/);
           return true;
         });
-        assert.deepEqual([...snapshot(outer).keys()], ['target']);
+        assert.deepEqual([...snapshot(outer).keys()], ['target', 'target/before', 'target/fine']);
+        const report = await connection.getR('/', join(outer, 'target'), { continueOnError: true });
+        assert.deepEqual(
+          report.failed.map(({ error }) => (error as SftpError).code),
+          ['UNSAFE_NAME'],
+        );
+        assert.equal(report.files, 2);
+        assert.deepEqual([...snapshot(outer).keys()], ['target', 'target/before', 'target/fine']);
       });
     }
   }

@@ -270,6 +270,19 @@ for (const { name, skip, start } of serverKinds) {
       });
       assert.equal(await sftp.exists(remote.path('up')), false);
       assert.equal(existsSync(join(local, 'down')), false);
+      symlinkSync('fifo', join(remote.disk, 'link'));
+      writeFileSync(join(local, 'file'), 'x');
+      for (const name of ['fifo', 'link']) {
+        const inPlace = sftp.put(join(local, 'file'), remote.path(name));
+        await assert.rejects(inPlace, { code: 'EEXIST', message: /not a regular file but a fifo/ });
+      }
+      const atomic = sftp.put(join(local, 'file'), remote.path('fifo'), { atomic: true });
+      await assert.rejects(atomic, { code: 'EEXIST', message: /not a regular file but a fifo/ });
+      await assert.rejects(sftp.putfo('x', remote.path('fifo')), { code: 'EEXIST' });
+      mkdirSync(join(local, 'tree'));
+      writeFileSync(join(local, 'tree', 'fifo'), 'x');
+      await assert.rejects(sftp.putR(join(local, 'tree'), remote.path('')), { code: 'EEXIST' });
+      assert.equal(await sftp.isfile(remote.path('fifo')), false);
     });
 
     test('N3: a link that lies in the local target tree is replaced or refused, never followed', async (t) => {

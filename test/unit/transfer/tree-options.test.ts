@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
+import { unmarked } from '../../../src/transfer/caller-error.js';
 import { leadsOutside } from '../../../src/transfer/copy-link.js';
 import { type CopyTreeOptions, copyTree, type TreeEntry } from '../../../src/transfer/copy-tree.js';
 import { identityOf } from '../../../src/transfer/local-names.js';
@@ -123,7 +124,9 @@ describe('copyTree, filter', () => {
     const filter = () => {
       throw new Error('mine');
     };
-    await assert.rejects(copy(both, { filter }), /mine/);
+    for (const continueOnError of [false, true]) {
+      await assert.rejects(unmarked(copy(both, { filter, continueOnError })), /^Error: mine$/);
+    }
   });
 });
 
