@@ -9,6 +9,9 @@ interface Waiting {
   leave(): void;
 }
 
+/** For whoever is never called off. */
+export const NEVER: AbortSignal = new AbortController().signal;
+
 /** Calls `listener` with the signal's reason when it aborts, and gives a function that calls this off. */
 export function onAbort(signal: AbortSignal | undefined, listener: Listener): () => void {
   if (signal === undefined) return () => {};

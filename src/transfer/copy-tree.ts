@@ -3,6 +3,7 @@
  * directory is there before its content is asked for; many files are under way at once.
  */
 import type { Buffer } from 'node:buffer';
+import { NEVER } from '../abort.js';
 import { SftpError } from '../errors.js';
 import { quote } from '../remote-path.js';
 import type { FileType } from '../wire/attributes.js';
@@ -337,7 +338,7 @@ class TreeCopy {
         resume,
         journal,
         signal,
-        callerSignal: this.#options.signal,
+        callerSignal: this.#options.signal ?? NEVER,
         isFree,
         known,
       },

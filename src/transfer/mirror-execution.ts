@@ -4,6 +4,7 @@
  */
 
 import { Buffer } from 'node:buffer';
+import { NEVER } from '../abort.js';
 import type { LineUse } from './copy-content.js';
 import { isFatal } from './copy-failure.js';
 import { copyFile } from './copy-file.js';
@@ -154,7 +155,7 @@ export class Execution {
     const { bytes } = await copyFile(source, target, {
       ...line,
       signal,
-      callerSignal: this.#options.signal,
+      callerSignal: this.#options.signal ?? NEVER,
       atomic,
       isFree: step.action === 'create',
       refuseLink: true,
