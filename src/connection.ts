@@ -25,6 +25,7 @@ import {
 import { findMatches } from './connection/glob.js';
 import { startHash } from './connection/hash.js';
 import { expandHome, findHome } from './connection/home.js';
+import { explain } from './connection/likely-cause.js';
 import type { Link } from './connection/link.js';
 import { makeLink, readLink, type SymlinkOptions } from './connection/links.js';
 import { type MirrorOptions, mirror } from './connection/mirror.js';
@@ -455,14 +456,16 @@ export class Connection implements AsyncDisposable {
   // Changing
 
   /**
-   * Makes one directory; what exists already is an error. `mode` is in the digits of chmod (`755`), and the
+   * Makes one directory; what exists already is an error (`EEXIST`). `mode` is in the digits of chmod (`755`), and the
    * server's umask applies.
    *
    * @example
    * await sftp.mkdir('show', 744);
    */
   async mkdir(path: RemotePath, mode: number | string = 777, options: CallOptions = {}): Promise<void> {
-    await this.sftpClient.mkdir(this.#directory.resolve(path), { mode: parseMode(mode) }, options);
+    const resolved = this.#directory.resolve(path);
+    const making = this.sftpClient.mkdir(resolved, { mode: parseMode(mode) }, options);
+    await explain(making, 'mkdir', { client: this.sftpClient, path: resolved, options });
   }
 
   /**
@@ -477,23 +480,27 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Removes an empty directory.
+   * Removes an empty directory. One with content is an error (`ENOTEMPTY`), and so is a file (`ENOTDIR`).
    *
    * @example
    * await sftp.rmdir('empty');
    */
   async rmdir(path: RemotePath, options: CallOptions = {}): Promise<void> {
-    await this.sftpClient.rmdir(this.#directory.resolve(path), options);
+    const resolved = this.#directory.resolve(path);
+    const removing = this.sftpClient.rmdir(resolved, options);
+    await explain(removing, 'rmdir', { client: this.sftpClient, path: resolved, options });
   }
 
   /**
-   * Removes a file or a link; a directory is an error.
+   * Removes a file or a link; a directory is an error (`EISDIR`).
    *
    * @example
    * await sftp.remove('pub/readme.txt');
    */
   async remove(path: RemotePath, options: CallOptions = {}): Promise<void> {
-    await this.sftpClient.remove(this.#directory.resolve(path), options);
+    const resolved = this.#directory.resolve(path);
+    const removing = this.sftpClient.remove(resolved, options);
+    await explain(removing, 'remove', { client: this.sftpClient, path: resolved, options });
   }
 
   /**
@@ -507,7 +514,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Renames or moves; what exists under the new name is an error and stays. {@link posixRename} replaces it.
+   * Renames or moves; what exists under the new name is an error (`EEXIST`) and stays. {@link posixRename} replaces
+   * it.
    *
    * @example
    * await sftp.rename('draft.txt', 'final.txt');
@@ -516,8 +524,10 @@ export class Connection implements AsyncDisposable {
     const from = this.#directory.resolve(source, 'source');
     const to = this.#directory.resolve(destination, 'destination');
     // One server deletes a file that is renamed onto itself; it must only exist.
-    if (from.equals(to)) await this.sftpClient.lstat(from, options);
-    else await this.sftpClient.rename(from, to, options);
+    const client = this.sftpClient;
+    if (from.equals(to)) await client.lstat(from, options);
+    else
+      await explain(client.rename(from, to, options), 'rename', { client, path: from, newPath: to, options });
   }
 
   /**
@@ -621,14 +631,17 @@ export class Connection implements AsyncDisposable {
    * Makes `destination` a symbolic link to `source`. The link holds `source` as it is written, so that a relative one
    * counts from the directory of the link; it need not exist.
    *
-   * @throws SftpStatusError something exists under the name `destination`
+   * @throws SftpStatusError (`EEXIST`) something exists under the name `destination`
    *
    * @example
    * await sftp.symlink('releases/42', 'current');
    */
   async symlink(source: RemotePath, destination: RemotePath, options: SymlinkOptions = {}): Promise<void> {
     const target = encodePath(source, 'source');
-    await makeLink(this.sftpClient, target, this.#directory.resolve(destination, 'destination'), options);
+    const newPath = this.#directory.resolve(destination, 'destination');
+    const making = makeLink(this.sftpClient, target, newPath, options);
+    const { signal } = options;
+    await explain(making, 'symlink', { client: this.sftpClient, path: target, newPath, options: { signal } });
   }
 
   /**
@@ -641,7 +654,9 @@ export class Connection implements AsyncDisposable {
    */
   async hardlink(source: RemotePath, destination: RemotePath, options: CallOptions = {}): Promise<void> {
     const from = this.#directory.resolve(source, 'source');
-    await this.sftpClient.hardlink(from, this.#directory.resolve(destination, 'destination'), options);
+    const newPath = this.#directory.resolve(destination, 'destination');
+    const making = this.sftpClient.hardlink(from, newPath, options);
+    await explain(making, 'hardlink', { client: this.sftpClient, path: from, newPath, options });
   }
 
   /**

@@ -75,5 +75,8 @@ export function describeStatus(status: number, message: string): StatusRow {
   const row = rows[status] ?? { name: `SSH_FX_${status}`, code: 'FAILURE', meaning: 'an unknown failure' };
   if (row.code !== 'FAILURE') return row;
   const said = messages.find(([pattern]) => pattern.test(message));
-  return said === undefined ? row : { ...row, code: said[1] };
+  if (said === undefined) return row;
+  const [, code] = said;
+  const meaning = rows.find((other) => other.code === code)?.meaning ?? 'too many open files';
+  return { ...row, code, meaning };
 }

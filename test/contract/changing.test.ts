@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { stModeToInt } from '../../src/index.js';
+import { type SftpStatusError, stModeToInt } from '../../src/index.js';
 import { describeContract, describeOpenSsh } from './world.js';
 
 describeContract('chmod', ({ open, test }) => {
@@ -77,7 +77,8 @@ describeContract('mkdir', ({ open, test }) => {
 
   test('rejects where something exists, and where the directory above is missing', async (t) => {
     const { sftp } = await open(t);
-    await assert.rejects(sftp.mkdir('pub'));
+    await assert.rejects(sftp.mkdir('pub'), { name: 'SftpStatusError', code: 'EEXIST' });
+    await assert.rejects(sftp.mkdir('readme.txt'), { name: 'SftpStatusError', code: 'EEXIST' });
     await assert.rejects(sftp.mkdir('no/such'), { code: 'ENOENT' });
   });
 });
@@ -141,7 +142,7 @@ describeContract('remove, unlink and rmdir', ({ open, test }) => {
   test('remove works only on files', async (t) => {
     const { sftp, folder } = await open(t);
     mkdirSync(join(folder, 'empty'));
-    await assert.rejects(sftp.remove('empty'));
+    await assert.rejects(sftp.remove('empty'), { name: 'SftpStatusError', code: 'EISDIR' });
     await assert.rejects(sftp.unlink('nowhere'), { code: 'ENOENT' });
   });
 
@@ -157,7 +158,8 @@ describeContract('remove, unlink and rmdir', ({ open, test }) => {
     mkdirSync(join(folder, 'empty'));
     await sftp.rmdir('empty');
     assert.equal(existsSync(join(folder, 'empty')), false);
-    await assert.rejects(sftp.rmdir('pub'));
+    await assert.rejects(sftp.rmdir('pub'), { code: 'ENOTEMPTY' });
+    await assert.rejects(sftp.rmdir('readme.txt'), { code: 'ENOTDIR' });
     await assert.rejects(sftp.rmdir('nowhere'), { code: 'ENOENT' });
   });
 });
@@ -172,7 +174,7 @@ describeContract('rename', ({ open, test }) => {
 
   test('rejects where the destination exists, and leaves both', async (t) => {
     const { sftp, folder } = await open(t);
-    await assert.rejects(sftp.rename('readme.txt', 'pub/make.txt'));
+    await assert.rejects(sftp.rename('readme.txt', 'pub/make.txt'), { code: 'EEXIST' });
     assert.equal(readFileSync(join(folder, 'pub/make.txt'), 'utf8'), 'content of make.txt');
     assert.ok(existsSync(join(folder, 'readme.txt')));
   });
@@ -203,7 +205,7 @@ describeContract('symlink and readlink', ({ open, test }) => {
 
   test('symlink rejects if something exists at the destination', async (t) => {
     const { sftp, folder } = await open(t);
-    await assert.rejects(sftp.symlink('pub/make.txt', 'readme.txt'));
+    await assert.rejects(sftp.symlink('pub/make.txt', 'readme.txt'), { code: 'EEXIST' });
     assert.ok(lstatSync(join(folder, 'readme.txt')).isFile());
   });
 
@@ -289,7 +291,7 @@ describeContract('hardlink and copy', ({ open, test }) => {
     const { sftp, folder } = await open(t);
     await sftp.hardlink('readme.txt', 'second');
     assert.equal(statSync(join(folder, 'second')).ino, statSync(join(folder, 'readme.txt')).ino);
-    await assert.rejects(sftp.hardlink('readme.txt', 'pub/make.txt'));
+    await assert.rejects(sftp.hardlink('readme.txt', 'pub/make.txt'), { code: 'EEXIST' });
   });
 
   test('copy copies, replaces, and tells how far it is', async (t) => {
@@ -376,6 +378,63 @@ describeContract('the file system', ({ open, test }) => {
     assert.equal(await sftp.expandPath('pub'), `${home}/pub`);
     assert.equal(await sftp.homeDirectory(login.username), at);
     assert.equal(await sftp.expandPath(`~${login.username}`), at);
+  });
+});
+
+describeOpenSsh('a server that only says "Failure"', ({ open, test }) => {
+  test('the error tells what is in the way', async (t) => {
+    const { sftp, folder, home } = await open(t);
+    mkdirSync(join(folder, 'empty'));
+    const [file, directory] = [`'${home}/readme.txt'`, `'${home}/pub'`];
+    const calls: readonly (readonly [() => Promise<void>, string, string])[] = [
+      [
+        () => sftp.mkdir('pub'),
+        'EEXIST',
+        `mkdir ${directory}: there is a directory already; makedirs takes what is there`,
+      ],
+      [
+        () => sftp.remove('pub'),
+        'EISDIR',
+        `remove ${directory}: it is a directory; rmdir and rmtree remove directories`,
+      ],
+      [
+        () => sftp.rmdir('pub'),
+        'ENOTEMPTY',
+        `rmdir ${directory}: it is not empty; rmtree removes a directory with its content`,
+      ],
+      [
+        () => sftp.rename('pub', 'readme.txt'),
+        'EEXIST',
+        `rename ${directory} to ${file}: there is a file already; posixRename replaces files`,
+      ],
+      [
+        () => sftp.symlink('x', 'readme.txt'),
+        'EEXIST',
+        `symlink 'x' to ${file}: there is a file already; remove it first`,
+      ],
+    ];
+    for (const [call, code, message] of calls) {
+      await assert.rejects(call, (error: SftpStatusError) => {
+        const { name, operation, status, serverMessage } = error;
+        assert.equal(error.message, `${message} (SSH_FX_FAILURE, the server says: Failure)`);
+        assert.deepEqual(
+          { name, code: error.code, operation, status, serverMessage },
+          {
+            name: 'SftpStatusError',
+            code,
+            operation: message.split(' ')[0],
+            status: 4,
+            serverMessage: 'Failure',
+          },
+        );
+        assert.equal((error.cause as SftpStatusError).code, 'FAILURE');
+        return true;
+      });
+    }
+    await assert.rejects(sftp.rmdir('readme.txt'), {
+      code: 'ENOTDIR',
+      message: `rmdir ${file}: it is no directory but a file; remove takes it away (SSH_FX_NO_SUCH_FILE, the server says: No such file)`,
+    });
   });
 });
 
