@@ -9,7 +9,14 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, type TestContext, test } from 'node:test';
-import { type Connection, type ConnectOptions, connect, type HostOptions } from '../../src/index.js';
+import ssh2 from 'ssh2';
+import {
+  type Connection,
+  type ConnectOptions,
+  connect,
+  HostKeys,
+  type HostOptions,
+} from '../../src/index.js';
 import { startServer } from '../../src/testing/index.js';
 import { type Oddity, oddities, oddityNames } from '../support/oddities.js';
 import { needsOpenSsh, type Sshd, startSshd } from '../support/sshd.js';
@@ -56,6 +63,8 @@ export interface Contract {
 /** Declares the tests for both servers and both transports. */
 export function describeContract(name: string, declare: (contract: Contract) => void): void {
   describe(`${name}, on the embedded server`, () => declare(embedded));
+  const skip = hasSystemSsh() ? false : 'needs ssh on the search path';
+  describe(`${name}, on the embedded server with the system's ssh`, { skip }, () => declare(embeddedBySsh));
   describeOpenSsh(name, declare);
   for (const [oddity, contract] of odd) {
     const differences = differencesOf(oddity, name);
@@ -83,6 +92,7 @@ export function describeOpenSsh(name: string, declare: (contract: Contract) => v
 
 const needsSystemSsh = needsOpenSsh || (hasSystemSsh() ? false : 'needs ssh on the search path');
 const embedded = makeContract((root) => startEmbedded(root, {}), { isOpenSsh: false, isSystemSsh: false });
+const embeddedBySsh = makeContract(startEmbeddedForSsh, { isOpenSsh: false, isSystemSsh: true });
 const openSsh = makeContract(() => startOpenSsh('ssh2'), { isOpenSsh: true, isSystemSsh: false });
 const systemSsh = makeContract(() => startOpenSsh('openssh'), { isOpenSsh: true, isSystemSsh: true });
 const odd = oddityNames.map((name) => {
@@ -148,6 +158,25 @@ async function startEmbedded(root: string, { faults = {}, extensions }: Oddity):
       cnopts: { fingerprint: server.hostKey.fingerprint, hostkeys: null, agent: false },
     },
     pathOf: (folder) => `${faults.windowsPaths ? '/C:' : ''}${folder.slice(root.length)}`,
+    stop: () => server.close(),
+  };
+}
+
+/** With a key as text, which ssh signs with through an agent of our own. */
+async function startEmbeddedForSsh(root: string): Promise<Server> {
+  const key = ssh2.utils.generateKeyPairSync('ed25519');
+  const server = await startServer({ root }, { authorizedKeys: key.public });
+  const hostkeys = new HostKeys().add(`[${server.host}]:${server.port}`, server.hostKey.publicKey);
+  return {
+    login: {
+      host: server.host,
+      port: server.port,
+      username: server.username,
+      privateKey: key.private,
+      password: server.password,
+      cnopts: { hostkeys, agent: false, transport: 'openssh', config: false },
+    },
+    pathOf: (folder) => folder.slice(root.length),
     stop: () => server.close(),
   };
 }
