@@ -21,6 +21,8 @@ import type {
 } from './ssh-connection.js';
 
 const CHANNEL_OPEN_TIMEOUT_MS = 10_000;
+/** For the log of the process that holds the connection to arrive. */
+const ANSWER_WITHIN_MS = 200;
 /** For ssh to end by itself, then after being told to, before it is killed. */
 const CLOSE_STEPS_MS = [500, 1_000] as const;
 
@@ -250,12 +252,16 @@ export class OpensshConnection implements SshConnection {
       );
     };
     await new Promise<void>((resolve, reject) => {
+      let settled = false;
       const settle = (outcome: ChannelAnswer | Error): void => {
+        // What comes later is about a channel that is open, and another may be waiting by now.
+        if (settled) return;
+        settled = true;
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
         this.#waiting = undefined;
         if (outcome === 'accepted') resolve();
-        else if (outcome === 'refused') child.once('exit', () => reject(refusal()));
+        else if (outcome === 'refused') setTimeout(() => reject(refusal()), ANSWER_WITHIN_MS);
         else reject(outcome);
       };
       const onAbort = (): void => settle(signal?.reason);
@@ -266,10 +272,11 @@ export class OpensshConnection implements SshConnection {
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting = settle;
       child.once('error', (error) => settle(error));
-      // A short command may be over before the log tells that it was accepted.
-      child.once('exit', (code) =>
-        code === 255 ? settle(this.#over ? this.#endReason() : refusal()) : settle('accepted'),
-      );
+      // A short command may be over before the log tells that it was accepted, and 255 may be its own status.
+      child.once('exit', (code) => {
+        if (code !== 255) settle('accepted');
+        else setTimeout(() => settle(this.#over ? this.#endReason() : refusal()), ANSWER_WITHIN_MS);
+      });
       if (!this.#processes.shared) child.once('spawn', () => settle('accepted'));
     });
   }

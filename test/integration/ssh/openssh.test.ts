@@ -122,6 +122,28 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
     assert.equal(authenticated, 1);
   });
 
+  test('channels that are asked for at once are opened, though others end meanwhile', async () => {
+    const connection = await open(sshd);
+    const run = async (command: string) => output(await connection.startCommand(command));
+    for (let round = 0; round < 3; round++) {
+      const channels = [];
+      const commands = [];
+      for (let turn = 0; turn < 3; turn++) {
+        commands.push(run('exit 255'), run('echo here'));
+        channels.push(connection.openSubsystem('sftp'));
+      }
+      for (const { out, exitCode } of await Promise.all(commands)) {
+        assert.deepEqual(out, exitCode === 255 ? '' : 'here\n');
+      }
+      for (const channel of await Promise.all(channels)) {
+        const session = await Session.open(channel);
+        assert.equal((await new SftpClient(session).realpath('/')).toString(), '/');
+        channel.destroy();
+      }
+    }
+    await connection.close();
+  });
+
   test('what was negotiated and the key of the server are told', async () => {
     for (const hostKeys of [new HostKeys().load(sshd.knownHosts), null]) {
       const connection = await open(sshd, { hostKeys });

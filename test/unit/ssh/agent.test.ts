@@ -6,7 +6,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { type AgentKey, listAgentKeys } from '../../../src/ssh/agent.js';
+import { type AgentKey, defaultAgent, listAgentKeys } from '../../../src/ssh/agent.js';
 import { loadCredentials } from '../../../src/ssh/credentials.js';
 import { connectSsh2 } from '../../../src/ssh/ssh2.js';
 import { startPeer } from '../../support/misbehaving-ssh.js';
@@ -24,9 +24,10 @@ function string(bytes: Buffer | string): Buffer {
 async function startAgent(
   t: TestContext,
   answer: (type: number, socket: Socket) => Buffer | undefined,
+  name?: string,
 ): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'tsftp-agent-'));
-  const path = join(folder, 'agent');
+  const path = name ?? join(folder, 'agent');
   const server = createServer((socket) => {
     t.after(() => socket.destroy());
     socket.on('error', () => {});
@@ -125,5 +126,56 @@ describe('an agent', { skip }, () => {
     const [, second] = await listAgentKeys(path);
     assert.ok(second);
     assert.deepEqual((await loadCredentials({ privateKey: second })).keys, [second]);
+  });
+});
+
+describe('an agent on Windows', { skip }, () => {
+  /** Here the name of a pipe is that of a socket in the current folder, which is as good. */
+  function pretend(t: TestContext, environment: string | undefined): void {
+    const folder = mkdtempSync(join(tmpdir(), 'tsftp-pipes-'));
+    const { platform, cwd, env } = {
+      platform: process.platform,
+      cwd: process.cwd(),
+      env: process.env.SSH_AUTH_SOCK,
+    };
+    const setAgent = (value: string | undefined): void => {
+      if (value === undefined) delete process.env.SSH_AUTH_SOCK;
+      else process.env.SSH_AUTH_SOCK = value;
+    };
+    t.after(() => {
+      Object.defineProperty(process, 'platform', { value: platform });
+      process.chdir(cwd);
+      setAgent(env);
+      rmSync(folder, { recursive: true, force: true });
+    });
+    process.chdir(folder);
+    setAgent(environment);
+    Object.defineProperty(process, 'platform', { value: 'win32' });
+  }
+
+  const comments = (keys: readonly AgentKey[]) => keys.map(({ comment }) => comment);
+
+  test('is OpenSSH’s, behind its pipe, unless another is named', async (t) => {
+    pretend(t, undefined);
+    assert.equal(defaultAgent(), '\\\\.\\pipe\\openssh-ssh-agent');
+    assert.deepEqual(await listAgentKeys(), []);
+    await startAgent(t, () => identities([ed25519(), 'of OpenSSH']), '\\\\.\\pipe\\openssh-ssh-agent');
+    assert.deepEqual(comments(await listAgentKeys()), ['of OpenSSH']);
+  });
+
+  test('may be Pageant’s pipe, by its name or by the environment', async (t) => {
+    const pipe = '\\\\.\\pipe\\pageant.me.0123456789abcdef';
+    pretend(t, pipe);
+    await startAgent(t, () => identities([ed25519(), 'of Pageant']), pipe);
+    assert.equal(defaultAgent(), pipe);
+    assert.deepEqual(comments(await listAgentKeys()), ['of Pageant']);
+    assert.deepEqual(comments(await listAgentKeys(pipe)), ['of Pageant']);
+  });
+
+  test('H11 that does not run, or is none, has no keys', async (t) => {
+    pretend(t, undefined);
+    for (const path of ['pageant', 'no-socket-of-cygwin', '\\\\.\\pipe\\nowhere']) {
+      assert.deepEqual(await listAgentKeys(path), [], path);
+    }
   });
 });
