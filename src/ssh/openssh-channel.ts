@@ -77,7 +77,11 @@ export class OpensshChannel extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    this.#child.stdin.write(chunk, (error) => callback(error == null ? null : this.#endReason()));
+    this.#child.stdin.write(chunk, (error) => {
+      // A command may end without having read its input; what it wrote, and its status, count all the same.
+      const isUnread = !this.#settings.endIsError && this.#settings.explainEnd?.() === undefined;
+      callback(error == null || isUnread ? null : this.#endReason());
+    });
   }
 
   override _final(callback: (error?: Error | null) => void): void {

@@ -124,6 +124,8 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
 
   test('channels that are asked for at once are opened, though others end meanwhile', async () => {
     const connection = await open(sshd);
+    // The connection lives as long as its first channel.
+    await connection.openSubsystem('sftp');
     const run = async (command: string) => output(await connection.startCommand(command));
     for (let round = 0; round < 3; round++) {
       const channels = [];
