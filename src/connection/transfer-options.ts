@@ -46,10 +46,12 @@ export interface TransferOptions extends SpeedOptions {
   readonly overwrite?: boolean | Overwrite | undefined;
   /**
    * Goes on where an earlier transfer of the same file has stopped, also that of an earlier run of the program. The
-   * source must have the same path, size and time, and what is there is compared with it in its first and last
-   * 256 KiB; where anything differs, it begins anew. A transfer that fails leaves beside the target what it has,
-   * for as long as a week; after a crash the last 32 MiB of that are copied again. What is complete, by size and
-   * time, is not copied again. It is always `atomic`. Default: false.
+   * source must have the same path, size and time, and what is there is compared with it: all of it by SHA-256 where
+   * the server has `check-file-handle`; otherwise its first and last 256 KiB, and eight places of 32 KiB between
+   * them, chosen at random, which find for certain only damage that spans a quarter. Where anything differs, it begins
+   * anew. A transfer that fails leaves beside the target what it has, for as long as a week; after a crash the last
+   * 32 MiB of that are copied again. What is complete, by size and time, is not copied again. It is always `atomic`.
+   * Default: false.
    */
   readonly resume?: boolean | undefined;
   /**

@@ -315,6 +315,21 @@ export class SftpClient {
   }
 
   /**
+   * `check-file-handle` (draft-ietf-secsh-filexfer-extensions-00, section 3): hashes of a part of a file, one after
+   * the other for each block of `blockLength` bytes (256 at the least), or one for all (0). `length` 0 means up to
+   * the end. The server takes the first of the algorithms that it knows.
+   */
+  async checkFile(
+    handle: RemoteHandle,
+    algorithms: readonly string[],
+    range: { readonly offset: number; readonly length: number; readonly blockLength: number },
+    options: OperationOptions = {},
+  ): Promise<ExtensionData<'checkFileHandle'>> {
+    const fields = { handle: handle.bytes, algorithms: algorithms.join(','), ...range };
+    return this.#data('checkFileHandle', fields, handle, options);
+  }
+
+  /**
    * `home-directory` (draft-ietf-secsh-filexfer-extensions-00, section 5): where a user is at home. The draft
    * takes `''` for the one who is logged in, OpenSSH does not: `expandPath('~')` helps there.
    */

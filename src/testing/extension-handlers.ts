@@ -1,4 +1,5 @@
-/** OpenSSH's extensions (OpenSSH's PROTOCOL, section 4) on the server's side, as a table. */
+/** OpenSSH's extensions (OpenSSH's PROTOCOL, section 4) on the server's side, and check-file-handle, as a table. */
+import { createHash } from 'node:crypto';
 import {
   decodeExtensionFields,
   type ExtensionData,
@@ -56,6 +57,15 @@ const handlers: { readonly [N in ExtensionName]: Handler<N> } = {
     await copyData(from, readOffset, length === 0 ? Number.POSITIVE_INFINITY : length, to, writeOffset);
     return OK;
   },
+  checkFileHandle: async ({ handle, algorithms, offset, length, blockLength }, { handles }) => {
+    const file = handles.file(handle);
+    const algorithm = algorithms.split(',').find((name) => HASHES.includes(name));
+    if (algorithm === undefined) throw systemError('EINVAL', 'None of the algorithms is known');
+    if (blockLength !== 0 && blockLength < MIN_BLOCK_LENGTH)
+      throw systemError('EINVAL', 'The block is too short');
+    const hashes = await hashesOf(file, algorithm, { offset, length, blockLength });
+    return extendedAnswer('checkFileHandle', { algorithm, hashes });
+  },
   homeDirectory: ({ username }, { home, username: self }) => {
     if (username !== '' && username !== self) throw systemError('ENOENT', 'No such user');
     return nameAnswer(Buffer.from(home));
@@ -71,8 +81,10 @@ const kinds: ReadonlyMap<string, ExtensionName> = new Map(
   (Object.keys(extensions) as ExtensionName[]).map((kind) => [extensions[kind].name, kind]),
 );
 
-/** What the server offers unless it is told otherwise. */
-export const allExtensions: readonly string[] = [...kinds.keys()];
+/** What the server offers unless it is told otherwise: what OpenSSH's has. */
+export const usualExtensions: readonly string[] = [...kinds.keys()].filter(
+  (name) => name !== extensions.checkFileHandle.name,
+);
 
 /** The versions that OpenSSH tells; all others are 1. */
 const versions: Readonly<Record<string, string>> = {
@@ -96,6 +108,43 @@ export function answerExtension(name: string, data: Buffer, state: SessionState)
 
 function extendedAnswer<N extends ExtensionWithData>(name: N, values: ExtensionData<N>): Answer {
   return { kind: 'extendedReply', data: encodeExtensionData(name, values) };
+}
+
+const HASHES: readonly string[] = ['sha256', 'sha512', 'sha1', 'md5'];
+const MIN_BLOCK_LENGTH = 256;
+/** They fit into a reply, whatever their length. */
+const MAX_HASHES = 1024;
+
+async function hashesOf(
+  file: BackendFile,
+  algorithm: string,
+  {
+    offset,
+    length,
+    blockLength,
+  }: { readonly offset: number; readonly length: number; readonly blockLength: number },
+): Promise<Buffer> {
+  const end = length === 0 ? Number.POSITIVE_INFINITY : offset + length;
+  const hashes: Buffer[] = [];
+  let hash = createHash(algorithm);
+  let inBlock = 0;
+  for (let at = offset; at < end; ) {
+    const left = blockLength === 0 ? end - at : Math.min(end - at, blockLength - inBlock);
+    const data = file.read(at, Math.min(MAX_READ_LENGTH, left));
+    if (data.length === 0) break;
+    hash.update(data);
+    at += data.length;
+    inBlock += data.length;
+    if (inBlock === blockLength) {
+      hashes.push(hash.digest());
+      hash = createHash(algorithm);
+      inBlock = 0;
+    }
+    if (hashes.length > MAX_HASHES) throw systemError('EINVAL', 'Too many blocks');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  if (inBlock > 0 || hashes.length === 0) hashes.push(hash.digest());
+  return Buffer.concat(hashes);
 }
 
 async function copyData(

@@ -6,7 +6,7 @@ import type { Backend } from './backend.js';
 import type { CommandHandler } from './commands.js';
 import { type Counters, createCounters } from './counters.js';
 import { openDirectoryBackend } from './directory.js';
-import { allExtensions } from './extension-handlers.js';
+import { usualExtensions } from './extension-handlers.js';
 import type { Faults } from './faults.js';
 import { loadHostKey, type ServerHostKey } from './host-key.js';
 import { createMemoryBackend, type InitialFiles } from './initial-files.js';
@@ -36,7 +36,7 @@ export interface ServerOptions {
   readonly port?: number;
   /** Where relative paths begin; `/` unless given. It should exist. */
   readonly home?: string;
-  /** The extensions to offer, for instance `limits@openssh.com`; all that are known unless given. */
+  /** The extensions to offer, for instance `limits@openssh.com`; unless given those that OpenSSH has; `check-file-handle` is known too. */
   readonly extensions?: readonly string[];
   /** Answers `ssh host command`; without it commands are refused. */
   readonly commands?: CommandHandler;
@@ -108,7 +108,7 @@ export class TestServer implements AsyncDisposable {
       authenticate: createAuthenticator(users, authorizedKeys),
       backend,
       home: options.home ?? '/',
-      extensions: options.extensions ?? allExtensions,
+      extensions: options.extensions ?? usualExtensions,
       commands: options.commands,
       counters: this.counters,
       faults: () => this.faults,

@@ -159,7 +159,10 @@ async function leave(
     releaseTemporary(target, beginning.path);
     resume?.forget(target);
   } else if (resume === undefined || !isWorthKeeping(beginning, error)) await drop(target, beginning.path);
-  else await rest(target, beginning);
+  else {
+    await rest(target, beginning);
+    resume.forget(target);
+  }
 }
 
 function isWorthKeeping({ bytes, source }: Beginning, error: unknown): boolean {

@@ -55,6 +55,13 @@ export interface SourceFile {
   readonly info: FileInfo;
   /** Up to `length` bytes at `offset`, in pieces; fewer are legal, `null` is the end of the file. */
   read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null>;
+  /**
+   * The hash of exactly those bytes, without their travelling; `undefined` where it turns out that nobody tells it.
+   * Left out where nobody tells any.
+   */
+  readonly sha256?:
+    | ((offset: number, length: number, options: Cancellable) => Promise<Uint8Array | undefined>)
+    | undefined;
   /** The pieces of a read are written and may be used again. */
   release?(pieces: readonly Buffer[]): void;
   /** Closes in any case; the signal only says that nobody waits for it any more. */

@@ -32,7 +32,9 @@ export class Leftovers {
   /** Removes what dead programs have left in a directory. */
   async tidy(directory: Buffer, options: Cancellable): Promise<void> {
     const found = await this.#of(directory, options);
-    for (const { path } of found.splice(0)) await this.#remove(path);
+    const dead = found.filter(({ writer }) => writer !== undefined);
+    for (const one of dead) found.splice(found.indexOf(one), 1);
+    for (const { path } of dead) await this.#remove(path);
   }
 
   /**
@@ -44,8 +46,9 @@ export class Leftovers {
     const mark = targetMark(target);
     const own = found.filter((one) => one.target === mark);
     for (const one of own) found.splice(found.indexOf(one), 1);
-    const taken = own.find((one) => one.source === source);
-    for (const one of own) if (one !== taken) await this.#remove(one.path);
+    const same = own.filter((one) => one.source === source);
+    const taken = same.find(({ writer }) => writer !== undefined);
+    for (const one of own) if (one !== taken && !isResting(one, same)) await this.#remove(one.path);
     return taken;
   }
 
@@ -102,6 +105,7 @@ export class Leftovers {
     const ageS = info.mtime === undefined ? 0 : Date.now() / 1000 - info.mtime;
     if (told.writer === undefined) {
       if (ageS > MAX_RESTING_AGE_S) await this.#remove(path);
+      else found.push({ ...told, path, size: info.size ?? 0 });
     } else if (isAbandoned(name, told.writer)) found.push({ ...told, path, size: info.size ?? 0 });
     else if (ageS > MAX_AGE_S) await this.#remove(path);
   }
@@ -110,6 +114,11 @@ export class Leftovers {
   async #remove(path: Buffer): Promise<void> {
     await this.fileSystem.removeFile(path, {}).catch(() => {});
   }
+}
+
+/** Content of the same source that nobody writes: whoever wants it knows its name. */
+function isResting(one: Leftover, same: readonly Leftover[]): boolean {
+  return one.writer === undefined && same.includes(one);
 }
 
 function keyOf(path: Buffer): string {

@@ -1,8 +1,9 @@
 /** Open files of the local disk. */
 import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
-import type { FileChanges, FileInfo, SourceFile, TargetFile } from './file-system.js';
+import type { Cancellable, FileChanges, FileInfo, SourceFile, TargetFile } from './file-system.js';
 
 const close = promisify(fs.close);
 const fchmod = promisify(fs.fchmod);
@@ -33,6 +34,21 @@ export class LocalSource implements SourceFile {
         : Buffer.allocUnsafe(length);
     const count = await readAt(this.#descriptor, whole, length, offset);
     return count === 0 ? null : [whole.subarray(0, count)];
+  }
+
+  async sha256(offset: number, length: number, { signal }: Cancellable): Promise<Uint8Array | undefined> {
+    const hash = createHash('sha256');
+    for (let done = 0; done < length; ) {
+      signal?.throwIfAborted();
+      const pieces = await this.read(offset + done, Math.min(CHUNK_LENGTH, length - done));
+      if (pieces === null) return undefined;
+      for (const piece of pieces) {
+        hash.update(piece);
+        done += piece.length;
+      }
+      this.release(pieces);
+    }
+    return hash.digest();
   }
 
   release(pieces: readonly Buffer[]): void {

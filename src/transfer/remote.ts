@@ -280,8 +280,13 @@ function specialFileInTheWay(path: Buffer, { type }: FileInfo): SftpStatusError 
   return failure('EEXIST', 'open', path, what);
 }
 
+const SHA256_LENGTH = 32;
+/** There are servers that put the length before each hash. */
+const FRAMED_LENGTH = 4 + SHA256_LENGTH;
+
 class RemoteSource implements SourceFile {
   readonly info: FileInfo;
+  readonly sha256: SourceFile['sha256'];
   readonly #client: SftpClient;
   readonly #handle: RemoteHandle;
 
@@ -289,6 +294,21 @@ class RemoteSource implements SourceFile {
     this.#client = client;
     this.#handle = handle;
     this.info = info;
+    if (client.supports('checkFileHandle')) {
+      this.sha256 = (offset, length, options) => this.#hashOf(offset, length, options);
+    }
+  }
+
+  async #hashOf(offset: number, length: number, options: Cancellable): Promise<Uint8Array | undefined> {
+    const range = { offset, length, blockLength: length };
+    try {
+      const { algorithm, hashes } = await this.#client.checkFile(this.#handle, ['sha256'], range, options);
+      const hash = hashes.length === FRAMED_LENGTH ? hashes.subarray(4) : hashes;
+      return algorithm === 'sha256' && hash.length === SHA256_LENGTH ? hash : undefined;
+    } catch (error) {
+      if (error instanceof SftpStatusError) return undefined;
+      throw error;
+    }
   }
 
   read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null> {

@@ -1,6 +1,6 @@
 /**
  * The extensions of OpenSSH (OpenSSH's PROTOCOL, section 4, and draft-ietf-secsh-filexfer-extensions-00) as
- * a table: the name on the wire, the fields that follow it in EXTENDED, and the reply that means success;
+ * a table, with `check-file-handle` of the latter: the name on the wire, the fields that follow it in EXTENDED, and the reply that means success;
  * `data` is the layout of an EXTENDED_REPLY.
  */
 import { Buffer } from 'node:buffer';
@@ -10,10 +10,13 @@ import {
   bigUint64,
   bytes,
   handle,
+  hashAlgorithm,
   type Layout,
   packedTexts,
   packedUint32s,
+  rest,
   text,
+  uint32,
   uint64,
   type Values,
 } from './fields.js';
@@ -72,6 +75,21 @@ export const extensions = {
       writeOffset: uint64,
     },
     reply: 'status',
+  },
+  checkFileHandle: {
+    name: 'check-file-handle',
+    fields: {
+      handle,
+      /** In the order of preference, with commas. */
+      algorithms: text,
+      offset: uint64,
+      /** 0 means: up to the end of the file. */
+      length: uint64,
+      /** One hash for each block; 0 means: one for all, otherwise 256 at the least. */
+      blockLength: uint32,
+    },
+    reply: 'extendedReply',
+    data: { algorithm: hashAlgorithm, hashes: rest },
   },
   homeDirectory: { name: 'home-directory', fields: { username: text }, reply: 'name' },
   usersGroupsById: {

@@ -62,6 +62,20 @@ export const optionalText: Field<string> = {
   write: text.write,
 };
 
+const CHECK_FILE = 'check-file';
+
+/** In a reply to check-file the word stands before the algorithm, by one draft and some servers; by others not. */
+export const hashAlgorithm: Field<string> = {
+  read: (reader) => {
+    const first = text.read(reader);
+    return first === CHECK_FILE ? text.read(reader) : first;
+  },
+  write: (writer, value) => {
+    text.write(writer, CHECK_FILE);
+    text.write(writer, value);
+  },
+};
+
 /** File content, in pieces so that nobody has to join them. */
 export const payload: Field<readonly Buffer[]> = {
   read: (reader) => [reader.string()],

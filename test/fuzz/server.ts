@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { duplexPair } from 'node:stream';
 import { createCounters } from '../../src/testing/counters.js';
-import { allExtensions } from '../../src/testing/extension-handlers.js';
+import { usualExtensions } from '../../src/testing/extension-handlers.js';
 import { createMemoryBackend } from '../../src/testing/initial-files.js';
 import { serveSftp } from '../../src/testing/sftp-service.js';
 import { decodeReply } from '../../src/wire/codec.js';
@@ -24,7 +24,7 @@ export async function fuzzServer(seed: number): Promise<number> {
       backend: createMemoryBackend({ a: 'content', 'd/b': 'more' }, CAPACITY),
       home: '/',
       username: 'me',
-      extensions: allExtensions,
+      extensions: usualExtensions,
       faults: {},
       counters,
       disconnect: () => end.destroy(),

@@ -36,6 +36,7 @@ const fileSystem = {
   flags: 10n,
   maxNameLength: 255n,
 };
+const hash = { algorithm: 'sha256', hashes: Buffer.alloc(32, 7) };
 const owners = { users: ['root', ''], groups: ['wheel'] };
 const entry = { filename: 'x', longname: '-rw-r--r-- 1 x', attributes: { size: 1 } };
 
@@ -243,6 +244,20 @@ export const operations: Readonly<Record<string, Operation>> = {
       }),
     ...status,
     subject: "copy-data '/f' to '/g'",
+  },
+  checkFileHandle: {
+    call: (client, options) =>
+      client.checkFile(handle, ['sha256', 'md5'], { offset: 1, length: 2, blockLength: 0 }, options),
+    expect: (peer) =>
+      peer.expectExtension('checkFileHandle', {
+        handle: 'h1',
+        algorithms: 'sha256,md5',
+        offset: 1,
+        length: 2,
+        blockLength: 0,
+      }),
+    ...data(encodeExtensionData('checkFileHandle', hash), hash),
+    subject: "check-file-handle '/f'",
   },
   homeDirectory: {
     call: (client, options) => client.homeDirectory('me', options),

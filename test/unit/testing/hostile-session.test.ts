@@ -4,7 +4,7 @@ import { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type Counters, createCounters } from '../../../src/testing/counters.js';
-import { allExtensions } from '../../../src/testing/extension-handlers.js';
+import { usualExtensions } from '../../../src/testing/extension-handlers.js';
 import { createMemoryBackend } from '../../../src/testing/initial-files.js';
 import { serveSftp } from '../../../src/testing/sftp-service.js';
 import { ByteWriter } from '../../../src/wire/bytes.js';
@@ -62,7 +62,7 @@ function serve({ stalled = false } = {}): { channel: Duplex; counters: Counters;
     backend: createMemoryBackend({ file: Buffer.alloc(261_120) }, 2 ** 24),
     home: '/',
     username: 'test',
-    extensions: allExtensions,
+    extensions: usualExtensions,
     faults: {},
     counters,
     disconnect: () => channel.destroy(),

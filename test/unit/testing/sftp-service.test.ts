@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { createCounters } from '../../../src/testing/counters.js';
-import { allExtensions } from '../../../src/testing/extension-handlers.js';
+import { usualExtensions } from '../../../src/testing/extension-handlers.js';
 import type { Faults } from '../../../src/testing/faults.js';
 import { createMemoryBackend, type InitialFiles } from '../../../src/testing/initial-files.js';
 import { serveSftp } from '../../../src/testing/sftp-service.js';
@@ -39,7 +39,7 @@ class Client {
     t: TestContext,
     files: InitialFiles = {},
     faults: Faults = {},
-    offered: readonly string[] = allExtensions,
+    offered: readonly string[] = usualExtensions,
   ) {
     const [near, far] = createPair();
     this.#near = near;
@@ -155,7 +155,7 @@ async function readAll(client: Client, handle: Uint8Array): Promise<Reply[]> {
 describe('the server side of a session', () => {
   test('offers its extensions and tells its limits', async (t) => {
     const client = new Client(t);
-    assert.deepEqual([...(await client.version).keys()], allExtensions);
+    assert.deepEqual([...(await client.version).keys()], usualExtensions);
     const reply = await client.extended('limits', {});
     assert.ok(reply.kind === 'extendedReply');
     const limits = decodeExtensionData('limits', Buffer.from(reply.data));

@@ -61,6 +61,7 @@ const ARBITRARIES: ReadonlyMap<unknown, fc.Arbitrary<unknown>> = new Map<unknown
       .map((pairs) => new Map(pairs)),
   ],
   [fields.rest, bytes],
+  [fields.hashAlgorithm, text],
   [fields.packedUint32s, fc.array(uint32, { maxLength: 5 })],
   [fields.packedTexts, fc.array(text, { maxLength: 5 })],
 ]);

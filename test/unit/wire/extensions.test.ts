@@ -64,6 +64,15 @@ const FIELDS: { readonly [N in ExtensionName]: readonly [fields: ExtensionFields
     00 00 00 01 08          ; write-to-handle
     00 00 01 00 00 00 00 00 ; write-to-offset`,
   ],
+  checkFileHandle: [
+    { handle, algorithms: 'sha256,md5', offset: 1, length: 2 ** 40, blockLength: 256 },
+    `
+    00 00 00 04 00 00 00 07 ; handle
+    00 00 00 0a "sha256,md5" ; hash-algorithm-list
+    00 00 00 00 00 00 00 01 ; start-offset
+    00 00 01 00 00 00 00 00 ; length
+    00 00 01 00             ; block-size`,
+  ],
   homeDirectory: [{ username: 'me' }, '00 00 00 02 "me" ; username'],
   usersGroupsById: [
     { uids: [0, 1000], gids: [0xffffffff] },
@@ -113,6 +122,13 @@ const DATA: { readonly [N in ExtensionWithData]: readonly [data: ExtensionData<N
   ],
   statvfs,
   fstatvfs: statvfs,
+  checkFileHandle: [
+    { algorithm: 'md5', hashes: Buffer.from([1, 2, 3]) },
+    `
+    00 00 00 0a "check-file"
+    00 00 00 03 "md5" ; hash-algo-used
+    01 02 03          ; hash[n][block-count]`,
+  ],
   usersGroupsById: [
     { users: ['root', ''], groups: ['größe'] },
     `
@@ -137,6 +153,7 @@ describe('extensions', () => {
       ['lsetstat@openssh.com', 'status'],
       ['expand-path@openssh.com', 'name'],
       ['copy-data', 'status'],
+      ['check-file-handle', 'extendedReply'],
       ['home-directory', 'name'],
       ['users-groups-by-id@openssh.com', 'extendedReply'],
     ]);
@@ -165,11 +182,21 @@ describe('extensions', () => {
 
     test(`${name}: data that is cut anywhere is refused`, () => {
       const whole = diagram(drawing);
-      for (let length = 0; length < whole.length; length++) {
+      // What is left of the packet is the hashes, however few they are.
+      const open = 'hashes' in data ? data.hashes.length : 0;
+      for (let length = 0; length < whole.length - open; length++) {
         assert.throws(() => decodeExtensionData(name, whole.subarray(0, length)), ProtocolError);
       }
     });
   }
+
+  test('a hash is known without the word before its algorithm too', () => {
+    const { algorithm, hashes } = decodeExtensionData(
+      'checkFileHandle',
+      diagram('00 00 00 03 "md5" 01 02 03'),
+    );
+    assert.deepEqual([algorithm, hashes], ['md5', Buffer.from([1, 2, 3])]);
+  });
 
   test('packed numbers that do not fill their string are refused', () => {
     const bytes = diagram('00 00 00 05 00 00 00 01 02 00 00 00 00');
