@@ -22,6 +22,7 @@ import type {
 import { hasCode, isMissing } from './file-system.js';
 import { objectionTo } from './local-names.js';
 import { UNKNOWN_INFO } from './memory.js';
+import { RemoteSource } from './remote-source.js';
 import { attributesOf, RemoteTarget } from './remote-target.js';
 
 /** Without word from the server: what the most modest ones bear. */
@@ -278,45 +279,4 @@ function directoryInTheWay(path: Buffer, cause: unknown): SftpStatusError {
 function specialFileInTheWay(path: Buffer, { type }: FileInfo): SftpStatusError {
   const what = `it is not a regular file but a ${type}; write to it with a stream`;
   return failure('EEXIST', 'open', path, what);
-}
-
-const SHA256_LENGTH = 32;
-/** There are servers that put the length before each hash. */
-const FRAMED_LENGTH = 4 + SHA256_LENGTH;
-
-class RemoteSource implements SourceFile {
-  readonly info: FileInfo;
-  readonly sha256: SourceFile['sha256'];
-  readonly #client: SftpClient;
-  readonly #handle: RemoteHandle;
-
-  constructor(client: SftpClient, handle: RemoteHandle, info: FileInfo) {
-    this.#client = client;
-    this.#handle = handle;
-    this.info = info;
-    if (client.supports('checkFileHandle')) {
-      this.sha256 = (offset, length, options) => this.#hashOf(offset, length, options);
-    }
-  }
-
-  async #hashOf(offset: number, length: number, options: Cancellable): Promise<Uint8Array | undefined> {
-    const range = { offset, length, blockLength: length };
-    try {
-      const { algorithm, hashes } = await this.#client.checkFile(this.#handle, ['sha256'], range, options);
-      const hash = hashes.length === FRAMED_LENGTH ? hashes.subarray(4) : hashes;
-      return algorithm === 'sha256' && hash.length === SHA256_LENGTH ? hash : undefined;
-    } catch (error) {
-      if (error instanceof SftpStatusError) return undefined;
-      throw error;
-    }
-  }
-
-  read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null> {
-    return this.#client.read(this.#handle, offset, length, options);
-  }
-
-  /** All has been read by now, and a server that fails to close has done no harm. */
-  async close({ signal }: Cancellable): Promise<void> {
-    await untilAborted(this.#client.close(this.#handle), signal).catch(() => {});
-  }
 }

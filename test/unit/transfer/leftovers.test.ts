@@ -121,3 +121,18 @@ describe('Leftovers', () => {
     assert.equal(fileSystem.stepsOf('list').length, 2);
   });
 });
+
+test('L10: content of another source for the same target goes, that of the same source stays', async () => {
+  const fileSystem = new FakeFileSystem().addDirectory('/d');
+  const place = target(fileSystem);
+  const other = sourceMark(Buffer.from('/source'), { ...info, size: 8 });
+  const same = restingPath(place, SOURCE).toString();
+  const elsewhere = restingPath({ ...place, path: Buffer.from('/d/elsewhere') }, other).toString();
+  const stale = restingPath(place, other).toString();
+  for (const path of [same, stale, elsewhere]) fileSystem.addFile(path, 'x', { mtime: NOW });
+  assert.equal(await new Leftovers(fileSystem).take(place, SOURCE, {}), undefined);
+  assert.deepEqual(
+    fileSystem.paths.filter((path) => path.includes('.tsftp-')),
+    [same, elsewhere].sort(),
+  );
+});
