@@ -261,6 +261,31 @@ describe('a line that breaks', () => {
     assert.ok(performance.now() - begin < 2_500);
   });
 
+  for (const direction of ['toClient', 'toServer'] as const) {
+    test(`T7: a line that is slow from its middle on is no dead one: ${direction}`, async (t) => {
+      const proxy = await startFaultProxy(t, server.port);
+      const { 'in a transfer': atByte = 0 } = await stages(t);
+      const fault: LineFault = { kind: 'delay', direction, atByte: Math.floor(atByte / 4), delayMs: 120 };
+      proxy.fault = fault;
+      const [down, up] = ['get', 'put, atomic'].map(
+        (name) => works[name]?.(t, direction === 'toClient' ? 5000 : 5001) ?? assert.fail(),
+      );
+      // Each keepalive would be late, but what comes at all is a sign of life.
+      const connection = await open(proxy, { keepaliveInterval: 100, keepaliveCountMax: 3 });
+      await down?.act(connection);
+      await up?.act(connection);
+      await connection.close();
+      down?.checkDone();
+      up?.checkDone();
+    });
+  }
+
+  test('T7: an answer that comes later than the connect timeout is none', async (t) => {
+    const proxy = await startFaultProxy(t, server.port);
+    proxy.fault = { kind: 'delay', direction: 'toClient', atByte: 100, delayMs: 1_000 };
+    await assert.rejects(open(proxy, {}, { timeout: 300 }), { code: 'ETIMEDOUT' });
+  });
+
   test('T8: a byte now and then is no progress', async (t) => {
     const { 'in a transfer': atByte = 0 } = await stages(t);
     const proxy = await startFaultProxy(t, server.port);

@@ -33,6 +33,8 @@ export type LineFault = Place &
     | { readonly kind: 'insert'; readonly bytes: Uint8Array }
     /** From there on so many bytes at a time, with a pause between. */
     | { readonly kind: 'trickle'; readonly bytes: number; readonly everyMs: number }
+    /** From there on everything comes, and comes later. */
+    | { readonly kind: 'delay'; readonly delayMs: number }
   );
 
 export interface FaultProxy {
@@ -166,6 +168,9 @@ class Line {
       case 'trickle':
         this.#trickle(rest, fault, way);
         return;
+      case 'delay':
+        this.#delay(rest, fault.delayMs, way);
+        return;
       case 'silence':
         this.#isDown = true;
         return;
@@ -179,6 +184,29 @@ class Line {
         way.to.write('', () => this.reset());
         this.#isDown = true;
     }
+  }
+
+  #delay(rest: Buffer, delayMs: number, way: Way): void {
+    const { from } = way;
+    const timers = new Set<NodeJS.Timeout>();
+    // Timers of one length go off in their order.
+    const later = (act: () => void) => {
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        if (!this.#isDown) act();
+      }, delayMs);
+      timers.add(timer);
+    };
+    const send = (chunk: Buffer) => later(() => this.#send(chunk, way));
+    from.removeAllListeners('data').removeAllListeners('end');
+    from.on('data', send);
+    from.on('end', () => later(() => way.to.end()));
+    for (const socket of [this.#client, this.#upstream]) {
+      socket.once('close', () => {
+        for (const timer of timers) clearTimeout(timer);
+      });
+    }
+    send(rest);
   }
 
   #trickle(rest: Buffer, { bytes, everyMs }: { bytes: number; everyMs: number }, way: Way): void {
