@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import type { Connection } from '../../src/connection.js';
 import { SftpError } from '../../src/errors.js';
 import { printable } from '../../src/printable.js';
@@ -21,6 +21,12 @@ import { makeFolder, snapshot } from '../support/folder.js';
 import { type HostileEntry, openHostileTree } from '../support/hostile-tree.js';
 
 const content = 'from the server';
+
+function setPlatform(t: TestContext, platform: NodeJS.Platform): void {
+  const before = Object.getOwnPropertyDescriptor(process, 'platform') ?? {};
+  Object.defineProperty(process, 'platform', { ...before, value: platform });
+  t.after(() => Object.defineProperty(process, 'platform', before));
+}
 
 async function each(connection: Connection): Promise<void> {
   for await (const _ of connection.walk('/'));
@@ -197,6 +203,29 @@ describe('names from a server', () => {
     const report = await connection.getR('/', folder);
     assert.equal(report.files, 4);
     for (const name of names) assert.equal(readFileSync(join(folder, name), 'utf8'), name);
+  });
+
+  test('N6: where the disk takes them for one, the first arrives and the others are refused by name', async (t) => {
+    const names = ['README', 'Readme', '\u00e9', 'e\u0301', 'other'];
+    const entries = names.map((name) => ({ name, content: name }));
+    for (const platform of ['darwin', 'win32'] as const) {
+      // This disk would tell them apart: what is looked at is the platform.
+      setPlatform(t, platform);
+      const folder = makeFolder(t);
+      const { connection } = await openHostileTree(t, entries);
+      const report = await connection.getR('/', folder, { continueOnError: true });
+      assert.deepEqual(
+        report.failed.map(({ path, error }) => [path, (error as SftpError).code]).sort(),
+        [
+          ['/Readme', 'NAME_COLLISION'],
+          ['/e\u0301', 'NAME_COLLISION'],
+        ],
+        platform,
+      );
+      assert.deepEqual(readdirSync(folder).sort(), ['README', 'other', '\u00e9']);
+      for (const name of ['README', 'other', '\u00e9'])
+        assert.equal(readFileSync(join(folder, name), 'utf8'), name);
+    }
   });
 
   test('N7: a name of 255 bytes arrives, one of 256 is an error that names it', async (t) => {
