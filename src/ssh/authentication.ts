@@ -12,6 +12,7 @@ import { KeyboardInteractive } from './keyboard-interactive.js';
 import { type FailedLogin, loginError, refusedLogin, serverOf } from './login-failure.js';
 import type { PrivateKey } from './private-key.js';
 import { askUser, ownPrompt, type PromptHandler } from './prompts.js';
+import { Redaction } from './redaction.js';
 
 export interface AuthenticationOptions {
   readonly username: string;
@@ -26,8 +27,6 @@ export interface AuthenticationOptions {
 
 /** What OpenSSH allows a person, too (NumberOfPasswordPrompts). */
 const MAXIMUM_QUESTIONS = 3;
-
-const MINIMUM_SECRET_LENGTH = 4;
 
 interface Candidate {
   readonly method: 'publickey' | 'keyboard-interactive' | 'password';
@@ -50,8 +49,7 @@ export interface PasswordChange {
 export class Authentication {
   readonly tried: string[] = [];
   readonly #options: AuthenticationOptions;
-  /** What must not be shown: passwords and answers. */
-  readonly #secrets = new Set<string>();
+  readonly #secrets = new Redaction();
   #offered: readonly string[] = [];
   #partial = false;
   #asked = false;
@@ -61,7 +59,7 @@ export class Authentication {
 
   constructor(options: AuthenticationOptions) {
     this.#options = options;
-    if (options.credentials.password !== undefined) this.#secrets.add(options.credentials.password);
+    this.#secrets.add(options.credentials.password);
     this.#left = [...this.#keys(), ...this.#interactive(), ...this.#passwords()];
   }
 
@@ -116,13 +114,7 @@ export class Authentication {
 
   /** Takes out of a text of the server's what must not be shown. */
   redact(text: string): string {
-    let clean = text;
-    for (const secret of this.#secrets) {
-      // What is shorter is in every text: to take it out would tell it.
-      if (secret.length >= MINIMUM_SECRET_LENGTH)
-        clean = clean.replaceAll(secret, '***').replaceAll(printable(secret), '***');
-    }
-    return clean;
+    return this.#secrets.apply(text);
   }
 
   /** Why it ended, for the user. */
@@ -180,7 +172,7 @@ export class Authentication {
       onPrompt,
       onPromptError,
       onAnswers: (answers) => {
-        for (const answer of answers) this.#secrets.add(answer);
+        this.#secrets.add(...answers);
       },
       onUnanswered: (prompt) =>
         void this.tried.push(`keyboard-interactive (no answer to: ${this.redact(prompt)})`),

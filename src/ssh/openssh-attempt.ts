@@ -207,6 +207,7 @@ export class OpensshAttempt {
       const log = new OpensshLog({
         isDirect: resolution.isDirect,
         onDebug: this.#options.debug,
+        redact: (line) => this.#answers.redact(line),
         onAnswer: (answer) => {
           if (connection !== undefined) connection.onAnswer(answer);
           else if (answer === 'accepted') open();

@@ -22,6 +22,8 @@ export interface Station {
 export interface LogOptions {
   readonly onAnswer: (answer: ChannelAnswer) => void;
   readonly onDebug?: ((line: string) => void) | undefined;
+  /** Takes out of a line what must not be shown: a server may repeat what it was told. */
+  readonly redact?: ((line: string) => string) | undefined;
   /**
    * Does ssh go to the server without another process on the way? Then what comes first is true: what a server says
    * later, in its banner, may look like a line of ssh's.
@@ -146,8 +148,9 @@ export class OpensshLog {
     this.#rest = '';
   }
 
-  #read(line: string): void {
-    if (line === '') return;
+  #read(said: string): void {
+    if (said === '') return;
+    const line = this.#options.redact?.(said) ?? said;
     this.#options.onDebug?.(printable(line, 4096));
     const text = /^debug\d: (.*)$/s.exec(line)?.[1];
     if (text !== undefined) this.#readDebug(text);

@@ -6,6 +6,7 @@ import { printable } from '../printable.js';
 import type { Answerer } from './openssh-askpass.js';
 import type { Resolution } from './openssh-resolution.js';
 import { askUser, type PromptHandler, type PromptKind } from './prompts.js';
+import { Redaction } from './redaction.js';
 
 export interface AnswerOptions {
   readonly password?: string | undefined;
@@ -19,11 +20,18 @@ export class Answers {
   readonly #options: AnswerOptions;
   /** Each secret is given once per question: to be asked again means that it was wrong. */
   readonly #answered = new Set<string>();
+  readonly #secrets = new Redaction();
   /** Has ssh got any answer? */
   given = false;
 
   constructor(options: AnswerOptions) {
     this.#options = options;
+    this.#secrets.add(options.password, options.privateKeyPass);
+  }
+
+  /** Takes out of a text what was answered, and what would be. */
+  redact(text: string): string {
+    return this.#secrets.apply(text);
   }
 
   get onPrompt(): PromptHandler | undefined {
@@ -44,6 +52,7 @@ export class Answers {
     return async (prompt) => {
       const answer = await this.#answer(prompt, resolution);
       this.given ||= answer !== undefined;
+      this.#secrets.add(answer);
       return answer;
     };
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { appendFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -22,6 +22,7 @@ import { HostKeys } from '../../../src/ssh/known-hosts.js';
 import { connectOpenssh, type OpensshOptions } from '../../../src/ssh/openssh.js';
 import { parsePrivateKey } from '../../../src/ssh/private-key.js';
 import type { RemoteCommand, SshConnection } from '../../../src/ssh/ssh-connection.js';
+import { ownProcesses } from '../../support/processes.js';
 import { makePuttyKey } from '../../support/putty-key.js';
 import { startSshAgent } from '../../support/ssh-agent.js';
 import {
@@ -56,30 +57,6 @@ async function output({ stdin, stdout, stderr, exit }: RemoteCommand, input = ''
   };
   const [out, err, { exitCode }] = await Promise.all([read(stdout), read(stderr), exit]);
   return { out, err, exitCode };
-}
-
-/** The processes below this one, with their command lines. */
-function ownProcesses(): readonly { pid: number; commandLine: string; environment: string }[] {
-  const read = (path: string): string => {
-    try {
-      return readFileSync(path, 'latin1');
-    } catch {
-      return '';
-    }
-  };
-  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  const parents = new Map(
-    all.map((pid) => [pid, / \d+ \(.*\) . (\d+)/.exec(` ${read(`/proc/${pid}/stat`)}`)?.[1]]),
-  );
-  const isOurs = (pid: string | undefined): boolean =>
-    pid !== undefined && (pid === String(process.pid) || isOurs(parents.get(pid)));
-  return all
-    .filter((pid) => pid !== String(process.pid) && isOurs(pid))
-    .map((pid) => ({
-      pid: Number(pid),
-      commandLine: read(`/proc/${pid}/cmdline`).replaceAll('\0', ' '),
-      environment: read(`/proc/${pid}/environ`),
-    }));
 }
 
 const sshProcesses = () => ownProcesses().filter(({ commandLine }) => commandLine.startsWith('ssh '));
