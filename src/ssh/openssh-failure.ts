@@ -55,6 +55,7 @@ const REASONS: readonly (readonly [RegExp, Explain])[] = [
     /Too many authentication failures|No supported authentication methods/i,
     (failure, [text]) => interrupted(failure, text),
   ],
+  [/Received disconnect from .*? port \d+:\d+: (.*)/, (failure, [, text = '']) => interrupted(failure, text)],
   [
     /Could not resolve hostname (\S+): (.*)/,
     (failure, [, host = '', why = '']) =>

@@ -73,7 +73,8 @@ const STATIONS: readonly RegExp[] = [
 ];
 
 /** Its small talk. */
-const CHATTER = /^(?:OpenSSH_[\w.]+[ ,]|Authenticated to |Transferred: sent |Bytes per second: sent )/;
+const CHATTER =
+  /^(?:OpenSSH_[\w.]+[ ,]|Authenticated to |Transferred: sent |Bytes per second: sent |Warning: Permanently added )/;
 
 const ATTEMPTS: readonly (readonly [RegExp, (found: string, rest: string) => string])[] = [
   [
