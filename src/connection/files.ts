@@ -127,7 +127,7 @@ export class Files {
     const target = new MemoryTarget(quote(path), MAX_CONTENT_LENGTH);
     try {
       await copyToEnd(file, target, {
-        chunkLength: this.#client.limits.maxReadLength,
+        chunkLength: () => this.#client.limits.maxReadLength,
         ...this.#line,
         signal,
       });

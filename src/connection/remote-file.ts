@@ -379,9 +379,9 @@ export class RemoteFile implements AsyncDisposable {
 
   async #readRange(offset: number, length: number | undefined, options: OperationOptions): Promise<Buffer> {
     const target = new MemoryTarget(quote(this.path), MAX_CONTENT_LENGTH);
-    const { maxReadLength } = this.#client.limits;
     await copyToEnd(new FileRange(this.#source(), offset, length), target, {
-      chunkLength: Math.max(1, Math.min(maxReadLength, length ?? maxReadLength)),
+      chunkLength: () =>
+        Math.max(1, Math.min(this.#client.limits.maxReadLength, length ?? Number.POSITIVE_INFINITY)),
       ...this.#line,
       signal: options.signal,
     });
@@ -390,7 +390,7 @@ export class RemoteFile implements AsyncDisposable {
 
   async #writeRange(offset: number, bytes: Buffer, options: OperationOptions): Promise<void> {
     await new ContentCopy(new MemorySource(bytes), this.#target(offset), {
-      chunkLength: this.#client.limits.maxWriteLength,
+      chunkLength: () => this.#client.limits.maxWriteLength,
       ...this.#line,
       signal: options.signal,
       finish: async () => {},

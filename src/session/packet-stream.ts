@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import { ConnectionLostError, SftpError } from '../errors.js';
+import { isLender } from '../lent-memory.js';
 import { ByteWriter } from '../wire/bytes.js';
 import { type Frame, FrameDecoder } from '../wire/framing.js';
 
@@ -35,6 +36,8 @@ export class PacketStream {
 
   constructor(stream: Duplex) {
     this.#stream = stream;
+    // The frames copy or retain what they keep.
+    if (isLender(stream)) stream.lend();
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
     stream.on('drain', () => this.#unblock());
     stream.on('end', () => this.end(this.#endOfStream()));

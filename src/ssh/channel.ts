@@ -6,6 +6,7 @@
 
 import { Duplex, Readable } from 'node:stream';
 import { ConnectionLostError, SshError } from '../errors.js';
+import { type Lender, retain } from '../lent-memory.js';
 import { printable } from '../printable.js';
 import { RECEIVE_WINDOW, ReceiveWindow } from './receive-window.js';
 import { SendQueue, type SendQueueSettings, type WriteCallback } from './send-queue.js';
@@ -41,7 +42,7 @@ export interface ChannelSettings extends SendQueueSettings {
   readonly stderr: 'error' | 'stream';
 }
 
-export class Channel extends Duplex {
+export class Channel extends Duplex implements Lender {
   /** What the server writes on stderr; empty if it goes into the error. */
   readonly stderr: Readable;
   /** Resolves when the server has closed the channel, rejects when the connection is lost first. */
@@ -55,6 +56,7 @@ export class Channel extends Duplex {
   #resolveExit: (exit: ChannelExit) => void = () => {};
   #rejectExit: (error: Error) => void = () => {};
   #closedByServer = false;
+  #lends = false;
   #eofTimer: NodeJS.Timeout | undefined;
 
   constructor(raw: RawChannel, settings: ChannelSettings) {
@@ -180,9 +182,14 @@ export class Channel extends Duplex {
     this.#grow();
   }
 
+  lend(): void {
+    this.#lends = true;
+  }
+
   #onData(chunk: Buffer): boolean {
     if (this.#count(chunk.length)) {
       this.#window.setRoom('stdout', this.destroyed || this.push(chunk));
+      if (!this.#lends || this.readableLength > 0) retain(chunk);
       this.#grow();
     }
     return true;
@@ -193,6 +200,7 @@ export class Channel extends Duplex {
       return true;
     }
     if (this.#settings.stderr === 'stream') {
+      retain(chunk);
       this.#window.setRoom('stderr', this.stderr.push(chunk));
     } else if (this.#stderrText.length < KEPT_STDERR) {
       this.#stderrText = Buffer.concat([this.#stderrText, chunk]).subarray(0, KEPT_STDERR);

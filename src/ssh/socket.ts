@@ -5,6 +5,7 @@
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ConnectionError, SshError } from '../errors.js';
+import { ReceiveMemory, retain } from '../lent-memory.js';
 import { printable } from '../printable.js';
 
 /** RFC 4253, section 4.2 allows lines before the identification and does not bound them; we do. */
@@ -50,13 +51,27 @@ function firstCode(cause: unknown): string | undefined {
   return (errors[0] as NodeJS.ErrnoException | undefined)?.code;
 }
 
-/** Dials. The socket is returned at once, so that a deadline can destroy it; failures go to `onError`. */
-export function dial(
-  { host, port }: Address,
-  onConnect: () => void,
-  onError: (error: ConnectionError) => void,
-): Socket {
-  const socket = connect({ host, port, noDelay: true, autoSelectFamily: true });
+export interface DialOptions extends Address {
+  readonly onConnect: () => void;
+  readonly onError: (error: ConnectionError) => void;
+  /** Whether whoever reads copies or retains what it needs for longer than the event. */
+  readonly lends: () => boolean;
+}
+
+/** Dials. The socket is returned at once, so that a deadline can destroy it. */
+export function dial({ host, port, onConnect, onError, lends }: DialOptions): Socket {
+  const memory = new ReceiveMemory();
+  const receive = (count: number): boolean => {
+    const chunk = memory.take(count);
+    const isLent = lends();
+    const wantsMore = socket.push(chunk);
+    // What the listeners may have kept, or the socket itself, is never read into again.
+    if (!isLent || !lends() || socket.readableLength > 0) retain(chunk);
+    return wantsMore;
+  };
+  const onread = { buffer: () => memory.room(), callback: receive };
+  const socket: Socket = connect({ host, port, noDelay: true, autoSelectFamily: true, onread });
+  socket.once('close', () => memory.end());
   const failed = (cause: Error): void => onError(connectionError({ host, port }, cause));
   socket.once('error', failed);
   socket.once('connect', () => {

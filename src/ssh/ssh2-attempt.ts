@@ -33,11 +33,17 @@ import {
 import { KexInitReader } from './kexinit.js';
 import { fingerprintOf, keyType } from './key-blob.js';
 import { fromSsh2, terrapinError, toSsh2Algorithms } from './negotiation.js';
+import { PacketMemory } from './packet-memory.js';
 import { dial, readIdentification } from './socket.js';
 import type { Negotiated, ServerKey } from './ssh-connection.js';
 import type { Ssh2Options } from './ssh2.js';
 import { Ssh2Connection } from './ssh2-connection.js';
-import { refuseSha1Signatures, sendNewPassword } from './ssh2-internals.js';
+import {
+  isExchangingKeys,
+  refuseSha1Signatures,
+  replaceAllocation,
+  sendNewPassword,
+} from './ssh2-internals.js';
 
 /** Far more than our own channels leave unsent: replies to a server that asks and does not read. */
 const MAXIMUM_UNSENT = 16 * 1024 * 1024;
@@ -63,6 +69,8 @@ export class Attempt {
   readonly #deadline: Deadline;
   #stage = 'connecting';
   #socket: Duplex | undefined;
+  /** For a socket of our own, which tells what it has got rid of. */
+  #packetMemory: PacketMemory | undefined;
   #settled = false;
   #choosing = false;
   #connection: Ssh2Connection | undefined;
@@ -103,11 +111,17 @@ export class Attempt {
   }
 
   #dial(): Duplex {
-    return dial(
-      this.#options,
-      () => this.#identify(),
-      (error) => this.#fail(error),
-    );
+    const { host, port } = this.#options;
+    const socket = dial({
+      host,
+      port,
+      onConnect: () => this.#identify(),
+      onError: (error) => this.#fail(error),
+      // While it exchanges keys and logs in, ssh2 keeps parts of what it reads.
+      lends: () => this.#connection !== undefined && !isExchangingKeys(this.#client),
+    });
+    this.#packetMemory = new PacketMemory(socket);
+    return socket;
   }
 
   #identify(): void {
@@ -200,6 +214,10 @@ export class Attempt {
     if (error !== undefined) {
       this.#fail(error);
       return;
+    }
+    const memory = this.#packetMemory;
+    if (memory !== undefined) {
+      replaceAllocation(this.#client, (allocate) => memory.wrap(allocate));
     }
     if (this.#negotiated !== undefined) {
       return; // A later exchange of keys.

@@ -4,6 +4,7 @@
  */
 import { Readable } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
+import type { AllocatePacket } from './packet-memory.js';
 
 /** A channel, seen from the inside. */
 export interface RawChannel extends Omit<ClientChannel, 'stderr' | 'subtype'> {
@@ -24,6 +25,8 @@ interface RawClient {
   readonly _protocol: {
     /** Our KEXINIT, while an exchange of keys is under way; ssh2 then keeps what is sent, without a limit. */
     readonly _kexinit: Buffer | undefined;
+    /** Another one after each exchange of keys. */
+    readonly _cipher: { allocPacket: AllocatePacket };
     /** Bits; see {@link SHA2_FOR_RSA}. */
     _compatFlags: number;
     session(channel: number, window: number, packetSize: number): void;
@@ -120,6 +123,12 @@ export function announceWindow(client: Client, channel: RawChannel, bytes: numbe
 /** Is an exchange of keys under way? At its end, and after what was kept has been sent, comes `handshake`. */
 export function isExchangingKeys(client: Client): boolean {
   return inside(client)._protocol._kexinit !== undefined;
+}
+
+/** Has ssh2 make its packets in another way, until the next exchange of keys. */
+export function replaceAllocation(client: Client, wrap: (allocate: AllocatePacket) => AllocatePacket): void {
+  const { _cipher } = inside(client)._protocol;
+  _cipher.allocPacket = wrap(_cipher.allocPacket.bind(_cipher));
 }
 
 /** Without it ssh2 signs with SHA-1 for a server that does not list what it can verify. */

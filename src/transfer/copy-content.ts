@@ -22,8 +22,8 @@ export interface LineUse {
 }
 
 export interface ContentOptions extends LineUse {
-  /** Bytes to ask for at once. */
-  readonly chunkLength: number;
+  /** Bytes to ask for at once; a server may tell only while a copy is under way how many it takes. */
+  readonly chunkLength: () => number;
   readonly signal?: AbortSignal | undefined;
   /** The target holds so many bytes already, and they are not copied again. Default: 0. */
   readonly start?: number | undefined;
@@ -205,8 +205,8 @@ export class ContentCopy {
   /** One byte more is asked for than there should be: it tells whether the source has grown. */
   #nextLength(): number {
     const size = this.#size;
-    const { chunkLength, throttle } = this.#options;
-    const most = Math.min(chunkLength, throttle?.chunkLength ?? chunkLength);
+    const chunkLength = this.#options.chunkLength();
+    const most = Math.min(chunkLength, this.#options.throttle?.chunkLength ?? chunkLength);
     return size === undefined ? most : Math.min(most, Math.max(0, size + 1 - this.#nextOffset));
   }
 
@@ -247,7 +247,7 @@ export class ContentCopy {
     this.#writes.push(write);
     try {
       await target.write(chunk.offset, pieces, { signal: this.#tasks.signal });
-      this.#source.release?.(pieces);
+      if (!target.keepsPieces) this.#source.release?.(pieces);
     } finally {
       this.#options.window.release(chunk.held);
     }

@@ -125,7 +125,7 @@ export async function copyTo<Confirmation extends Sized>(
   let confirming: Promise<Confirmation | undefined> = Promise.resolve(undefined);
 
   const content = new ContentCopy(file, opening, {
-    chunkLength: Math.min(source.fileSystem.chunkLength.read, target.fileSystem.chunkLength.write),
+    chunkLength: () => Math.min(source.fileSystem.chunkLength.read, target.fileSystem.chunkLength.write),
     window,
     throttle: options.throttle,
     concurrency: options.concurrency,

@@ -75,6 +75,8 @@ export interface TargetFile {
    * and `close` may follow the last `write` at once, without waiting for it.
    */
   readonly isOrdered: boolean;
+  /** What has been written is still looked at later, so that its memory cannot be used again. */
+  readonly keepsPieces?: boolean;
   /** Writes all of the pieces at `offset`; they stay as they are until the promise settles. */
   write(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void>;
   setAttributes(changes: FileChanges, options: Cancellable): Promise<void>;

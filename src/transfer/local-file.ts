@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
+import { DiskTurns } from './disk-turns.js';
 import type { Cancellable, FileChanges, FileInfo, SourceFile, TargetFile } from './file-system.js';
 
 const close = promisify(fs.close);
@@ -21,6 +22,7 @@ const pool: Buffer[] = [];
 export class LocalSource implements SourceFile {
   readonly info: FileInfo;
   readonly #descriptor: number;
+  readonly #turns = new DiskTurns<Buffer>((buffers, offset) => this.#read(buffers, offset));
 
   constructor(descriptor: number, info: FileInfo) {
     this.#descriptor = descriptor;
@@ -28,11 +30,12 @@ export class LocalSource implements SourceFile {
   }
 
   async read(offset: number, length: number): Promise<readonly Buffer[] | null> {
-    const whole =
+    const memory =
       length > CHUNK_LENGTH / 2 && length <= CHUNK_LENGTH
         ? (pool.pop() ?? Buffer.allocUnsafeSlow(CHUNK_LENGTH))
         : Buffer.allocUnsafe(length);
-    const count = await readAt(this.#descriptor, whole, length, offset);
+    const whole = memory.subarray(0, length);
+    const count = await this.#turns.add(offset, length, whole);
     return count === 0 ? null : [whole.subarray(0, count)];
   }
 
@@ -61,24 +64,36 @@ export class LocalSource implements SourceFile {
   close(): Promise<void> {
     return close(this.#descriptor);
   }
+
+  /** How much of each buffer was filled; where one is not full, those behind it are asked for by themselves. */
+  async #read(buffers: readonly Buffer[], offset: number): Promise<readonly number[]> {
+    let left = await readAt(this.#descriptor, buffers, offset);
+    let position = offset;
+    const counts: number[] = [];
+    for (const buffer of buffers) {
+      const isBehindEnd = left === 0 && counts.length > 0;
+      const count = isBehindEnd
+        ? await readAt(this.#descriptor, [buffer], position)
+        : Math.min(left, buffer.length);
+      left = Math.max(0, left - buffer.length);
+      position += buffer.length;
+      counts.push(count);
+    }
+    return counts;
+  }
 }
 
 export class LocalTarget implements TargetFile {
   readonly isOrdered = false;
   readonly #descriptor: number;
+  readonly #turns = new DiskTurns<readonly Buffer[]>((contents, offset) => this.#write(contents, offset));
 
   constructor(descriptor: number) {
     this.#descriptor = descriptor;
   }
 
   async write(offset: number, pieces: readonly Buffer[]): Promise<void> {
-    let position = offset;
-    let rest = pieces;
-    while (rest.length > 0) {
-      const count = await writeAt(this.#descriptor, rest, position);
-      position += count;
-      rest = without(rest, count);
-    }
+    await this.#turns.add(offset, byteLength(pieces), pieces);
   }
 
   async setAttributes({ mode, atime, mtime }: FileChanges): Promise<void> {
@@ -93,16 +108,28 @@ export class LocalTarget implements TargetFile {
   close(): Promise<void> {
     return close(this.#descriptor);
   }
+
+  async #write(contents: readonly (readonly Buffer[])[], offset: number): Promise<readonly number[]> {
+    let position = offset;
+    let rest: readonly Buffer[] = contents.flat();
+    while (rest.length > 0) {
+      const count = await writeAt(this.#descriptor, rest, position);
+      position += count;
+      rest = without(rest, count);
+    }
+    return contents.map(byteLength);
+  }
 }
 
-function readAt(descriptor: number, buffer: Buffer, length: number, offset: number): Promise<number> {
+function byteLength(pieces: readonly Buffer[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0);
+}
+
+function readAt(descriptor: number, buffers: readonly Buffer[], offset: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.read(descriptor, buffer, 0, length, offset, (error, count) =>
-      error ? reject(error) : resolve(count),
-    );
+    fs.readv(descriptor, buffers, offset, (error, count) => (error ? reject(error) : resolve(count)));
   });
 }
-
 function writeAt(descriptor: number, pieces: readonly Buffer[], offset: number): Promise<number> {
   return new Promise((resolve, reject) => {
     fs.writev(descriptor, pieces, offset, (error, count) => (error ? reject(error) : resolve(count)));

@@ -32,6 +32,7 @@ export class MemorySource implements SourceFile {
 /** Gathers what is written to it; copies write in ascending order. */
 export class MemoryTarget implements TargetFile {
   readonly isOrdered = true;
+  readonly keepsPieces = true;
   readonly #pieces: Buffer[] = [];
   readonly #maxLength: number;
   readonly #subject: string;

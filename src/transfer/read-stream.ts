@@ -1,5 +1,5 @@
 /** A file as a Readable that reads ahead of its consumer. */
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
 import { onAbort, untilAborted } from '../abort.js';
 import { checkEncoding } from '../arguments.js';
@@ -126,7 +126,7 @@ export class RemoteReadStream extends Readable {
     };
     const range = new FileRange(file, this.#start, this.#length);
     const count = await copyToEnd(range, target, {
-      chunkLength: Math.min(this.#from.chunkLength(), this.#maxBytes),
+      chunkLength: () => Math.min(this.#from.chunkLength(), this.#maxBytes),
       window: windowOf(this.#maxBytes),
       throttle: this.#throttle,
       signal: this.#abort.signal,
@@ -136,15 +136,14 @@ export class RemoteReadStream extends Readable {
     this.push(null);
   }
 
-  /** One piece for every wish of the consumer; what waits here keeps its place in the window. */
+  /** One chunk for every wish of the consumer, in memory of its own; what waits here keeps its place in the window. */
   #give(pieces: readonly Buffer[]): Promise<void> {
     const given = this.#turn.then(async () => {
-      for (const piece of pieces) {
-        if (!this.#wanted) await this.#nextWish();
-        this.#bytesRead += piece.length;
-        this.#wanted = false;
-        if (this.push(piece)) this.#wanted = true;
-      }
+      if (!this.#wanted) await this.#nextWish();
+      const chunk = Buffer.concat(pieces);
+      this.#bytesRead += chunk.length;
+      this.#wanted = false;
+      if (this.push(chunk)) this.#wanted = true;
     });
     this.#turn = given;
     given.catch(() => {});

@@ -2,6 +2,7 @@
 import type { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
+import { release } from '../lent-memory.js';
 import type { RemoteHandle, SftpClient } from '../session/sftp-client.js';
 import type { Cancellable, FileInfo, SourceFile } from './file-system.js';
 
@@ -38,6 +39,10 @@ export class RemoteSource implements SourceFile {
 
   read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null> {
     return this.#client.read(this.#handle, offset, length, options);
+  }
+
+  release(pieces: readonly Buffer[]): void {
+    release(pieces);
   }
 
   /** All has been read by now, and a server that fails to close has done no harm. */

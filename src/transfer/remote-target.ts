@@ -10,8 +10,11 @@ import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-
 import type { AttributeValues } from '../wire/attributes.js';
 import type { Cancellable, FileChanges, TargetFile } from './file-system.js';
 
-/** The window of a channel in OpenSSH, and in most servers that have one of that size or less. */
-const CHANNEL_WINDOW = 2 * 1024 * 1024;
+/**
+ * With so much on the way a channel is at its end: OpenSSH's window, and that of many others, is twice as large, and
+ * they announce it anew when half of it is used up.
+ */
+const FULL_LANE_BYTES = 1024 * 1024;
 /** Below this a channel is fast enough, and opening more takes longer than it saves. */
 const LONG_ROUND_TRIP_MS = 10;
 /** What is left of a file must be worth another lane. */
@@ -57,7 +60,7 @@ export class RemoteTarget implements TargetFile {
 
   async write(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void> {
     const lane = this.#leastBusy();
-    if (lane.bytes >= CHANNEL_WINDOW) this.#widen(offset);
+    if (lane.bytes >= FULL_LANE_BYTES) this.#widen(offset);
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
     lane.bytes += length;
     try {

@@ -1,5 +1,5 @@
 /** A stream of the caller's, or anything with `write`, as the target of a copy. It is never closed. */
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import type { Writable } from 'node:stream';
 import type { WritableStream, WritableStreamDefaultWriter } from 'node:stream/web';
 import { untilAborted } from '../abort.js';
@@ -44,19 +44,19 @@ export class SinkTarget implements TargetFile {
     return () => new SinkTarget(open());
   }
 
+  /** A sink may keep what it gets, so that it is memory of its own. */
   write(_offset: number, pieces: readonly Buffer[], { signal }: Cancellable): Promise<void> {
-    const taken: Promise<unknown>[] = [];
-    const put = this.#turn.then(async () => {
-      for (const piece of pieces) {
-        signal?.throwIfAborted();
-        const result = await this.#outlet.put(piece);
-        result.taken.catch(() => {});
-        taken.push(result.taken);
-      }
+    const put = this.#turn.then(() => {
+      signal?.throwIfAborted();
+      return this.#outlet.put(Buffer.concat(pieces));
     });
+    // The next waits until it may follow, not until the sink is done with this one; after a failure none follows.
     this.#turn = put;
     put.catch(() => {});
-    const all = put.then(() => Promise.all(taken)).then(() => undefined);
+    const all = put.then(async ({ taken }) => {
+      await taken;
+    });
+    all.catch(() => {});
     return untilAborted(all, signal);
   }
 

@@ -1,6 +1,7 @@
 /** Packets ↔ frames, by the tables of packets.ts. */
 import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
+import { release } from '../lent-memory.js';
 import { ByteReader, type ByteWriter } from './bytes.js';
 import type { Layout } from './fields.js';
 import { type Frame, MAX_PACKET_LENGTH } from './framing.js';
@@ -111,9 +112,10 @@ function decode(frame: Frame, table: ReadonlyMap<number, Row>): { kind: string; 
   return Object.assign({ kind, id }, readLayout(fields, reader));
 }
 
-/** A DATA reply keeps its content in the pieces in which it came. */
+/** A DATA reply keeps its content in the pieces in which it came; those without any are given back. */
 function decodeData(frame: Frame): Reply {
   const header = split(frame.body, 8);
+  release(frame.body.slice(0, frame.body.length - header.tail.length));
   const reader = new ByteReader(joined(header.head));
   const id = reader.uint32();
   const length = reader.uint32();

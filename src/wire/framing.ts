@@ -1,9 +1,11 @@
 /**
- * Chunks of a byte stream → frames: a length, a type, and a body (section 3 of the draft). The body stays in
- * the pieces in which it came, so that file content is never copied to be joined.
+ * Chunks of a byte stream → frames: a length, a type, and a body (section 3 of the draft). File content stays in
+ * the pieces in which it came, so that it is never copied to be joined.
  */
 import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
+import { retain } from '../lent-memory.js';
+import { replies, requests } from './packets.js';
 
 /** The largest packet that OpenSSH takes or sends, without the four bytes of its length. */
 export const MAX_PACKET_LENGTH = 256 * 1024;
@@ -14,6 +16,8 @@ export interface Frame {
 }
 
 const HEADER_LENGTH = 5;
+/** Packets with content, whose pieces are retained: whoever is done with them may release them. */
+const CONTENT_TYPES: ReadonlySet<number> = new Set([replies.data.type, requests.write.type]);
 
 export class FrameDecoder {
   readonly #header = Buffer.alloc(HEADER_LENGTH);
@@ -28,7 +32,7 @@ export class FrameDecoder {
   }
 
   /**
-   * The frames that are complete with this chunk. Their bodies share memory with it.
+   * The frames that are complete with this chunk. Content shares memory with it; everything else is copied.
    *
    * @throws ProtocolError on a length of 0 or beyond {@link MAX_PACKET_LENGTH}, before anything is allocated.
    */
@@ -40,7 +44,7 @@ export class FrameDecoder {
         if (this.#headerLength < HEADER_LENGTH) return;
       }
       const end = Math.min(chunk.length, position + this.#missing);
-      if (end > position) this.#body.push(chunk.subarray(position, end));
+      if (end > position) this.#body.push(this.#keep(chunk.subarray(position, end)));
       this.#missing -= end - position;
       position = end;
       if (this.#missing > 0) return;
@@ -49,6 +53,12 @@ export class FrameDecoder {
       this.#headerLength = 0;
       yield frame;
     }
+  }
+
+  #keep(piece: Buffer): Buffer {
+    if (!CONTENT_TYPES.has(this.#header.readUInt8(4))) return Buffer.from(piece);
+    retain(piece);
+    return piece;
   }
 
   #takeHeader(chunk: Buffer, position: number): number {

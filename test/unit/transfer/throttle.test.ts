@@ -196,7 +196,7 @@ describe('A copy under a limit', () => {
     const throttle = new Throttle({ bytesPerSecond: 40_000, clock });
     const { log, target } = arrivals(clock);
     const copy = new ContentCopy(new MemorySource(Buffer.alloc(25_000)), target, {
-      chunkLength: 256 * 1024,
+      chunkLength: () => 256 * 1024,
       window: new Window({ max: 1024 * 1024 }),
       throttle,
       finish,
@@ -222,7 +222,7 @@ describe('A copy under a limit', () => {
       close: async () => {},
     };
     const copy = new ContentCopy(source, target, {
-      chunkLength: 256 * 1024,
+      chunkLength: () => 256 * 1024,
       window: new Window({ max: 1024 * 1024 }),
       throttle,
       finish,
@@ -241,7 +241,7 @@ describe('A copy under a limit', () => {
     const window = new Window({ max: 10_000 });
     const copyOf = (bytes: number, throttle?: Throttle) => {
       const { target, log } = arrivals(clock);
-      const options = { chunkLength: 5_000, window, throttle, finish };
+      const options = { chunkLength: () => 5_000, window, throttle, finish };
       return { log, copying: new ContentCopy(new MemorySource(Buffer.alloc(bytes)), target, options).run() };
     };
     const slow = copyOf(100_000, new Throttle({ bytesPerSecond: 20_000, clock }));
@@ -260,7 +260,7 @@ describe('A copy under a limit', () => {
     for (let file = 0; file < 100; file += 1) {
       const source = { ...new MemorySource(Buffer.alloc(0)), info: UNKNOWN_INFO, read: async () => null };
       const { target } = arrivals(clock);
-      const options = { chunkLength: 32_768, window: new Window({ max: 1e6 }), throttle, finish };
+      const options = { chunkLength: () => 32_768, window: new Window({ max: 1e6 }), throttle, finish };
       assert.equal(await new ContentCopy({ ...source, close: async () => {} }, target, options).run(), 0);
     }
     assert.equal(clock.now(), 0);
@@ -272,7 +272,7 @@ describe('A copy under a limit', () => {
     const abort = new AbortController();
     const { target } = arrivals(clock);
     const copying = new ContentCopy(new MemorySource(Buffer.alloc(100_000)), target, {
-      chunkLength: 5_000,
+      chunkLength: () => 5_000,
       window,
       throttle: new Throttle({ bytesPerSecond: 20_000, clock }),
       signal: abort.signal,
@@ -324,7 +324,7 @@ test('A copy with a concurrency has no more requests under way than that', async
     const target = { ...arrivals(new FakeClock()).target, write: pause };
     const window = new Window({ max: 1e6 });
     const copy = new ContentCopy(source, target, {
-      chunkLength: 5_000,
+      chunkLength: () => 5_000,
       window,
       concurrency,
       finish: async () => {},
