@@ -6,9 +6,10 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { type Connection, type ConnectOptions, connect } from '../../src/index.js';
 import { connectToSshd } from './login.js';
 import { addUser, needsOpenSsh, startSshd } from './sshd.js';
@@ -29,7 +30,9 @@ export interface IndependentServer {
 
 const PASSWORD = 'test';
 const GESFTPSERVER = '/usr/libexec/gesftpserver';
+const LSH_SERVER = '/usr/lib/lsh-server/sftp-server';
 const PYTHON = '/usr/bin/python3';
+const PERL = '/usr/bin/perl';
 
 /** For the host keys of most of them. */
 const needsKeygen = needs('/usr/bin/ssh-keygen', 'openssh-client');
@@ -45,6 +48,16 @@ export const independentServers: readonly IndependentServer[] = [
     name: 'Green End SFTP server',
     skip: needsOpenSsh || needs(GESFTPSERVER, 'gesftpserver'),
     start: () => startUnderSshd(GESFTPSERVER),
+  },
+  {
+    name: 'lsh sftp-server',
+    skip: needsOpenSsh || needs(LSH_SERVER, 'lsh-server'),
+    start: () => startUnderSshd(LSH_SERVER),
+  },
+  {
+    name: 'Net::SFTP::SftpServer (Perl)',
+    skip: needsOpenSsh || needs('/usr/share/perl5/Net/SFTP/SftpServer.pm', 'libnet-sftp-sftpserver-perl'),
+    start: startPerl,
   },
   {
     name: 'ProFTPD mod_sftp',
@@ -71,6 +84,22 @@ export const independentServers: readonly IndependentServer[] = [
 function needs(path: string, packageName: string): string | false {
   if (process.getuid?.() !== 0) return 'needs root, to add a user';
   return existsSync(path) ? false : `needs ${packageName}: apt-get install ${packageName}`;
+}
+
+/** It shows the folder that is called as the user, and nothing else. */
+async function startPerl(): Promise<RunningServer> {
+  const { base, folder, remove } = makeFolders(userInfo().username);
+  const script = fileURLToPath(new URL('servers/perl-server.pl', import.meta.url));
+  const server = await startUnderSshd(`${PERL} ${script} ${base}`);
+  return {
+    ...server,
+    folder,
+    root: '/',
+    stop: async () => {
+      await server.stop();
+      remove();
+    },
+  };
 }
 
 async function startUnderSshd(sftpCommand?: string): Promise<RunningServer> {
@@ -225,9 +254,9 @@ async function ready({ child, folder, root, login, remove }: Started): Promise<R
   }
 }
 
-function makeFolders(): { readonly base: string; readonly folder: string; remove(): void } {
+function makeFolders(name = 'files'): { readonly base: string; readonly folder: string; remove(): void } {
   const base = mkdtempSync(join(tmpdir(), 'tsftp-server-'));
-  const folder = join(base, 'files');
+  const folder = join(base, name);
   mkdirSync(folder);
   chmodSync(base, 0o755);
   chmodSync(folder, 0o777);
