@@ -13,7 +13,8 @@ export async function listDirectory(
   path: Buffer,
   options: OperationOptions,
 ): Promise<FileAttributes[]> {
-  return (await readDirectory(client, path, options)).sort(byName);
+  // What is asked next comes after the CLOSE, which never rejects here: nobody need wait for its answer.
+  return (await readDirectory(client, path, { ...options, inBackground: () => {} })).sort(byName);
 }
 
 /** UTF-8 sorts by code point where its bytes are compared. */

@@ -1,7 +1,6 @@
 /** Files and trees between the local disk and the server. */
 import { Buffer } from 'node:buffer';
 import { mkdir, opendir } from 'node:fs/promises';
-import { untilAborted } from '../abort.js';
 import { checkChoice } from '../arguments.js';
 import { SftpStatusError, TransferError, UnsupportedError } from '../errors.js';
 import { checkLocalPath } from '../local-path.js';
@@ -241,7 +240,8 @@ export class Transfers {
       if (error instanceof SftpStatusError) await this.#checkDirectory(remotePath, signal);
       throw error;
     }
-    await untilAborted(this.#client.close(handle), signal).catch(() => {});
+    // What is asked next comes after it, and nobody needs its answer.
+    this.#client.close(handle).catch(() => {});
   }
 
   #at(remotePath: Buffer): Place {

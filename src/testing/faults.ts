@@ -49,6 +49,11 @@ export interface Faults {
   readonly maxReadLength?: number;
   /** The next request is looked at only when the answer to the one before has been sent, one turn later. */
   readonly oneAtATime?: boolean;
+  /**
+   * Answers only when nothing more has been asked for so many milliseconds, as if the line were so long: what is asked
+   * for together is then one of the `turns` that are counted.
+   */
+  readonly answersWhenQuiet?: number;
   /** Requests that came together are answered in reverse. */
   readonly outOfOrder?: boolean;
   /** WRITE fails unless it continues at the file's end. */
@@ -82,7 +87,7 @@ export interface FaultContext {
 type Wrapper<T> = (next: Responder, setting: T, context: FaultContext) => Responder;
 
 /** What no wrapper can do: the session has the handles and the order of the answers. */
-type SessionFault = 'maxHandles' | 'outOfOrder';
+type SessionFault = 'maxHandles' | 'outOfOrder' | 'answersWhenQuiet';
 
 /** From the innermost to the outermost. */
 const wrappers: { readonly [N in Exclude<keyof Faults, SessionFault>]-?: Wrapper<NonNullable<Faults[N]>> } = {

@@ -5,13 +5,14 @@
  */
 import { once } from 'node:events';
 import type { Duplex, Writable } from 'node:stream';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { ByteWriter } from '../wire/bytes.js';
 import { decodeHandshake, decodeRequest, encodeHandshake, encodeReply } from '../wire/codec.js';
 import { type Frame, FrameDecoder } from '../wire/framing.js';
 import { type Request, SFTP_VERSION } from '../wire/packets.js';
 import type { Answer } from './answers.js';
 import type { Backend } from './backend.js';
-import type { Counters } from './counters.js';
+import { type Counters, noteAnswered, noteAsked, noteOpened } from './counters.js';
 import { extensionPairs } from './extension-handlers.js';
 import { applyFaults, type Faults } from './faults.js';
 import { HandleTable } from './handles.js';
@@ -60,7 +61,8 @@ class SftpService {
   #inputEnded = false;
   #ended = false;
   /** Replies that faults hold back. */
-  #held: (readonly [id: number, answer: Answer])[] = [];
+  #held: (readonly [request: Request, answer: Answer])[] = [];
+  readonly #unanswered = new Set<Request>();
 
   constructor(channel: Duplex, options: SftpServiceOptions) {
     this.#channel = channel;
@@ -156,25 +158,35 @@ class SftpService {
   #reply(request: Request, answer: Answer): void {
     const { counters, faults } = this.#options;
     if (answer.kind === 'data') counters.bytesRead += lengthOf(answer.data);
-    if (answer.kind === 'handle') counters.openHandles += 1;
+    if (answer.kind === 'handle') noteOpened(counters);
     if (request.kind === 'close' && answer.kind === 'status' && answer.status === 0)
       counters.openHandles -= 1;
-    if (faults.outOfOrder) this.#held.push([request.id, answer]);
-    else this.#write(request.id, answer);
+    if (faults.outOfOrder || faults.answersWhenQuiet) this.#held.push([request, answer]);
+    else this.#write(request, answer);
   }
 
-  /** Waits until the client has sent what it had to send, and answers that backwards. */
+  /** Waits until the client has sent what it had to send, and answers that, backwards where it is to be so. */
   async #release(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
-    if (this.#inbox.length > 0 && this.#held.length < MAX_HELD) return;
-    for (const [id, answer] of this.#held.reverse()) this.#write(id, answer);
+    const { outOfOrder, answersWhenQuiet: quietMs = 0 } = this.#options.faults;
+    if (quietMs > 0) await setTimeout(quietMs);
+    // Also after a timer that was late itself: what has come meanwhile is looked at first.
+    await setImmediate();
+    await setImmediate();
+    if (this.#inbox.length > 0 && (quietMs > 0 || this.#held.length < MAX_HELD)) return;
+    const held = this.#held;
     this.#held = [];
+    for (const [request, answer] of outOfOrder ? held.reverse() : held) this.#write(request, answer);
   }
 
-  #write(id: number, answer: Answer): void {
+  #write(request: Request, answer: Answer): void {
     if (this.#ended) return;
-    encodeReply(this.#writer, id, answer.kind, answer);
+    this.#noteAnswered(request);
+    encodeReply(this.#writer, request.id, answer.kind, answer);
     this.#send();
+  }
+
+  #noteAnswered(request: Request): void {
+    if (this.#unanswered.delete(request)) noteAnswered(this.#options.counters, request.kind);
   }
 
   #send(): void {
@@ -183,7 +195,8 @@ class SftpService {
 
   #count(request: Request): void {
     const { counters } = this.#options;
-    counters.requests[request.kind] += 1;
+    noteAsked(counters, request.kind);
+    this.#unanswered.add(request);
     if (request.kind === 'write') counters.bytesWritten += lengthOf(request.data);
     if (request.kind !== 'extended' || !this.#options.extensions.includes(request.name)) return;
     counters.extended[request.name] = (counters.extended[request.name] ?? 0) + 1;
@@ -211,6 +224,7 @@ class SftpService {
     this.#ended = true;
     this.#options.counters.openHandles -= this.#state.handles.size;
     this.#state.handles.closeAll();
+    for (const request of this.#unanswered) this.#noteAnswered(request);
     this.#inbox.length = 0;
     this.#held = [];
     this.#options.onEnd?.(exitCode);

@@ -189,7 +189,8 @@ class TreeCopy {
     const entries: DirectoryEntry[] = [];
     await this.#slots.acquire(1, signal);
     try {
-      for await (const batch of fileSystem.list(directory, { signal })) {
+      const inBackground = (closing: Promise<void>) => this.#tasks.add(closing);
+      for await (const batch of fileSystem.list(directory, { signal, inBackground })) {
         entries.push(...batch);
         if (entries.length > MAX_ENTRIES_PER_DIRECTORY) {
           throw tooMuch(fileSystem.textOf(directory), `more than ${MAX_ENTRIES_PER_DIRECTORY} entries`);

@@ -50,6 +50,11 @@ export interface OpenTargetOptions extends Cancellable {
   readonly keep?: number | undefined;
 }
 
+export interface ListOptions extends Cancellable {
+  /** Takes the closing of the directory, where nobody need wait for it. */
+  readonly inBackground?: ((closing: Promise<void>) => void) | undefined;
+}
+
 /** A file that is open for reading. */
 export interface SourceFile {
   readonly info: FileInfo;
@@ -116,7 +121,7 @@ export interface FileSystem {
   /** Of a link itself. */
   lstat(path: Buffer, options: Cancellable): Promise<FileInfo>;
   /** The entries of a directory in batches, without `.` and `..`, in no order. */
-  list(path: Buffer, options: Cancellable): AsyncIterable<readonly DirectoryEntry[]>;
+  list(path: Buffer, options: ListOptions): AsyncIterable<readonly DirectoryEntry[]>;
   /** Opens a regular file; rejects on anything else, without blocking. `known` saves asking for what it is. */
   openSource(
     path: Buffer,

@@ -15,6 +15,7 @@ import type {
   FileChanges,
   FileInfo,
   FileSystem,
+  ListOptions,
   OpenTargetOptions,
   SourceFile,
   TargetFile,
@@ -91,7 +92,7 @@ export class RemoteFileSystem implements FileSystem {
     return infoOf(await lstatWithType(this.#client, path, options));
   }
 
-  async *list(path: Buffer, options: Cancellable): AsyncGenerator<readonly DirectoryEntry[]> {
+  async *list(path: Buffer, options: ListOptions): AsyncGenerator<readonly DirectoryEntry[]> {
     const entries = await readDirectory(this.#client, path, options);
     yield entries.map((entry) => ({ name: Buffer.from(entry.filenameBytes), info: infoOf(entry) }));
   }
