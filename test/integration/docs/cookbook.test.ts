@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { startServer, type TestServer } from '../../../src/testing/index.js';
-import { makeKey, needsOpenSsh } from '../../support/sshd.js';
+import { makeKey, needsOpenSsh, startSshd } from '../../support/sshd.js';
 
 const ROOT = resolve('.');
 const book = await readFile('docs/cookbook.md', 'utf8');
@@ -83,6 +83,8 @@ const OUTPUT: Readonly<Record<string, string>> = {
   'A private key': '/\n',
   CnOpts: "[ 'zlib@openssh.com', 'zlib@openssh.com' ]\n",
   'No check of host keys': 'true\n',
+  'Through other hosts': 'true\n',
+  "With the system's ssh": 'ssh-ed25519\n',
   getD: '1\n',
   getR: '2 1\n',
   put: '7\n',
@@ -125,6 +127,10 @@ describe('The cook book', { timeout: 120_000, skip: needsOpenSsh }, () => {
       { files: ON_SERVER },
       { users: { me: 'secret' }, authorizedKeys: [publicKey] },
     );
+    const gateKey = await makeKey(join(folder, '.ssh', 'id_gate'), 'ed25519');
+    await using gate = await startSshd({ authorizedKeys: [gateKey] });
+    await mkdir(join(folder, 'gate'));
+    await copyFile(gate.knownHosts, join(folder, 'gate', 'known_hosts'));
     for (const name of ['my', 'more']) {
       await mkdir(join(folder, name));
       await writeFile(join(folder, name, 'known_hosts'), server.knownHosts);
@@ -138,6 +144,7 @@ describe('The cook book', { timeout: 120_000, skip: needsOpenSsh }, () => {
       "import { cd, CnOpts, connect, copyBetween, OPEN_FLAGS, pathAdvance, pathRetreat, reparent, stModeToInt, walktree, WTCallbacks } from 'tsftp';",
       "import { terminalProgress } from 'tsftp/terminal';",
       `const [host, port] = [${JSON.stringify(server.host)}, ${server.port}];`,
+      `const [gateHost, gatePort, gateUser] = ${JSON.stringify([gate.host, gate.port, gate.user])};`,
       'const cnopts = { fingerprint: process.env.SFTP_FINGERPRINT };',
       "await using sftp = await connect(process.env.SFTP_URL ?? '', { cnopts });",
       ...steps,

@@ -21,7 +21,7 @@ const PASSWORD = 'planted-password-4711';
 const PASSPHRASE = 'planted-passphrase-4712';
 const CODE = 'planted-code-4713';
 
-describe('no secret', { skip: needsOpenSsh }, () => {
+describe('secrets', { skip: needsOpenSsh }, () => {
   let sshd: Sshd;
   let user: TemporaryUser;
   let folder = '';
@@ -90,7 +90,7 @@ describe('no secret', { skip: needsOpenSsh }, () => {
   }
 
   for (const transport of ['ssh2', 'openssh'] as const) {
-    test(`of a key or a password is anywhere but on its way, with ${transport}`, async () => {
+    test(`H10, H15 a key or a password is nowhere but on its way, with ${transport}`, async () => {
       const lockedText = await readFile(locked, 'utf8');
       const plainText = await readFile(plain, 'utf8');
       const pieces = [lockedText, plainText].map((text) => text.split('\n')[2] ?? '');
@@ -128,7 +128,7 @@ describe('no secret', { skip: needsOpenSsh }, () => {
       for (const secret of secrets) assert.ok(!sshd.log().includes(secret), secret);
     });
 
-    test(`that a server asked for comes back in an error when it repeats it, with ${transport}`, async (t) => {
+    test(`H15 what a server repeats does not come back in an error, with ${transport}`, async (t) => {
       const asked: string[] = [];
       const port = await startRepeater(t, asked);
       const cnopts = {
