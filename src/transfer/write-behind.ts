@@ -22,10 +22,27 @@ export interface WriteBehindOptions {
   readonly onFailure: (reason: unknown) => void;
 }
 
+/** What has come and has not been sent. */
+interface Gathered {
+  readonly memory: Buffer;
+  length: number;
+}
+
+/** Memory that is kept for the next chunk. */
+const MAX_FREE = 16;
+
+/**
+ * While earlier writes are not confirmed, small ones gather until they fill a request; where nothing is under way,
+ * whatever has come goes at once. So nothing waits for more than a round trip, and requests are large.
+ */
 export class WriteBehind {
   readonly #target: TargetFile;
   readonly #options: WriteBehindOptions;
   readonly #tasks: TaskGroup;
+  readonly #free: Buffer[] = [];
+  #gathered: Gathered | undefined;
+  /** Chunks that have been given away to be sent and are not confirmed. */
+  #underWay = 0;
   #nextOffset: number;
 
   constructor(target: TargetFile, options: WriteBehindOptions) {
@@ -36,54 +53,70 @@ export class WriteBehind {
   }
 
   /**
-   * Resolves when everything has been sent, or at least copied: the caller may use its memory again. Calls must
-   * wait for each other. Rejects after the first failure of any write.
+   * Resolves when everything has been copied, and all but the last chunk sent: the caller may use its memory again.
+   * Calls must wait for each other. Rejects after the first failure of any write.
    */
   async write(pieces: readonly Buffer[]): Promise<void> {
-    const { chunkLength, window, throttle } = this.#options;
-    const most = Math.min(chunkLength, throttle?.chunkLength ?? chunkLength);
-    for (const parts of chunksOf(pieces, most)) {
-      const length = parts.reduce((sum, part) => sum + part.length, 0);
-      if (throttle?.isLimited) await throttle.take(length, this.#tasks.signal);
-      await window.acquire(length, this.#tasks.signal);
-      this.#tasks.add(this.#send(Buffer.concat(parts, length)));
+    this.#tasks.signal.throwIfAborted();
+    for (const piece of pieces) {
+      for (let start = 0; start < piece.length; ) {
+        start += this.#gather(piece, start);
+        if ((this.#gathered?.length ?? 0) >= this.#chunkLength) await this.#sendGathered();
+      }
     }
+    if (this.#underWay === 0) await this.#sendGathered();
   }
 
   /** Resolves when everything is confirmed; rejects with the first failure, when nothing is under way any more. */
-  settle(): Promise<void> {
-    return this.#tasks.settle();
+  async settle(): Promise<void> {
+    this.#tasks.add(this.#sendGathered());
+    await this.#tasks.settle();
   }
 
-  async #send(chunk: Buffer): Promise<void> {
+  get #chunkLength(): number {
+    const { chunkLength, throttle } = this.#options;
+    return Math.min(chunkLength, throttle?.chunkLength ?? chunkLength);
+  }
+
+  #gather(piece: Buffer, start: number): number {
+    this.#gathered ??= {
+      memory: this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#options.chunkLength),
+      length: 0,
+    };
+    const { memory, length } = this.#gathered;
+    // A limit that has become lower meanwhile is kept from the next chunk on.
+    const end = start + Math.max(0, this.#chunkLength - length);
+    const count = piece.copy(memory, length, start, end);
+    this.#gathered.length += count;
+    return count;
+  }
+
+  /** In the order of the calls, as whoever waits for the window or the throttle is served in that order. */
+  async #sendGathered(): Promise<void> {
+    const { window, throttle } = this.#options;
+    const { signal } = this.#tasks;
+    const gathered = this.#gathered;
+    if (gathered === undefined) return;
+    this.#gathered = undefined;
+    this.#underWay += 1;
     const offset = this.#nextOffset;
-    this.#nextOffset += chunk.length;
+    this.#nextOffset += gathered.length;
+    if (throttle?.isLimited) await throttle.take(gathered.length, signal);
+    await window.acquire(gathered.length, signal);
+    this.#tasks.add(this.#send(gathered, offset));
+  }
+
+  async #send({ memory, length }: Gathered, offset: number): Promise<void> {
     try {
-      await this.#target.write(offset, [chunk], { signal: this.#tasks.signal });
+      await this.#target.write(offset, [memory.subarray(0, length)], { signal: this.#tasks.signal });
     } catch (error) {
       this.#options.onFailure(error);
       throw error;
     } finally {
-      this.#options.window.release(chunk.length);
+      this.#options.window.release(length);
     }
+    if (this.#free.length < MAX_FREE) this.#free.push(memory);
+    this.#underWay -= 1;
+    if (this.#underWay === 0) this.#tasks.add(this.#sendGathered());
   }
-}
-
-/** Pieces of any size, gathered and cut into chunks of at most `chunkLength` bytes, in their order. */
-function* chunksOf(pieces: readonly Buffer[], chunkLength: number): Generator<readonly Buffer[]> {
-  let chunk: Buffer[] = [];
-  let room = chunkLength;
-  for (const piece of pieces) {
-    for (let start = 0; start < piece.length; ) {
-      const part = piece.subarray(start, start + room);
-      chunk.push(part);
-      start += part.length;
-      room -= part.length;
-      if (room > 0) continue;
-      yield chunk;
-      chunk = [];
-      room = chunkLength;
-    }
-  }
-  if (chunk.length > 0) yield chunk;
 }

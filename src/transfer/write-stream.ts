@@ -131,9 +131,11 @@ export class RemoteWriteStream extends Writable {
       setAttributes: (changes, options) => file.setAttributes(changes, options),
       close: (options) => file.close(options),
     };
+    // One chunk more gathers while the others are on their way.
+    const chunkLength = Math.min(this.#to.chunkLength(), Math.ceil(this.#maxBytes / 4));
     this.#behind = new WriteBehind(this.#file, {
-      chunkLength: Math.min(this.#to.chunkLength(), this.#maxBytes),
-      window: windowOf(this.#maxBytes),
+      chunkLength,
+      window: windowOf(Math.max(1, this.#maxBytes - chunkLength)),
       throttle: this.#throttle,
       signal: this.#abort.signal,
       offset: this.#start ?? position,
