@@ -143,6 +143,10 @@ function identificationError(line: Buffer, where: string): SshError | undefined 
 
 function endedEarly(address: Address, received: Buffer): Error {
   const where = `${printable(address.host)}:${address.port}`;
+  if (/^Exceeded MaxStartups\r?\n$/.test(received.toString('latin1'))) {
+    const text = `cannot connect to ${where}: too many others are logging in there just now; try again in a while`;
+    return new ConnectionError('SERVER_BUSY', text, address);
+  }
   return received.length > 0
     ? notSsh(where, received)
     : new ConnectionError(

@@ -24,6 +24,8 @@ interface Attempt {
   readonly call?: readonly [method: string, ...args: unknown[]];
   /** Those down to the file that fails may stay. */
   readonly makesDirectories?: boolean;
+  /** Who it is on our side, once it is connected. */
+  readonly localUser?: string;
 }
 
 interface Failure {
@@ -36,10 +38,11 @@ interface Failure {
 
 const SCRIPT = `
   const { inspect } = await import('node:util');
-  const { host, options, call } = input;
+  const { host, options, call, localUser } = input;
   let sftp;
   try {
     sftp = await tsftp.connect(host, options);
+    if (localUser !== undefined) process.seteuid(localUser);
     const [method, ...args] = call;
     await sftp[method](...args);
     console.log('null');
@@ -64,7 +67,7 @@ describe('failures that users meet', { skip: needsOpenSsh }, () => {
 
   /** Runs in a folder with an old file; that file and whatever else is there must be the same afterwards. */
   async function attempt(t: TestContext, options: Attempt): Promise<Failure> {
-    const { host, call, makesDirectories = false } = options;
+    const { host, call, makesDirectories = false, localUser } = options;
     const folder = makeFolder(t);
     writeFileSync(join(folder, 'old'), 'old content');
     mkdirSync(join(folder, 'directory'));
@@ -76,7 +79,7 @@ describe('failures that users meet', { skip: needsOpenSsh }, () => {
       cnopts: { knownhosts: sshd.knownHosts },
       ...options.options,
     };
-    const input = { host: host ?? sshd.host, options: all, call };
+    const input = { host: host ?? sshd.host, options: all, call, localUser };
     const { exitCode, stdout, stderr } = await runChild(SCRIPT, input, { cwd: folder });
     assert.deepEqual([exitCode, stderr], [0, ''], 'it ends by itself, in time, and without a warning');
     const later = [...snapshot(folder)].filter(([path, what]) => {
@@ -265,6 +268,38 @@ describe('failures that users meet', { skip: needsOpenSsh }, () => {
         /large/,
         /the disk is full: free some space and try again/,
       );
+      assert.deepEqual(snapshot(disk), earlier);
+    }
+  });
+
+  test('L1: a local disk that is read-only, and a directory that is closed', async (t) => {
+    const disk = mountSmallDisk(t);
+    if (disk === undefined) return t.skip('mounting a tmpfs is not allowed here');
+    writeFileSync(join(disk, 'old'), 'old');
+    mkdirSync(join(disk, 'closed'), { mode: 0o755 });
+    writeFileSync(join(disk, 'closed', 'old'), 'old');
+    chmodSync(disk, 0o777);
+    const earlier = snapshot(disk);
+    const remote = makeFolder(t);
+    chmodSync(remote, 0o755);
+    writeFileSync(join(remote, 'file'), 'new');
+    const calls = (directory: string) =>
+      [
+        ['get', join(remote, 'file'), join(directory, 'old')],
+        ['get', join(remote, 'file'), join(directory, 'new')],
+        ['get', join(remote, 'file'), join(directory, 'old'), { atomic: false }],
+        ['getD', remote, directory],
+      ] as const;
+    // Root may write into every directory.
+    for (const call of calls(join(disk, 'closed'))) {
+      const failure = await attempt(t, { call, localUser: user.name });
+      isFailure(failure, 'Error', 'EACCES', /closed/);
+      assert.deepEqual(snapshot(disk), earlier);
+    }
+    execFileSync('mount', ['-o', 'remount,ro', disk]);
+    for (const call of calls(disk)) {
+      const failure = await attempt(t, { call });
+      isFailure(failure, 'Error', 'EROFS', /EROFS/);
       assert.deepEqual(snapshot(disk), earlier);
     }
   });

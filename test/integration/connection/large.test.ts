@@ -1,9 +1,25 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { GetOptions, PutOptions } from '../../../src/index.js';
+import { localFileSystem } from '../../../src/transfer/local.js';
+import { UNKNOWN_INFO } from '../../../src/transfer/memory.js';
+import { restingPath, sourceMark } from '../../../src/transfer/temporary-file.js';
 import { runChild } from '../../support/child.js';
 import { makeFolder, sha256 } from '../../support/folder.js';
 import { connectToSshd, optionsForSshd } from '../../support/login.js';
@@ -70,6 +86,52 @@ describe('large and strange files of OpenSSH', { skip: needsOpenSsh }, () => {
     assert.deepEqual([second, third], [first, first]);
     for (const path of paths) rmSync(path);
   });
+
+  for (const offset of [-1, 0, 1]) {
+    test(`L4: a file of 4 GiB${['-1', '', '+1'][offset + 1]} bytes goes on beyond the border of 32 bits, both ways`, async (t) => {
+      const size = 4 * GIB + offset;
+      const start = size - 5 * MIB;
+      const sshd = await startSshd();
+      t.after(() => sshd.stop());
+      const folder = makeFolder(t);
+      for (const name of ['remote', 'local', 'down', 'up']) mkdirSync(join(folder, name));
+      const tail = randomBytes(6 * MIB);
+      for (const side of ['remote', 'local']) {
+        const file = openSync(join(folder, side, 'file'), 'w');
+        writeSync(file, tail, 0, tail.length, size - tail.length);
+        closeSync(file);
+      }
+      const sftp = await connectToSshd(sshd);
+      t.after(() => sftp.close());
+      const run = {
+        down: (options: GetOptions) =>
+          sftp.get(join(folder, 'remote', 'file'), join(folder, 'down', 'file'), options),
+        up: (options: PutOptions) =>
+          sftp.put(join(folder, 'local', 'file'), join(folder, 'up', 'file'), options),
+      };
+      for (const way of ['down', 'up'] as const) {
+        // What an earlier run has left: all but the last 5 MiB, most of it holes.
+        const place = { fileSystem: localFileSystem, path: Buffer.from(join(folder, way, 'file')) };
+        const source = join(folder, way === 'down' ? 'remote' : 'local', 'file');
+        const { mtimeMs } = statSync(source);
+        const mtime = way === 'down' ? Math.floor(mtimeMs / 1000) : mtimeMs / 1000;
+        const mark = sourceMark(Buffer.from(source), { ...UNKNOWN_INFO, size, mtime });
+        const partial = openSync(restingPath(place, mark), 'w');
+        writeSync(partial, tail, 0, MIB, start - MIB);
+        closeSync(partial);
+        const figures: (readonly [number, number])[] = [];
+        await run[way]({ resume: true, callback: (done, total) => figures.push([done, total]) });
+        assert.ok((figures[0]?.[0] ?? 0) > start, `began at ${figures[0]?.[0]}`);
+        assert.deepEqual(figures.at(-1), [size, size]);
+        const file = openSync(join(folder, way, 'file'), 'r');
+        const found = Buffer.alloc(8 * MIB);
+        const count = readSync(file, found, 0, found.length, size - 7 * MIB);
+        closeSync(file);
+        assert.deepEqual(found.subarray(0, count), Buffer.concat([Buffer.alloc(MIB), tail]));
+        assert.equal(statSync(join(folder, way, 'file')).size, size);
+      }
+    });
+  }
 
   test('L5: files of /proc, whose size is told as 0, come whole', async (t) => {
     const sshd = await startSshd();

@@ -162,7 +162,7 @@ for (const { name, skip, start } of serverKinds) {
     });
 
     for (const direction of ['up', 'down'] as const) {
-      test(`${direction}: T6: goes on over a new connection with what is left`, async (t) => {
+      test(`T6: ${direction}: goes on over a new connection with what is left`, async (t) => {
         const own = await server.connect({ retry: { attempts: 3, delay: 1 } });
         t.after(() => own.close());
         const local = makeFolder(t);

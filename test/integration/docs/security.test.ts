@@ -9,7 +9,7 @@ const CATALOGUE: Readonly<Record<string, readonly number[]>> = {
   N: upTo(11),
   T: upTo(17),
   H: [...upTo(13), 15],
-  L: upTo(11).filter((number) => number !== 6),
+  L: upTo(11),
   A: [1, 2, 4],
 };
 

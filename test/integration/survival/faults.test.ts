@@ -6,7 +6,7 @@ import { serverKinds } from '../../support/servers.js';
 
 const CUTS = 12;
 
-describe('a line that is cut at random, and made again', () => {
+describe('T6: a line that is cut at random, and made again', () => {
   for (const { name, skip, start } of serverKinds) {
     test(`leaves everything identical in the end, and nothing else, with ${name}`, { skip }, async () => {
       const server = await start();

@@ -1,7 +1,9 @@
 /** A connection that is lost and made again: what goes on, and what must not be repeated. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect as dial } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
@@ -9,9 +11,11 @@ import {
   ConnectionLostError,
   type ConnectOptions,
   HostKeysError,
+  SftpError,
 } from '../../../src/index.js';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.js';
 import { makeFolder, snapshot } from '../../support/folder.js';
+import { connectToSshd } from '../../support/login.js';
 import { type ServerUnderTest, serverKinds } from '../../support/servers.js';
 import { startSshd } from '../../support/sshd.js';
 
@@ -39,7 +43,7 @@ for (const { name, skip, start } of serverKinds) {
       });
 
     for (const atomic of [true, false]) {
-      test(`put goes on where it was, ${atomic ? 'atomic' : 'in place'}`, async (t) => {
+      test(`T6: put goes on where it was, ${atomic ? 'atomic' : 'in place'}`, async (t) => {
         const folder = makeFolder(t);
         const content = randomBytes(LARGE);
         writeFileSync(join(folder, 'large'), content);
@@ -70,7 +74,7 @@ for (const { name, skip, start } of serverKinds) {
       });
     }
 
-    test('get goes on where it was, and leaves nothing beside the file', async (t) => {
+    test('T6: get goes on where it was, and leaves nothing beside the file', async (t) => {
       const folder = makeFolder(t);
       const content = randomBytes(LARGE);
       writeFileSync(join(server.folder, 'down'), content);
@@ -209,6 +213,43 @@ for (const { name, skip, start } of serverKinds) {
     });
   });
 }
+
+describe('a server that takes one at a time', { skip: serverKinds[0]?.skip ?? false }, () => {
+  const config = ['MaxStartups 1:100:1'];
+
+  test('T15: connecting waits with growing pauses until another has left, and goes on', async (t) => {
+    const full = await startSshd({ hostKeyTypes: ['ed25519'], config });
+    t.after(() => full.stop());
+    const held = dial(full.port, '127.0.0.1');
+    t.after(() => held.destroy());
+    await once(held, 'data');
+    const proxy = await startFaultProxy(t, full.port);
+    const options = {
+      port: proxy.port,
+      cnopts: { knownhosts: undefined, hostkeys: null, agent: false },
+    } as const;
+    await assert.rejects(connectToSshd(full, { ...options, retry: { attempts: 1, delay: 1 } }), SftpError);
+    assert.equal(proxy.connections, 2);
+    const connecting = connectToSshd(full, {
+      ...options,
+      retry: { attempts: 50, delay: 5, factor: 1.2, jitter: 0.5, maxDelay: 200 },
+    });
+    // Refused again and again; and then the slot is free.
+    while (proxy.connections < 6) await new Promise((resolve) => setTimeout(resolve, 1));
+    held.destroy();
+    const sftp = await connecting;
+    t.after(() => sftp.close());
+    assert.equal(await sftp.pwd(), await sftp.normalize('.'));
+  });
+
+  test('T15: many at once all get in, each in its turn', async (t) => {
+    const full = await startSshd({ hostKeyTypes: ['ed25519'], config });
+    t.after(() => full.stop());
+    const retry = { attempts: 100, delay: 20, factor: 1.3, jitter: 0.5, maxDelay: 300 };
+    const connections = await Promise.all(Array.from({ length: 6 }, () => connectToSshd(full, { retry })));
+    await Promise.all(connections.map((sftp) => sftp.close()));
+  });
+});
 
 describe('a connection that is made again', { skip: serverKinds[0]?.skip ?? false }, () => {
   test('is refused where another server answers, and nobody logs in there', async (t) => {

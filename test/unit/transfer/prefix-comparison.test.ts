@@ -91,7 +91,7 @@ describe('isBeginning', () => {
     assert.equal(await isBeginning(source(content), placeOf(source(content)), 700_001, options), false);
   });
 
-  test('with hashes on both sides nothing is read, and every byte counts', async () => {
+  test('L10: with hashes on both sides nothing is read, and every byte counts', async () => {
     const content = Buffer.alloc(9 * MIB, 'abc');
     const damaged = Buffer.from(content);
     damaged.writeUInt8(0, 5_000_000);
