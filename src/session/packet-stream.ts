@@ -102,7 +102,7 @@ export class PacketStream {
   #scheduleFlush(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    process.nextTick(() => {
+    setImmediate(() => {
       this.#flushScheduled = false;
       this.#flush();
     });
