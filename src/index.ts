@@ -1,5 +1,6 @@
 export type { Content } from './arguments.js';
-export { CnOpts, type CnOptsFields, type JumpHost, knownHosts } from './cnopts.js';
+export { CnOpts, knownHosts } from './cnopts.js';
+export type { CnOptsFields, JumpHost } from './cnopts-fields.js';
 export { connect } from './connect.js';
 export type { Timestamp } from './connection/attributes.js';
 export type { CopyBetweenOptions } from './connection/between.js';

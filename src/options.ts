@@ -1,7 +1,9 @@
 /** What `connect` takes, its three forms made one. */
 import { isIPv6 } from 'node:net';
 import { userInfo } from 'node:os';
-import { CnOpts, type CnOptsFields, checkCnOpts } from './cnopts.js';
+import { CnOpts } from './cnopts.js';
+import { checkCnOpts } from './cnopts-check.js';
+import type { CnOptsFields } from './cnopts-fields.js';
 import { printable } from './printable.js';
 import { type RetryOptions, retryPolicy } from './retry.js';
 import { resolveSpeed, type SpeedOptions } from './speed.js';

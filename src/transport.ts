@@ -1,6 +1,8 @@
 /** Which program speaks SSH: our own client, or the system's. And what the user's ssh configuration adds. */
 import { userInfo } from 'node:os';
-import { CnOpts, checkCnOpts, type JumpHost } from './cnopts.js';
+import { CnOpts } from './cnopts.js';
+import { checkCnOpts } from './cnopts-check.js';
+import type { JumpHost } from './cnopts-fields.js';
 import { CredentialError, SshError } from './errors.js';
 import type { Log } from './log.js';
 import type { ResolvedOptions } from './options.js';
