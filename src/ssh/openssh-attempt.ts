@@ -5,12 +5,13 @@ import { join, resolve } from 'node:path';
 import { onAbort } from '../abort.js';
 import { ConnectionError, SshError } from '../errors.js';
 import { printable } from '../printable.js';
+import { channelRefused } from './connection-end.js';
 import { Deadline } from './deadline.js';
 import { expandHome } from './home-path.js';
 import type { OpensshOptions } from './openssh.js';
 import { type ChannelRequest, optionArguments, quotePath, targetArguments } from './openssh-arguments.js';
 import { Askpass } from './openssh-askpass.js';
-import { OpensshConnection, type OpensshFacts, type OpensshProcesses } from './openssh-connection.js';
+import { label, OpensshConnection, type OpensshProcesses } from './openssh-connection.js';
 import { diagnose } from './openssh-diagnosis.js';
 import { findKeyBytes, trustArguments, trustedKeys } from './openssh-host-key.js';
 import { isPath, type PreparedKey, prepareKey } from './openssh-key.js';
@@ -19,7 +20,7 @@ import { killSsh, startSsh } from './openssh-process.js';
 import { Answers } from './openssh-prompt.js';
 import { type Resolution, resolveHost, startError } from './openssh-resolution.js';
 import { parseProxyJump } from './proxy-jump.js';
-import type { ServerKey } from './ssh-connection.js';
+import type { ConnectionFacts, ServerKey } from './ssh-connection.js';
 
 const DEFAULT_TIMEOUT_MS = 20_000;
 const DEFAULT_KEEPALIVE_SECONDS = 15;
@@ -211,7 +212,7 @@ export class OpensshAttempt {
         onAnswer: (answer) => {
           if (connection !== undefined) connection.onAnswer(answer);
           else if (answer === 'accepted') open();
-          else reject(this.#refused());
+          else reject(channelRefused(label(this.#request), ''));
         },
       });
       const callOff = onAbort(this.#abort.signal, reject);
@@ -239,15 +240,7 @@ export class OpensshAttempt {
     });
   }
 
-  #refused(): SshError {
-    const { type } = this.#request;
-    const what =
-      this.#request.type === 'subsystem' ? `subsystem ${printable(this.#request.name)}` : 'command';
-    const advice = type === 'subsystem' ? ': it may not offer it to this user' : '';
-    return new SshError('CHANNEL_REFUSED', `the server refused the ${what}${advice}`);
-  }
-
-  #facts({ negotiated, serverKey }: OpensshLog, resolution: Resolution): OpensshFacts {
+  #facts({ negotiated, serverKey }: OpensshLog, resolution: Resolution): ConnectionFacts {
     const { host, port, username, securityOptions } = resolution;
     const { type = 'unknown', fingerprint = '' } = serverKey ?? {};
     const entries = trustedKeys(this.#options, resolution, this.#folder);

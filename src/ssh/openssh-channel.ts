@@ -99,9 +99,9 @@ export class OpensshChannel extends Duplex {
   }
 
   /** Ends what runs here. The process that holds the connection may keep our pipe open for longer. */
-  kill(): void {
+  kill(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): void {
     this.#killed = true;
-    killSsh(this.#child, 'SIGTERM');
+    killSsh(this.#child, signal);
   }
 
   /** Without its input ssh closes the channel; where it does not, it is told to. */

@@ -5,35 +5,26 @@
  */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { type Duplex, Readable } from 'node:stream';
-import { ConnectionLostError, SshError } from '../errors.js';
 import { printable } from '../printable.js';
 import type { SecurityOptions } from './algorithms.js';
+import { ConnectionEnd, channelRefused } from './connection-end.js';
 import type { ChannelRequest } from './openssh-arguments.js';
 import { OpensshChannel } from './openssh-channel.js';
 import type { ChannelAnswer, OpensshLog } from './openssh-log.js';
 import { killSsh } from './openssh-process.js';
 import type {
   ChannelOptions,
+  ConnectionFacts,
   Negotiated,
   RemoteCommand,
   ServerKey,
   SshConnection,
 } from './ssh-connection.js';
 
-const CHANNEL_OPEN_TIMEOUT_MS = 10_000;
 /** For the log of the process that holds the connection to arrive. */
 const ANSWER_WITHIN_MS = 200;
 /** For ssh to end by itself, then after being told to, before it is killed. */
 const CLOSE_STEPS_MS = [500, 1_000] as const;
-
-export interface OpensshFacts {
-  readonly host: string;
-  readonly port: number;
-  readonly username: string;
-  readonly negotiated: Negotiated;
-  readonly securityOptions: SecurityOptions;
-  readonly remoteServerKey: ServerKey;
-}
 
 export interface OpensshProcesses {
   /** The process that holds the connection, and its own channel. */
@@ -49,8 +40,6 @@ export interface OpensshProcesses {
   readonly cleanUp: () => Promise<void>;
 }
 
-type Waiting = (outcome: ChannelAnswer | Error) => void;
-
 export class OpensshConnection implements SshConnection {
   readonly host: string;
   readonly port: number;
@@ -60,18 +49,15 @@ export class OpensshConnection implements SshConnection {
   readonly remoteServerKey: ServerKey;
   readonly closed: Promise<Error | undefined>;
   readonly #processes: OpensshProcesses;
-  readonly #channels = new Set<OpensshChannel>();
+  readonly #end: ConnectionEnd<OpensshChannel>;
   readonly #children = new Set<ChildProcessWithoutNullStreams>();
   /** The channel of the main process, until somebody asks for what runs on it. */
   #first: OpensshChannel | undefined;
   /** Channels are opened one after the other, so that it is plain which one an answer in the log is about. */
   #queue: Promise<unknown> = Promise.resolve();
-  #waiting: Waiting | undefined;
-  #reason: Error | undefined;
-  #closing = false;
-  #over = false;
+  #onAnswer: (answer: ChannelAnswer) => void = () => {};
 
-  constructor(processes: OpensshProcesses, facts: OpensshFacts) {
+  constructor(processes: OpensshProcesses, facts: ConnectionFacts) {
     this.#processes = processes;
     this.host = facts.host;
     this.port = facts.port;
@@ -80,20 +66,22 @@ export class OpensshConnection implements SshConnection {
     this.remoteServerKey = facts.remoteServerKey;
     this.securityOptions = facts.securityOptions;
     const { main, log } = processes;
+    this.#end = new ConnectionEnd(facts, () => {
+      return printable(log.complaints.slice(-3).join('; '), 300) || 'the server ended it';
+    });
     this.#first = this.#wrap(main, label(processes.request), true, () => log.complaints);
     this.closed = new Promise((resolve) => {
       // What it started may hold on to its output, so that `close` would not come.
       main.once('exit', () => {
-        this.#over = true;
-        this.#rejectAll(this.#endReason());
-        void this.#finish().then(() => resolve(this.#reason));
+        this.#end.rejectAll();
+        void this.#finish().then(() => resolve(this.#end.error));
       });
     });
   }
 
   /** What the log of the main process tells about the channel that is being opened. */
   onAnswer(answer: ChannelAnswer): void {
-    this.#waiting?.(answer);
+    this.#onAnswer(answer);
   }
 
   async openSubsystem(name: string, options: ChannelOptions = {}): Promise<Duplex> {
@@ -108,7 +96,7 @@ export class OpensshConnection implements SshConnection {
     const first = this.#first;
     if (first !== undefined && isSame(request, this.#processes.request)) {
       options.signal?.throwIfAborted();
-      this.#throwIfOver();
+      if (this.#end.hasBegun) throw this.#end.explain();
       this.#first = undefined;
       return first;
     }
@@ -118,7 +106,7 @@ export class OpensshConnection implements SshConnection {
   async startCommand(command: string, options: ChannelOptions = {}): Promise<RemoteCommand> {
     const channel = await this.#open({ type: 'exec', command }, false, options);
     const exit = channel.exit.then((ended) => {
-      if (this.#over || this.#reason !== undefined) throw this.#endReason();
+      if (this.#end.error !== undefined) throw this.#end.error;
       return ended;
     });
     exit.catch(() => {});
@@ -127,9 +115,8 @@ export class OpensshConnection implements SshConnection {
   }
 
   async close(): Promise<void> {
-    if (!this.#closing && !this.#over) {
-      this.#closing = true;
-      this.#rejectAll(this.#endReason());
+    if (!this.#end.hasBegun) {
+      this.#end.close();
       this.#processes.main.stdin.end();
       this.#endSoon();
     }
@@ -137,11 +124,7 @@ export class OpensshConnection implements SshConnection {
   }
 
   destroy(reason: Error): void {
-    if (!this.#closing) {
-      this.#closing = true;
-      this.#reason = reason;
-    }
-    this.#rejectAll(this.#endReason());
+    this.#end.destroy(reason);
     this.#kill('SIGKILL');
   }
 
@@ -169,24 +152,6 @@ export class OpensshConnection implements SshConnection {
     await this.#processes.cleanUp();
   }
 
-  #throwIfOver(): void {
-    if (this.#closing || this.#over) throw this.#endReason();
-  }
-
-  #endReason(): Error {
-    if (this.#reason !== undefined) return this.#reason;
-    const where = `the connection to ${this.host}:${this.port}`;
-    if (this.#closing) return new ConnectionLostError(`${where} was closed`, { code: 'CONNECTION_CLOSED' });
-    const words = printable(this.#processes.log.complaints.slice(-3).join('; '), 300);
-    this.#reason = new ConnectionLostError(`${where} was lost: ${words || 'the server ended it'}`);
-    return this.#reason;
-  }
-
-  #rejectAll(reason: Error): void {
-    this.#waiting?.(reason);
-    for (const channel of this.#channels) channel.destroy(reason);
-  }
-
   #wrap(
     child: ChildProcessWithoutNullStreams,
     name: string,
@@ -197,10 +162,9 @@ export class OpensshConnection implements SshConnection {
       label: name,
       endIsError,
       ...(complaints !== undefined && { complaints }),
-      explainEnd: () => (this.#closing || this.#over ? this.#endReason() : undefined),
+      explainEnd: () => (this.#end.hasBegun ? this.#end.explain() : undefined),
     });
-    this.#channels.add(channel);
-    channel.once('close', () => this.#channels.delete(channel));
+    this.#end.add(channel);
     return channel;
   }
 
@@ -220,69 +184,37 @@ export class OpensshConnection implements SshConnection {
     endIsError: boolean,
     signal: AbortSignal | undefined,
   ): Promise<OpensshChannel> {
-    signal?.throwIfAborted();
-    this.#throwIfOver();
-    const child = this.#processes.start(request);
-    this.#children.add(child);
-    child.once('exit', () => this.#children.delete(child));
-    const channel = this.#wrap(child, label(request), endIsError);
-    try {
-      await this.#untilOpen(child, request, signal, () => channel.words);
-      return channel;
-    } catch (error) {
-      killSsh(child, 'SIGKILL');
-      channel.destroy();
-      throw error;
-    }
-  }
-
-  /** Without a shared connection there is no log to wait for: then the channel is as good as open. */
-  async #untilOpen(
-    child: ChildProcessWithoutNullStreams,
-    request: ChannelRequest,
-    signal: AbortSignal | undefined,
-    said: () => string,
-  ): Promise<void> {
     const name = label(request);
-    const refusal = (): SshError => {
-      const words = printable(said().trim(), 300);
-      return new SshError(
-        'CHANNEL_REFUSED',
-        `the server refused ${name}${words === '' ? '' : ` (${words})`}`,
-      );
-    };
-    await new Promise<void>((resolve, reject) => {
-      let settled = false;
-      const settle = (outcome: ChannelAnswer | Error): void => {
-        // What comes later is about a channel that is open, and another may be waiting by now.
-        if (settled) return;
-        settled = true;
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-        this.#waiting = undefined;
-        if (outcome === 'accepted') resolve();
-        else if (outcome === 'refused') setTimeout(() => reject(refusal()), ANSWER_WITHIN_MS);
-        else reject(outcome);
-      };
-      const onAbort = (): void => settle(signal?.reason);
-      const timer = setTimeout(() => {
-        const text = `the server did not start ${name} within ${CHANNEL_OPEN_TIMEOUT_MS / 1000} seconds`;
-        settle(new SshError('CHANNEL_TIMEOUT', text));
-      }, CHANNEL_OPEN_TIMEOUT_MS);
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#waiting = settle;
-      child.once('error', (error) => settle(error));
-      // A short command may be over before the log tells that it was accepted, and 255 may be its own status.
-      child.once('exit', (code) => {
-        if (code !== 255) settle('accepted');
-        else setTimeout(() => settle(this.#over ? this.#endReason() : refusal()), ANSWER_WITHIN_MS);
+    let started: OpensshChannel | undefined;
+    try {
+      return await this.#end.open(name, signal, ({ done, fail }) => {
+        const child = this.#processes.start(request);
+        this.#children.add(child);
+        child.once('exit', () => this.#children.delete(child));
+        const channel = this.#wrap(child, name, endIsError);
+        started = channel;
+        const refuse = (): void => fail(channelRefused(name, printable(channel.words.trim(), 300)));
+        // The words come on another pipe than the answer.
+        const refuseSoon = (): void => void setTimeout(refuse, ANSWER_WITHIN_MS);
+        this.#onAnswer = (answer) => (answer === 'accepted' ? done(channel) : refuseSoon());
+        child.once('error', fail);
+        // A short command may be over before the log tells that it was accepted, and 255 may be its own status.
+        child.once('exit', (code) => (code === 255 ? refuseSoon() : done(channel)));
+        // Without a shared connection there is no log to wait for: then the channel is as good as open.
+        if (!this.#processes.shared) child.once('spawn', () => done(channel));
       });
-      if (!this.#processes.shared) child.once('spawn', () => settle('accepted'));
-    });
+    } catch (error) {
+      started?.kill('SIGKILL');
+      started?.destroy();
+      throw error;
+    } finally {
+      this.#onAnswer = () => {};
+    }
   }
 }
 
-function label(request: ChannelRequest): string {
+/** For messages. */
+export function label(request: ChannelRequest): string {
   return request.type === 'subsystem'
     ? `the subsystem ${printable(request.name)}`
     : `the command ${printable(request.command, 100)}`;

@@ -31,6 +31,12 @@ export interface SshConnection {
   destroy(reason: Error): void;
 }
 
+/** What is known about a connection from its beginning. */
+export type ConnectionFacts = Pick<
+  SshConnection,
+  'host' | 'port' | 'username' | 'negotiated' | 'securityOptions' | 'remoteServerKey'
+>;
+
 export interface ChannelOptions {
   readonly signal?: AbortSignal | undefined;
 }

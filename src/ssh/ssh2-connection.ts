@@ -1,12 +1,14 @@
 /** An established connection over ssh2: its channels, its end, and one reason for everybody who waits. */
 import type { Duplex } from 'node:stream';
 import type { Client } from 'ssh2';
-import { ConnectionLostError, SshError } from '../errors.js';
+import type { SshError } from '../errors.js';
 import { printable } from '../printable.js';
 import type { SecurityOptions } from './algorithms.js';
 import { Channel } from './channel.js';
+import { ConnectionEnd, channelRefused } from './connection-end.js';
 import type {
   ChannelOptions,
+  ConnectionFacts,
   Negotiated,
   RemoteCommand,
   ServerKey,
@@ -21,17 +23,7 @@ import {
   type RawChannel,
 } from './ssh2-internals.js';
 
-const CHANNEL_OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
-
-interface Facts {
-  readonly host: string;
-  readonly port: number;
-  readonly username: string;
-  readonly negotiated: Negotiated;
-  readonly securityOptions: SecurityOptions;
-  readonly remoteServerKey: ServerKey;
-}
 
 export class Ssh2Connection implements SshConnection {
   readonly host: string;
@@ -43,13 +35,9 @@ export class Ssh2Connection implements SshConnection {
   readonly closed: Promise<Error | undefined>;
   readonly #client: Client;
   readonly #socket: Duplex;
-  readonly #channels = new Set<Channel>();
-  /** Those who wait for a channel to open. */
-  readonly #waiting = new Set<(reason: Error) => void>();
-  #reason: Error | undefined;
-  #closing = false;
+  readonly #end: ConnectionEnd<Channel>;
 
-  constructor(client: Client, socket: Duplex, facts: Facts) {
+  constructor(client: Client, socket: Duplex, facts: ConnectionFacts) {
     this.#client = client;
     this.#socket = socket;
     this.host = facts.host;
@@ -58,13 +46,14 @@ export class Ssh2Connection implements SshConnection {
     this.negotiated = facts.negotiated;
     this.securityOptions = facts.securityOptions;
     this.remoteServerKey = facts.remoteServerKey;
+    this.#end = new ConnectionEnd(facts, () => 'the server ended it');
     // Every channel may wait for the end of a key exchange.
     client.setMaxListeners(0);
     // Only the socket's own close is certain to come; ssh2's events are not.
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
-        this.#rejectAll(this.#endReason());
-        resolve(this.#reason);
+        this.#end.rejectAll();
+        resolve(this.#end.error);
       });
     });
   }
@@ -97,9 +86,8 @@ export class Ssh2Connection implements SshConnection {
   }
 
   async close(): Promise<void> {
-    if (!this.#closing && !this.#socket.destroyed) {
-      this.#closing = true;
-      this.#rejectAll(this.#endReason());
+    if (!this.#end.hasBegun && !this.#socket.destroyed) {
+      this.#end.close();
       const timer = setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS);
       this.#socket.once('close', () => clearTimeout(timer));
       try {
@@ -112,33 +100,8 @@ export class Ssh2Connection implements SshConnection {
   }
 
   destroy(reason: Error): void {
-    if (!this.#closing) {
-      this.#closing = true;
-      this.#reason = reason;
-    }
-    this.#rejectAll(this.#endReason());
+    this.#end.destroy(reason);
     this.#socket.destroy();
-  }
-
-  #endReason(): Error {
-    if (this.#closing) {
-      const closed = `the connection to ${this.host}:${this.port} was closed`;
-      return this.#reason ?? new ConnectionLostError(closed, { code: 'CONNECTION_CLOSED' });
-    }
-    this.#closing = true;
-    this.#reason = new ConnectionLostError(
-      `the connection to ${this.host}:${this.port} was lost: the server ended it`,
-    );
-    return this.#reason;
-  }
-
-  #rejectAll(reason: Error): void {
-    for (const reject of this.#waiting) {
-      reject(reason);
-    }
-    for (const channel of this.#channels) {
-      channel.destroy(reason);
-    }
   }
 
   async #open(
@@ -148,45 +111,17 @@ export class Ssh2Connection implements SshConnection {
     request: ChannelRequest,
   ): Promise<Channel> {
     signal?.throwIfAborted();
-    if (this.#closing || this.#socket.destroyed) {
-      throw this.#endReason();
-    }
-    return await new Promise((resolve, reject) => {
-      let settled = false;
-      const settle = (): boolean => {
-        const first = !settled;
-        settled = true;
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-        this.#waiting.delete(fail);
-        return first;
-      };
-      const fail = (reason: unknown): void => {
-        if (settle()) {
-          reject(reason);
-        }
-      };
-      const onAbort = (): void => fail(signal?.reason);
-      const timer = setTimeout(() => {
-        const text = `the server did not start ${label} within ${CHANNEL_OPEN_TIMEOUT_MS / 1000} seconds`;
-        fail(new SshError('CHANNEL_TIMEOUT', text));
-      }, CHANNEL_OPEN_TIMEOUT_MS);
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.add(fail);
+    if (this.#socket.destroyed) throw this.#end.explain();
+    return await this.#end.open(label, signal, ({ done, fail, isGivenUp }) => {
       const onOpen = (error: Error | undefined, opened?: RawChannel): void => {
         if (error || opened === undefined) {
           fail(refused(label, error ?? new Error('no reason was given')));
-        } else if (settled) {
-          // Its caller had given up before it opened.
+        } else if (isGivenUp()) {
           discardChannel(opened);
         } else {
           const channel = this.#wrap(opened, label, stderr);
-          const refusal = channel.errored;
-          if (refusal !== null) {
-            fail(refusal);
-          } else if (settle()) {
-            resolve(channel);
-          }
+          if (channel.errored === null) done(channel);
+          else fail(channel.errored);
         }
       };
       try {
@@ -206,14 +141,11 @@ export class Ssh2Connection implements SshConnection {
       onceReleased: (resume) => void this.#client.once('handshake', resume),
       stderr,
     });
-    this.#channels.add(channel);
-    channel.once('close', () => this.#channels.delete(channel));
+    this.#end.add(channel);
     return channel;
   }
 }
 
 function refused(label: string, cause: Error): SshError {
-  const text = printable(cause.message.replace(/^\(SSH\) /, ''));
-  const advice = label.startsWith('the subsystem') ? ': it may not offer it to this user' : '';
-  return new SshError('CHANNEL_REFUSED', `the server refused ${label}${advice} (${text})`, { cause });
+  return channelRefused(label, printable(cause.message.replace(/^\(SSH\) /, '')), cause);
 }
