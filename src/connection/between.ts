@@ -92,8 +92,8 @@ async function attempt(from: ServerEnd, to: ServerEnd, options: AttemptOptions):
   const shared = { ...line, signal, atomic, preserveMtime, journal, confirm: look };
   const [source, target] = [placeOf(from), placeOf(to)];
   if (isDirectory) {
-    await makeDirectories(client, to.path, undefined, { signal });
-    return copyTree(source, target, { ...shared, symlinks, recurse: true, onProgress: tell });
+    const isNew = await makeDirectories(client, to.path, undefined, { signal });
+    return copyTree(source, target, { ...shared, symlinks, isNew, recurse: true, onProgress: tell });
   }
   const report = new ReportWriter();
   const path = source.fileSystem.textOf(source.path);

@@ -24,40 +24,42 @@ function byName(left: FileAttributes, right: FileAttributes): number {
 
 /**
  * Makes a directory and those above it that are missing. The deepest is tried first: what exists already needs
- * no look at directories that may not be readable.
+ * no look at directories that may not be readable. True where it was not there before.
  */
 export async function makeDirectories(
   client: SftpClient,
   path: Buffer,
   mode: number | undefined,
   options: OperationOptions,
-): Promise<void> {
+): Promise<boolean> {
   const make = () => makeDirectory(client, path, mode, options);
-  if (await make()) return;
+  const first = await make();
+  if (first !== 'missing') return first === 'made';
   const parent = directoryName(path);
   await makeDirectories(client, parent, mode, options);
-  if (await make()) return;
+  const second = await make();
+  if (second !== 'missing') return second === 'made';
   throw new SftpError('ENOENT', `makedirs ${quote(path)}: ${quote(parent)} was removed meanwhile`);
 }
 
-/** True when the directory is there; false when one above it is missing. */
+/** `missing`: one above it is. */
 async function makeDirectory(
   client: SftpClient,
   path: Buffer,
   mode: number | undefined,
   options: OperationOptions,
-): Promise<boolean> {
+): Promise<'made' | 'there' | 'missing'> {
   try {
     await client.mkdir(path, { mode }, options);
-    return true;
+    return 'made';
   } catch (error) {
     if (!(error instanceof SftpStatusError)) throw error;
     const attributes = await statWithType(client, path, options).catch(() => undefined);
-    if (attributes?.isDirectory()) return true;
+    if (attributes?.isDirectory()) return 'there';
     if (attributes !== undefined && attributes.type !== 'unknown') throw inTheWay(path, attributes, error);
     const isTop = Buffer.compare(directoryName(path), path) === 0 || decodePath(directoryName(path)) === '.';
     if (isTop || error.code === 'EACCES') throw error;
-    return false;
+    return 'missing';
   }
 }
 

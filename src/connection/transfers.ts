@@ -145,9 +145,9 @@ export class Transfers {
     const prepare = async () => {
       // Without a local directory nothing is made on the server.
       await opendir(localPath).then((directory) => directory.close());
-      if (recurse) await makeDirectories(this.#client, remotePath, undefined, { signal });
-      else await this.#checkDirectory(remotePath, signal);
-      return { source: local(localBytes(localPath)), target: this.#at(remotePath) };
+      const isNew = recurse && (await makeDirectories(this.#client, remotePath, undefined, { signal }));
+      if (!recurse) await this.#checkDirectory(remotePath, signal);
+      return { source: local(localBytes(localPath)), target: this.#at(remotePath), isNew };
     };
     const look = confirm ? (file: Buffer) => this.#client.stat(file, { signal }) : undefined;
     return this.#copyTree(prepare, 'skip', { ...options, ...transfer, look }, this.#remoteLeftovers);
@@ -182,7 +182,7 @@ export class Transfers {
   }
 
   async #copyTree(
-    prepare: () => Promise<{ readonly source: Place; readonly target: Place }>,
+    prepare: () => Promise<{ readonly source: Place; readonly target: Place; readonly isNew?: boolean }>,
     symlinks: 'follow' | 'skip',
     options: Remote<TreeOptions> & Copying<TreeProgressCallback, FileAttributes>,
     leftovers: Leftovers,
@@ -192,12 +192,13 @@ export class Transfers {
     const onProgress = measured<FileProgress>(callback);
     const line = this.#lineUse(options.speed);
     const copying = persist(this.#link, { ...options, target: leftovers.fileSystem }, async (journal) => {
-      const { source, target } = await prepare();
+      const { source, target, isNew } = await prepare();
       return copyTree(source, target, {
         ...shared(options, line),
         symlinks: options.symlinks ?? symlinks,
         resume: resumes ? leftovers : undefined,
         ...{
+          isNew,
           journal,
           leftovers: resumes ? undefined : leftovers,
           recurse,

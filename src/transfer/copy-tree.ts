@@ -41,6 +41,8 @@ export interface CopyTreeOptions
   > {
   /** Links: copy what they lead to, leave them out, or make links of them. */
   readonly symlinks: 'follow' | 'skip' | 'copy';
+  /** The target has just been made, and nothing is in it. */
+  readonly isNew?: boolean | undefined;
   /** False: the files of the directory itself only. */
   readonly recurse: boolean;
   /** False leaves an entry out, a directory with everything below it. */
@@ -131,7 +133,7 @@ class TreeCopy {
 
   async run(): Promise<TreeReport> {
     const { path: from } = this.#source;
-    const root = { from, to: this.#target.path, shown: '', level: 0, isNew: false };
+    const root = { from, to: this.#target.path, shown: '', level: 0, isNew: this.#options.isNew ?? false };
     this.#tasks.add(
       this.#rootAncestors(from).then((ancestors) => this.#copyDirectory({ ...root, ancestors })),
     );

@@ -130,7 +130,8 @@ class Lister {
     const entries: DirectoryEntry[] = [];
     await this.#listings.acquire(1, signal);
     try {
-      for await (const batch of fileSystem.list(pathOf(side, branch.key), { signal })) {
+      const inBackground = (closing: Promise<void>) => this.#tasks.add(closing);
+      for await (const batch of fileSystem.list(pathOf(side, branch.key), { signal, inBackground })) {
         entries.push(...batch);
         if (entries.length > MAX_ENTRIES_PER_DIRECTORY) {
           throw tooMuch(side, branch.key, `more than ${MAX_ENTRIES_PER_DIRECTORY} entries`);
