@@ -106,6 +106,9 @@ const OUTPUT: Readonly<Record<string, string>> = {
   mirror:
     'create example missing\ncreate example/example01.txt missing\ncreate make.txt missing\n' +
     'create show missing\ncreate show/off missing\n5 0 5\n',
+  resume: "0 0 [ 'SAME', 'SAME' ]\n",
+  retry: 'true\n',
+  continueOnError: "1 [ 'make.txt' ]\n",
   waitForFile: 'inbox/order.txt 7\n',
   watch: 'created inbox/done.flag\ncreated inbox/order.txt\n',
   copyBetween: "2 [ 'done.flag', 'order.txt' ]\n",

@@ -21,6 +21,7 @@ const examples = examplesOf(await readFile('README.md', 'utf8'));
 const OUTPUT: Readonly<Record<string, RegExp>> = {
   'Files and directories': /^\[ 'january\.pdf' \]\n-rw.* january\.pdf\n11 \d+\n$/,
   'Whole trees': /11 of 11 bytes\n2 files, 11 bytes, left out: 0\n$/,
+  'Bad lines': /^2 copied, 0 were there already\n$/,
   'Remote files in pieces, and streams': /^one egg\none more\n$/,
   'The current directory': /^\/public\n$/,
   Errors: /^Not there: .*missing\.csv\n$/,
