@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { renderBars } from './bars.js';
 import { renderPlot } from './plot.js';
-import { isRangeName, measureRange, RANGES } from './ranges.js';
+import { isRangeName, measureRange, RANGES, type RangeResult } from './ranges.js';
 import { type Result, renderTable } from './report.js';
 import { measureScenario } from './scenario-run.js';
 import { scenarios } from './scenarios.js';
@@ -71,9 +71,11 @@ try {
   if (isRangeName(values.range)) {
     const points = values.points?.split(',').map(Number);
     const capSeconds = Number(values.cap);
-    const result = await measureRange(values.range, { folder, runs, isWanted, points, capSeconds });
-    save(values.json, asJson(result));
-    save(values.svg, renderPlot(result));
+    const onPoint = (result: RangeResult) => {
+      save(values.json, asJson(result));
+      save(values.svg, renderPlot(result));
+    };
+    await measureRange(values.range, { folder, runs, isWanted, points, capSeconds, onPoint });
   } else {
     const results: Result[] = [];
     for (const scenario of chosen) {

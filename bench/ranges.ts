@@ -80,12 +80,14 @@ export interface RangeOptions extends RunOptions {
   readonly points?: readonly number[] | undefined;
   /** Whoever has taken longer at one point is left out at the larger ones. */
   readonly capSeconds: number;
+  /** Gets all that is known after each point: the larger ones take long. */
+  readonly onPoint: (result: RangeResult) => void;
 }
 
 /** A second look at what takes so long tells nothing new. */
 const LONG_SECONDS = 10;
 
-export async function measureRange(name: RangeName, options: RangeOptions): Promise<RangeResult> {
+export async function measureRange(name: RangeName, options: RangeOptions): Promise<void> {
   const { axis, points, panels } = RANGES[name];
   const series: Record<string, (Spread & { point: number })[]>[] = panels.map(() => ({}));
   const left = panels.map(({ job }) => new Set(contestants(job, options.isWanted)));
@@ -102,12 +104,12 @@ export async function measureRange(name: RangeName, options: RangeOptions): Prom
         );
       }
     }
+    options.onPoint({
+      name,
+      axis,
+      panels: panels.map(({ title }, index) => ({ title, series: series[index] ?? {} })),
+    });
   }
-  return {
-    name,
-    axis,
-    panels: panels.map(({ title }, index) => ({ title, series: series[index] ?? {} })),
-  };
 }
 
 /** Takes those out of `left` that are too slow for the next point, or fail. */
