@@ -436,6 +436,19 @@ describe('faults', () => {
     );
   });
 
+  test('answersWhenQuiet makes one turn of what is asked together, and counts it', async (t) => {
+    const client = new Client(t, { file: 'content' }, { answersWhenQuiet: 5 });
+    const handle = await client.open('file');
+    const read = (offset: number) => client.request('read', { handle, offset, length: 1 });
+    assert.equal(client.counters.turns, 1);
+    await Promise.all([read(0), read(1), read(2), client.request('fstat', { handle })]);
+    await read(3);
+    const { turns, outstanding, mostOutstanding, mostOpenHandles } = client.counters;
+    assert.equal(turns, 3);
+    assert.deepEqual([outstanding.all, outstanding.read, mostOpenHandles], [0, 0, 1]);
+    assert.deepEqual([mostOutstanding.all, mostOutstanding.read, mostOutstanding.fstat], [4, 3, 1]);
+  });
+
   test('oneAtATime answers everything', async (t) => {
     const client = new Client(t, { file: 'content' }, { oneAtATime: true });
     const handle = await client.open('file');
