@@ -150,6 +150,18 @@ describe('bytesPerSecond', { concurrency: true }, () => {
     assert.equal(sftp.bytesPerSecond, null);
   });
 
+  test('is no lack of progress, however long a chunk has to wait', async (t) => {
+    const folder = await makeLocalFile(t);
+    await using server = await startServer({ files: { file: CONTENT.subarray(0, 9_000) } });
+    const { fingerprint } = server.hostKey;
+    // Each chunk of 4 KiB waits five times as long.
+    const cnopts = { fingerprint, noProgressTimeout: 50 };
+    await using sftp = await connectToServer(server, { cnopts, bytesPerSecond: 16_384 });
+    await sftp.get('file', join(folder, 'copy'));
+    assert.equal(server.counters.requests.read, 3);
+    await sftp.stat('.');
+  });
+
   test('an abort ends the waiting at once, and leaves nothing open', async (t) => {
     const folder = await makeLocalFile(t);
     await using server = await startServer({ files: { file: CONTENT } });
