@@ -152,11 +152,11 @@ describe('bytesPerSecond', { concurrency: true }, () => {
 
   test('is no lack of progress, however long a chunk has to wait', async (t) => {
     const folder = await makeLocalFile(t);
-    await using server = await startServer({ files: { file: CONTENT.subarray(0, 9_000) } });
+    await using server = await startServer({ files: { file: CONTENT.subarray(0, 8_192) } });
     const { fingerprint } = server.hostKey;
-    // Each chunk of 4 KiB waits five times as long.
-    const cnopts = { fingerprint, noProgressTimeout: 50 };
-    await using sftp = await connectToServer(server, { cnopts, bytesPerSecond: 16_384 });
+    // The second chunk of 4 KiB waits longer.
+    const cnopts = { fingerprint, noProgressTimeout: 2000 };
+    await using sftp = await connectToServer(server, { cnopts, bytesPerSecond: 1_500 });
     await sftp.get('file', join(folder, 'copy'));
     assert.equal(server.counters.requests.read, 3);
     await sftp.stat('.');
