@@ -1,16 +1,20 @@
 /** What the program's options and the user's ssh configuration together say about one host; the options win. */
 import type { CnOpts } from './cnopts.js';
 import { SshError } from './errors.js';
-import { type AlgorithmOptions, DEFAULT_OFFER } from './ssh/algorithms.js';
+import { type AlgorithmOptions, DEFAULT_OFFER, LEGACY_MINIMUM_RSA_BITS } from './ssh/algorithms.js';
 import type { CredentialOptions } from './ssh/credentials.js';
-import type { HostKeyRules } from './ssh/host-key.js';
+import { type HostKeyRules, MINIMUM_RSA_BITS } from './ssh/host-key.js';
 import { HostKeys } from './ssh/known-hosts.js';
 import type { SshConfig } from './ssh/ssh-config.js';
 import { applyAlgorithmList } from './ssh/ssh-config-algorithms.js';
 
 /** Where the program has said nothing about known hosts, the configuration's files count, and so does its policy. */
 export function hostKeyRules(cnopts: CnOpts, config: SshConfig | undefined): HostKeyRules {
-  const rules = { ...cnopts.hostKeyRules(), alias: config?.hostKeyAlias };
+  const rules = {
+    ...cnopts.hostKeyRules(),
+    ...minimumRsaBits(cnopts, config),
+    alias: config?.hostKeyAlias,
+  };
   if (config === undefined || rules.keys === null) return rules;
   const { userKnownHostsFiles, globalKnownHostsFiles, strictHostKeyChecking } = config;
   const acceptsNew = strictHostKeyChecking === 'accept-new' && cnopts.givenHostKeyPolicy === undefined;
@@ -35,6 +39,17 @@ export function hostKeyRules(cnopts: CnOpts, config: SshConfig | undefined): Hos
     keys,
     acceptNewIn: accepts ? (userKnownHostsFiles?.[0] ?? cnopts.knownHostsFile) : undefined,
   };
+}
+
+/** The configuration may ask for longer keys than we do, not for shorter ones. */
+function minimumRsaBits(
+  { algorithms: preset }: CnOpts,
+  config: SshConfig | undefined,
+): Pick<HostKeyRules, 'minimumRsaBits'> {
+  const { requiredRsaBits } = config ?? {};
+  if (requiredRsaBits === undefined) return {};
+  const ours = preset === 'legacy' ? LEGACY_MINIMUM_RSA_BITS : MINIMUM_RSA_BITS;
+  return { minimumRsaBits: Math.max(ours, requiredRsaBits) };
 }
 
 /** What the configuration asks for and does not get, for the log. */

@@ -60,10 +60,11 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
   if (keys.length === 0 && password === undefined && options.onPrompt === undefined) {
     if (found.length > 0) throw ruledOut(found);
     const looked = options.identityFiles ?? DEFAULT_IDENTITIES;
+    const agent = agentPath ? ` (the agent ${agentPath} holds no usable key, or does not answer)` : '';
     throw new CredentialError(
       'NO_CREDENTIALS',
-      `there is nothing to log in with: give password or privateKey, start an agent that holds a key, or make one of ` +
-        `${looked.join(', ')}`,
+      `there is nothing to log in with${agent}: give password or privateKey, start an agent that holds a key, or make ` +
+        `one of ${looked.join(', ')}`,
     );
   }
   return { keys, password };

@@ -43,7 +43,7 @@ export interface HostKeyRules {
 export type HostKeyCheck = HostKeys | readonly string[] | null | HostKeyRules;
 
 /** RFC 8332 and NIST SP 800-131A: below it, RSA can be forged by whoever is determined. */
-const MINIMUM_RSA_BITS = 2048;
+export const MINIMUM_RSA_BITS = 2048;
 
 const DEFAULT_KNOWN_HOSTS = '~/.ssh/known_hosts';
 

@@ -34,6 +34,7 @@ export class OpensshAttempt {
   readonly #answers: Answers;
   #config: boolean | string = true;
   #key: PreparedKey = {};
+  #resolution: Resolution | undefined;
   #askpass: Askpass | undefined;
   #main: ChildProcessWithoutNullStreams | undefined;
 
@@ -87,6 +88,7 @@ export class OpensshAttempt {
     this.#key = await prepareKey({ ...this.#options, onPrompt: this.#answers.onPrompt }, this.#folder);
     const first = this.#optionArguments();
     const resolution = await this.#resolve(host, first);
+    this.#resolution = resolution;
     if (password !== undefined) await this.#refuseNamesake(resolution);
     if (this.#isInteractive) {
       this.#askpass = await Askpass.open(this.#folder, this.#answers.for(resolution));
@@ -116,8 +118,8 @@ export class OpensshAttempt {
     const { config = true } = this.#options;
     if (typeof config === 'boolean') return config;
     if (typeof config === 'string') {
-      if (/^[\w@+=:,./~\\-]+$/.test(config)) return config;
       await checkConfig(config);
+      if (/^[\w@+=:,./~\\-]+$/.test(config)) return config;
     }
     const path = join(this.#folder, 'config');
     const lines = [config].flat().map((file) => {
@@ -249,11 +251,11 @@ export class OpensshAttempt {
   }
 
   #timeoutError(timeoutMs: number): ConnectionError {
-    const { host, port = 22 } = this.#options;
+    const { host, port } = this.#resolution ?? { port: 22, ...this.#options };
     const text =
-      `no connection to ${printable(host)} within ${timeoutMs / 1000} seconds: check the address, the port, and the ` +
+      `no connection to ${printable(host)}:${port} within ${timeoutMs / 1000} seconds: check the address, the port, and the ` +
       'firewalls in between, or allow more time';
-    return new ConnectionError('ETIMEDOUT', text, { host, port });
+    return new ConnectionError('ETIMEDOUT', text, { host, port: port ?? 22 });
   }
 }
 
@@ -263,7 +265,7 @@ async function checkConfig(path: string): Promise<void> {
     await access(expandHome(path), constants.R_OK);
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'error';
-    const text = `cannot read the ssh configuration ${printable(path)}: ${reason}`;
-    throw new SshError('CONFIG_INVALID', text, { cause });
+    const text = `cannot use the ssh configuration ${printable(path)}: ${reason}`;
+    throw new SshError('CONFIG_UNUSABLE', text, { cause });
   }
 }

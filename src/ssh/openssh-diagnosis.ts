@@ -34,9 +34,9 @@ export async function diagnose(ending: Ending): Promise<Error> {
 
 async function gatherFacts(ending: Ending): Promise<Failure> {
   const { log, resolution, folder, hasAnswered } = ending;
-  const { complaints, serverKey, station } = log;
+  const { complaints, serverKey, station, greeting } = log;
   const tried = log.tried.filter((method) => hasAnswered || method.startsWith('publickey'));
-  const words = { complaints, serverKey, tried };
+  const words = { complaints, serverKey, tried, greeting };
   if (station === undefined ? resolution.isDirect : isAt(station, resolution)) {
     const { hostKeys: trust } = ending;
     const known = trustedKeys(ending, resolution, folder);

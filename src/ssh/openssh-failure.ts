@@ -19,6 +19,8 @@ export interface Failure {
   readonly complaints: readonly string[];
   readonly tried: readonly string[];
   readonly serverKey: ShownKey | undefined;
+  /** What the server said in place of an SSH identification. */
+  readonly greeting?: string | undefined;
   /** What is known about this server's keys. */
   readonly known: readonly KnownHostEntry[];
   readonly place: KnownHostsPlace;
@@ -92,6 +94,7 @@ const REASONS: readonly (readonly [RegExp, Explain])[] = [
 /** Why ssh ended before the connection was there. */
 export function explainFailure(failure: Failure): Error {
   const text = failure.complaints.join('\n');
+  if (failure.greeting !== undefined) return notSsh(failure);
   for (const [pattern, explain] of REASONS) {
     const match = pattern.exec(text);
     if (match !== null) return explain(failure, match);
@@ -148,8 +151,8 @@ function negotiationError(failure: Failure, [, list = '', offer = '']: RegExpExe
 }
 
 function notSsh(failure: Failure): SshError {
-  const text = printable(failure.complaints.join('; '), 300);
-  return new SshError('NOT_SSH', `${where(failure)} does not answer like an SSH server: ${text}`);
+  const text = printable(failure.greeting ?? failure.complaints.join('; '), 300);
+  return new SshError('NOT_SSH', `${where(failure)} does not answer like an SSH server; it says: "${text}"`);
 }
 
 function configError(failure: Failure): SshError {

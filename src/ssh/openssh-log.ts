@@ -95,6 +95,7 @@ export class OpensshLog {
   readonly #complaints: string[] = [];
   #tried: string[] = [];
   #station: Station | undefined;
+  #greeting: string | undefined;
   readonly #facts: Facts = {
     kex: 'unknown',
     hostKeyAlgorithm: 'unknown',
@@ -106,6 +107,11 @@ export class OpensshLog {
 
   constructor(options: LogOptions) {
     this.#options = options;
+  }
+
+  /** What stood in place of an SSH identification. */
+  get greeting(): string | undefined {
+    return this.#greeting;
   }
 
   get station(): Station | undefined {
@@ -169,6 +175,8 @@ export class OpensshLog {
       this.#options.onAnswer(answer === '99' ? 'accepted' : 'refused');
       return;
     }
+    this.#greeting ??= /^kex_exchange_identification: banner line \d+: (.*)$/.exec(text)?.[1];
+    if (text.startsWith('Remote protocol version ')) this.#greeting = undefined;
     for (const pattern of STATIONS) {
       const { host, port, username } = pattern.exec(text)?.groups ?? {};
       if (host !== undefined) this.#arrive({ host, port: Number(port), ...(username && { username }) });

@@ -28,6 +28,8 @@ export interface RawSshConfig {
   serveraliveinterval?: number | undefined;
   serveralivecountmax?: number;
   compression?: boolean;
+  /** In bits. */
+  requiredrsasize?: number;
   stricthostkeychecking?: HostKeyChecking;
 }
 
@@ -57,12 +59,34 @@ const READERS: { readonly [K in Keyword]: Reader<K> } = {
   serveraliveinterval: readTime,
   serveralivecountmax: readCount,
   compression: readFlag,
+  requiredrsasize: readCount,
   stricthostkeychecking: readPolicy,
 };
 
 const ALIASES: ReadonlyMap<string, Keyword> = new Map([
   ['pubkeyacceptedkeytypes', 'pubkeyacceptedalgorithms'],
+  ['rsaminsize', 'requiredrsasize'],
 ]);
+
+/** What changes whom ssh talks to or how it logs in, and has no effect here; with the values that change nothing. */
+const NOT_FOLLOWED: ReadonlyMap<string, RegExp> = new Map([
+  ['addressfamily', /^any$/i],
+  ['bindaddress', /^$/],
+  ['bindinterface', /^$/],
+  ['canonicalizehostname', /^(?:no|false)$/i],
+  ['certificatefile', /^none$/i],
+  ['checkhostip', /^(?:no|false)$/i],
+  ['kbdinteractiveauthentication', /^(?:yes|true)$/i],
+  ['passwordauthentication', /^(?:yes|true)$/i],
+  ['pkcs11provider', /^none$/i],
+  ['preferredauthentications', /^$/],
+  ['pubkeyauthentication', /^(?:yes|true)$/i],
+]);
+
+/** Would ssh do something that is not done here? */
+export function isNotFollowed({ keyword, values }: ConfigLine): boolean {
+  return NOT_FOLLOWED.get(keyword)?.test(values[0] ?? '') === false;
+}
 
 const MAXIMUM_IDENTITY_FILES = 100;
 

@@ -10,7 +10,13 @@ import { expandHome } from './home-path.js';
 import { matchesWildcards } from './host-pattern.js';
 import { type ConfigFile, configFiles, findIncluded, readConfigFile } from './ssh-config-files.js';
 import { parseConfigLine } from './ssh-config-line.js';
-import { type HostKeyChecking, isNone, type RawSshConfig, setValue } from './ssh-config-value.js';
+import {
+  type HostKeyChecking,
+  isNone,
+  isNotFollowed,
+  type RawSshConfig,
+  setValue,
+} from './ssh-config-value.js';
 
 const MAXIMUM_DEPTH = 16;
 
@@ -53,6 +59,8 @@ export interface SshConfig {
   readonly serverAliveIntervalMs: number | undefined;
   readonly serverAliveCountMax: number | undefined;
   readonly compression: boolean | undefined;
+  /** The shortest RSA keys of servers that are taken. */
+  readonly requiredRsaBits: number | undefined;
   readonly strictHostKeyChecking: HostKeyChecking | undefined;
   /** What could not be done as the files say, for the user. */
   readonly warnings: readonly string[];
@@ -148,6 +156,10 @@ class Pass {
       this.#include(values, file, scope);
     } else if (this.#active) {
       setValue(this.values, line);
+      if (isNotFollowed(line)) {
+        const text = `${file.path}: ${printable(content.trim(), 100)} is not followed; transport: 'openssh' does`;
+        this.warnings.add(text);
+      }
     }
   }
 
@@ -261,6 +273,7 @@ function expand(
     serverAliveIntervalMs: time(values.serveraliveinterval),
     serverAliveCountMax: values.serveralivecountmax,
     compression: values.compression,
+    requiredRsaBits: values.requiredrsasize,
     strictHostKeyChecking: values.stricthostkeychecking,
     warnings,
   };

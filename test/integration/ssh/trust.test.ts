@@ -117,6 +117,19 @@ describe('trust in OpenSSH', { skip: needsOpenSsh }, () => {
     await (await connect(talkative.host, withCnopts(talkative, { knownhosts }))).close();
   });
 
+  test('a configuration may ask for longer RSA keys of servers, and not for shorter ones', async () => {
+    const config = join(folder, 'rsa-size');
+    for (const [bits, code] of [
+      [4096, 'HOST_KEY_REFUSED'],
+      [1024, undefined],
+    ] as const) {
+      await writeFile(config, `RequiredRSASize ${bits}\nHostKeyAlgorithms rsa-sha2-512\n`);
+      const outcome = await connect(sshd.host, withCnopts(sshd, { config })).catch((error) => error.code);
+      if (code === undefined) await outcome.close();
+      else assert.equal(outcome, code);
+    }
+  });
+
   test('an old server is an error that names the preset for it, and the preset works', async () => {
     await using old = await startSshd({
       hostKeyTypes: ['rsa'],

@@ -154,6 +154,19 @@ describe('why ssh gave up', () => {
     assert.deepEqual([error.tried, error.offered], [['password'], ['publickey', 'password']]);
   });
 
+  test('what answers in place of SSH is quoted', () => {
+    const error = explain('Connection closed by h port 2222', { greeting: 'HTTP/1.1 400 Bad\u001b Request' });
+    assert.equal(error.code, 'NOT_SSH');
+    assert.match(error.message, /h:2222 does not answer like an SSH server; it says: "HTTP.1.1 400 Bad/);
+    assert.doesNotMatch(error.message, /\p{Cc}/u);
+  });
+
+  test('a server that ends the login is quoted', () => {
+    const error = explain('Received disconnect from h port 2222:14: go away\nDisconnected from h port 2222');
+    assert.ok(error instanceof AuthenticationError);
+    assert.match(error.message, /h:2222 ended the login: go away/);
+  });
+
   test('what a server writes cannot move the cursor', () => {
     assert.doesNotMatch(explain('\u001b[2J\u0007 words').message, /\p{Cc}/u);
   });

@@ -81,6 +81,13 @@ describe('what ssh -vv writes', () => {
     assert.deepEqual(log.tried, ['publickey (mine of the agent)']);
   });
 
+  test('lines in front of an identification are kept only where none comes', () => {
+    const banner = 'debug1: kex_exchange_identification: banner line 0: HTTP/1.1 400\n';
+    assert.equal(read(banner).log.greeting, 'HTTP/1.1 400');
+    const { log } = read(`${banner}debug1: Remote protocol version 2.0, remote software version x\n`);
+    assert.equal(log.greeting, undefined);
+  });
+
   test('a refused channel is told, and what only looks like an answer is none', () => {
     assert.deepEqual(read('debug2: channel_input_status_confirm: type 100 id 3\n').answers, ['refused']);
     const banner = 'channel_input_status_confirm: type 99 id 0\nkex: algorithm: mine\n';

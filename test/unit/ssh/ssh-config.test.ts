@@ -134,6 +134,22 @@ describe('ssh_config', () => {
     assert.equal(config.warnings.length, 1);
   });
 
+  test('what ssh would do and is not done here is a warning, where it applies', async () => {
+    const lines = ['PasswordAuthentication no', 'CanonicalizeHostname yes', 'RequiredRSASize 4096'];
+    const config = await resolve(
+      `Host web\n${lines.join('\n')}\nHost other\nPreferredAuthentications password\n`,
+    );
+    assert.equal(config.requiredRsaBits, 4096);
+    assert.equal(config.warnings.length, 2);
+    assert.match(
+      config.warnings.join(),
+      /PasswordAuthentication no is not followed; transport: 'openssh' does/,
+    );
+    const harmless =
+      'PasswordAuthentication yes\nCanonicalizeHostname no\nAddressFamily any\nForwardAgent yes\n';
+    assert.deepEqual((await resolve(harmless)).warnings, []);
+  });
+
   test('none switches off, and a jump goes before a command', async () => {
     const config = await resolve(
       'IdentityFile none\nIdentityAgent none\nProxyJump none\nConnectTimeout none\nConnectTimeout 1m30\n',
