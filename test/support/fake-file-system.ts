@@ -56,6 +56,8 @@ export interface FakeOptions {
   readonly platform?: NodeJS.Platform;
   /** What a listing tells beside what is there: names that no file can have. */
   readonly entries?: readonly DirectoryEntry[];
+  /** Listings have no end: they fail once more than a million entries have been taken. */
+  readonly isEndless?: boolean;
 }
 
 export interface Node {
@@ -71,6 +73,13 @@ export interface Node {
 
 export function errorWithCode(code: string, text = code): Error & { code: string } {
   return Object.assign(new Error(text), { code });
+}
+
+function* withoutEnd(): Generator<readonly DirectoryEntry[]> {
+  const entry = { name: Buffer.from('x'), info: infoOf(directory()) };
+  const batch = Array.from({ length: 50_000 }, () => entry);
+  for (let count = 0; count < 1_050_000; count += batch.length) yield batch;
+  throw errorWithCode('TOO_FAR', 'more than a million entries were taken');
 }
 
 export class FakeFileSystem implements FileSystem {
@@ -181,6 +190,7 @@ export class FakeFileSystem implements FileSystem {
     try {
       await this.step('list', key(path));
       if (this.options.entries !== undefined) yield this.options.entries;
+      if (this.options.isEndless) yield* withoutEnd();
       const parent = this.#resolve(key(path));
       const prefix = parent === '/' ? '/' : `${parent}/`;
       for (const [child, node] of this.nodes) {

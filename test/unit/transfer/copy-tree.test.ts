@@ -216,6 +216,11 @@ describe('copyTree', () => {
     await assert.rejects(deep(66).run(), { code: 'LIMIT', message: /more than 64 levels/ });
   });
 
+  test('P22: a directory of more than a million entries is refused', async () => {
+    const tree = new Tree({ source: { isEndless: true } });
+    await assert.rejects(tree.run(), { code: 'LIMIT', message: /more than 1000000 entries/ });
+  });
+
   test('N9: what is no file is skipped and never opened', async () => {
     const types = ['fifo', 'socket', 'block-device', 'character-device'] as const;
     const tree = new Tree();

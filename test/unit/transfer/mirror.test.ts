@@ -236,6 +236,13 @@ describe('mirrorTree', () => {
     await assert.rejects(pair.run(), { code: 'LIMIT' });
   });
 
+  test('P22: a directory of more than a million entries is refused, on either side', async () => {
+    for (const side of ['from', 'to'] as const) {
+      const pair = new Pair({ [side]: { isEndless: true } });
+      await assert.rejects(pair.run(), { code: 'LIMIT', message: /more than 1000000 entries/ });
+    }
+  });
+
   for (const name of ['..', '.', '', 'a/b', '/etc/x', '../x', 'a\0b']) {
     test(`N1: ${JSON.stringify(name)} is skipped on either side, and nothing is touched`, async () => {
       const info = { type: 'file', size: 3, mode: 0o644, atime: 1, mtime: 1 } as const;
