@@ -72,7 +72,7 @@ export class HostKeys {
     try {
       text = readFileSync(file, 'latin1');
     } catch (cause) {
-      const reason = (cause as NodeJS.ErrnoException).code ?? 'error';
+      const reason = (cause as NodeJS.ErrnoException).code;
       throw new HostKeysError('KNOWN_HOSTS_UNUSABLE', `cannot read the known_hosts file ${file}: ${reason}`, {
         cause,
         file,

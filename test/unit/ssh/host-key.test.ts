@@ -118,6 +118,30 @@ describe('the rules about a host key', () => {
     assert.equal(existsSync(file), false);
   });
 
+  test('H9 a key that cannot be read, or is too short, is refused whatever is known', () => {
+    const rsa = Buffer.concat([
+      field('ssh-rsa'),
+      field(Buffer.from([1, 0, 1])),
+      field(Buffer.alloc(64, 0xff)),
+    ]);
+    const broken = Buffer.concat([field('ssh-rsa'), field(Buffer.from([1, 0, 1])), field(Buffer.alloc(4))]);
+    const expected = [
+      [Buffer.alloc(0), /is of a type that cannot be verified/],
+      [field('ssh-dss'), /is of a type that cannot be verified/],
+      [rsa, /has only 512 bits\. RSA keys need 2048 bits/],
+      [broken, /has only an unknown number of bits\./],
+    ] as const;
+    for (const [bytes, message] of expected) {
+      const { refusal, final } = judgeHostKey({ ...shown, key: bytes }, { keys: null, verify: () => true });
+      assert.deepEqual([refusal?.code, final], ['HOST_KEY_REFUSED', true]);
+      assert.match(refusal?.message ?? '', message);
+    }
+    assert.equal(
+      judgeHostKey({ ...shown, key: rsa }, { keys: null, minimumRsaBits: 512 }).refusal,
+      undefined,
+    );
+  });
+
   test('fingerprints, known hosts and null are rules too', () => {
     assert.deepEqual(toRules(null), { keys: null });
     assert.deepEqual(toRules(['SHA256:x']), { keys: null, pins: ['SHA256:x'] });
@@ -185,6 +209,9 @@ describe('accept-new', () => {
   test('a file that cannot be written is an error, not a key that is forgotten', async (t) => {
     const file = makeFolder(t);
     assert.equal(await decide({ keys: new HostKeys(), acceptNewIn: file }), 'KNOWN_HOSTS_UNUSABLE');
+    writeFileSync(join(file, 'a-file'), '');
+    const below = join(file, 'a-file', 'known_hosts');
+    assert.equal(await decide({ keys: new HostKeys(), acceptNewIn: below }), 'KNOWN_HOSTS_UNUSABLE');
   });
 
   test('a name that would mean something else in the file is not written', (t) => {
