@@ -158,7 +158,8 @@ async function leave(
   if (!target.fileSystem.isReachable) {
     releaseTemporary(target, beginning.path);
     resume?.forget(target);
-  } else if (resume === undefined || !isWorthKeeping(beginning, error)) await drop(target, beginning.path);
+  } else if (resume === undefined || !isWorthKeeping(beginning, error))
+    await drop(target, beginning.path, journal);
   else {
     await rest(target, beginning);
     resume.forget(target);

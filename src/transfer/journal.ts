@@ -15,6 +15,8 @@ export interface Beginning {
 export class Journal {
   readonly #beginnings = new Map<string, Beginning>();
   readonly #done = new Map<string, string>();
+  /** What the connection was lost over before it was removed. */
+  readonly #waste: Buffer[] = [];
   /** Whether anything has come further since this was last asked. */
   #hasAdvanced = false;
 
@@ -28,12 +30,18 @@ export class Journal {
     return beginning;
   }
 
+  /** Nobody wants it, and it could not be removed. */
+  noteWaste(path: Buffer): void {
+    this.#waste.push(path);
+  }
+
   hasBegun({ path }: Place): boolean {
     return this.#beginnings.has(keyOf(path));
   }
 
   /** There will be no further attempt: what the last one has left is kept for a later run, or removed. */
   async close(fileSystem: FileSystem, { resumes }: { readonly resumes: boolean }): Promise<void> {
+    for (const path of this.#waste) await drop({ fileSystem, path }, path);
     for (const [key, beginning] of this.#beginnings) {
       const target = { fileSystem, path: Buffer.from(key, 'latin1') };
       if (beginning.path.equals(target.path)) continue;
@@ -79,8 +87,12 @@ export async function rest(target: Place, { path, bytes, source }: Beginning): P
   releaseTemporary(target, path);
 }
 
-/** At best effort: what cannot be removed now is found later. */
-export async function drop(target: Place, path: Buffer): Promise<void> {
-  await target.fileSystem.removeFile(path, {}).catch(() => {});
+/** At best effort: what cannot be removed now is tried again at the end of the transfer, and found by a later one. */
+export async function drop(target: Place, path: Buffer, journal?: Journal): Promise<void> {
+  try {
+    await target.fileSystem.removeFile(path, {});
+  } catch (error) {
+    if (journal?.goesOnAfter(error)) return journal.noteWaste(path);
+  }
   releaseTemporary(target, path);
 }

@@ -37,7 +37,7 @@ export async function findBeginning(
     else if (leftovers !== undefined) await rest(target, found).catch(() => {});
     throw error;
   }
-  if (!found.path.equals(target.path)) await drop(target, found.path);
+  if (!found.path.equals(target.path)) await drop(target, found.path, journal);
   return undefined;
 }
 

@@ -120,11 +120,12 @@ export async function runFaults(
     const connect = await makeConnect(server, proxy.port);
     const run = new FaultRun(server, proxy, connect, folder, figures);
     await run.measure();
+    const measured = proxy.connections;
     for (let cut = 0; cut < cuts; cut += 1) {
       await run.cut(seed + cut);
       onCut?.(cut + 1, figures);
     }
-    figures.reconnects = proxy.connections - cuts;
+    figures.reconnects = proxy.connections - measured - cuts;
   } finally {
     process.off('unhandledRejection', onUnhandled);
     for (const end of cleanUp) await end();
