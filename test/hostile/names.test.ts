@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import {
+  chmodSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -15,10 +16,12 @@ import { describe, type TestContext, test } from 'node:test';
 import type { Connection } from '../../src/connection.js';
 import { SftpError } from '../../src/errors.js';
 import { printable } from '../../src/printable.js';
+import { startServer } from '../../src/testing/index.js';
 import { localFileSystem } from '../../src/transfer/local.js';
 import { objectionTo } from '../../src/transfer/local-names.js';
 import { makeFolder, snapshot } from '../support/folder.js';
 import { type HostileEntry, openHostileTree } from '../support/hostile-tree.js';
+import { connectToServer } from '../support/login.js';
 
 const content = 'from the server';
 
@@ -272,23 +275,38 @@ describe('names from a server', () => {
     });
   }
 
-  test('N10: a mode of 06777 gives nobody rights: the set-uid bits never arrive', async (t) => {
+  for (const preserveMode of [false, true]) {
+    const how = preserveMode ? 'where modes are kept' : 'where they are not';
+    test(`N10: a mode of 06777 gives nobody rights, ${how}: the set-uid bits never arrive`, async (t) => {
+      const folder = makeFolder(t);
+      const { connection } = await openHostileTree(t, [
+        { name: 'tool', mode: 0o6777, content },
+        { name: 'folder', mode: 0o7777, entries: [{ name: 'tool', mode: 0o4755, content }] },
+      ]);
+      const most = 0o777 & ~process.umask();
+      await connection.getR('/', join(folder, 'tree'), { preserveMtime: true, preserveMode });
+      await connection.get('/tool', join(folder, 'tool'), { preserveMode });
+      for (const path of ['tool', 'tree/tool', 'tree/folder', 'tree/folder/tool']) {
+        const mode = lstatSync(join(folder, path)).mode & 0o7777;
+        assert.equal(mode & ~most, 0, `${path} has ${mode.toString(8)}`);
+      }
+    });
+  }
+
+  test('N10: nor do they leave with an upload that keeps modes', {
+    skip: process.platform === 'win32',
+  }, async (t) => {
     const folder = makeFolder(t);
-    const { connection } = await openHostileTree(t, [
-      { name: 'tool', mode: 0o6777, content },
-      { name: 'folder', mode: 0o7777, entries: [{ name: 'tool', mode: 0o4755, content }] },
-    ]);
-    const umask = process.umask();
-    await connection.getR('/', join(folder, 'tree'), { preserveMtime: true });
-    await connection.get('/tool', join(folder, 'tool'));
-    for (const [path, most] of [
-      ['tool', 0o777],
-      ['tree/tool', 0o777],
-      ['tree/folder', 0o777],
-      ['tree/folder/tool', 0o777],
-    ] as const) {
-      const mode = lstatSync(join(folder, path)).mode & 0o7777;
-      assert.equal(mode & ~(most & ~umask), 0, `${path} has ${mode.toString(8)}`);
+    mkdirSync(join(folder, 'd'));
+    writeFileSync(join(folder, 'd/tool'), content);
+    for (const path of ['d/tool', 'd']) chmodSync(join(folder, path), 0o7755);
+    const server = await startServer({ files: {} });
+    t.after(() => server.close());
+    await using sftp = await connectToServer(server);
+    await sftp.putR(folder, '/tree', { preserveMode: true });
+    await sftp.put(join(folder, 'd/tool'), '/tool', { preserveMode: true });
+    for (const path of ['/tool', '/tree/d/tool', '/tree/d']) {
+      assert.equal(((await sftp.stat(path)).mode ?? 0) & 0o7777, 0o755, path);
     }
   });
 
