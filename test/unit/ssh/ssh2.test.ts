@@ -164,6 +164,25 @@ describe('negotiation', () => {
 });
 
 describe('logging in', () => {
+  test(
+    'T13 a success before anything was asked is refused while the key is still decided on',
+    HANGS_OTHERWISE,
+    async (t) => {
+      const peers: Peer[] = [];
+      const port = await startPeer(t, { onPeer: (peer) => peers.push(peer) });
+      const verify = async () => {
+        for (const peer of peers) send(peer, USERAUTH_SUCCESS);
+        await new Promise((resolve) => setTimeout(resolve, 2_000));
+        return false;
+      };
+      const text = /accepted a login that was not asked for/;
+      await assert.rejects(
+        open(port, { hostKeys: { keys: null, verify } }),
+        isError(SshError, 'SSH_PROTOCOL', text),
+      );
+    },
+  );
+
   test('H1 no method is tried, not even none, before the key is verified', async (t) => {
     const methods: string[] = [];
     const port = await startPeer(t, { onAuthentication: (context) => void methods.push(context.method) });

@@ -357,6 +357,21 @@ describe('copyFile, confirmation', () => {
     });
   });
 
+  test('a size of 0 is believed where the last byte is there and none behind it, and only there', async () => {
+    const confirm = async () => ({ size: 0 });
+    await new Copy({ confirm, atomic: false }).run();
+    for (const found of ['The quick brown fo', 'The quick brown fox!']) {
+      const copy = new Copy({
+        atomic: false,
+        confirm: async () => {
+          copy.target.addFile('/target', found);
+          return { size: 0 };
+        },
+      });
+      await assert.rejects(copy.run(), { code: 'SIZE_MISMATCH', bytesDone: 19 });
+    }
+  });
+
   test('a file that is gone has its own error', async () => {
     await new Copy({ confirm: () => Promise.reject(errorWithCode('ENOENT')) }).fails({
       code: 'VANISHED',
