@@ -7,7 +7,10 @@ import type { Overwrite } from '../transfer/overwriting.js';
 import type { TransferSpeed } from '../transfer/progress.js';
 import type { FileProgress } from '../transfer/tree-progress.js';
 
-/** Called as bytes arrive: never backwards, and the last time with `transferred === total`. */
+/**
+ * Called as bytes arrive: never backwards, and the last time with `transferred === total`. What it throws ends the
+ * transfer, and comes out as it was thrown.
+ */
 export type ProgressCallback = (transferred: number, total: number, speed: TransferSpeed) => void;
 
 /** The same figures over all files of a tree, and the file that has just moved on. */
@@ -79,7 +82,8 @@ export interface TreeOptions extends TransferOptions {
    */
   readonly symlinks?: 'follow' | 'skip' | 'copy' | undefined;
   /**
-   * False leaves an entry out, and a directory with everything below it.
+   * False leaves an entry out, and a directory with everything below it. What it throws ends the transfer, and comes
+   * out as it was thrown.
    *
    * @example
    * await sftp.putR('project', 'backup', { filter: ({ name }) => name !== 'node_modules' });
@@ -87,7 +91,9 @@ export interface TreeOptions extends TransferOptions {
   readonly filter?: ((entry: TreeEntry) => boolean | Promise<boolean>) | undefined;
   /**
    * Goes on with the rest where an entry cannot be copied; the report tells what has `failed`. A lost connection
-   * ends the transfer all the same. Default: false, the first failure ends it.
+   * ends the transfer all the same. Default: false, the first failure ends it; save that a name that is not safe, or
+   * is taken here for another one, only keeps its own entry out, and the call rejects with it (`UNSAFE_NAME`,
+   * `NAME_COLLISION`) when everything else has arrived.
    */
   readonly continueOnError?: boolean | undefined;
 }
