@@ -224,23 +224,27 @@ describe('logging in', () => {
     assert.deepEqual(given, [['the password']]);
   });
 
-  test('T13 a success that repeats is one success; a refusal after it ends all, and no credential is sent', async (t) => {
-    const methods: string[] = [];
-    const peers: Peer[] = [];
-    const port = await startPeer(t, {
-      onAuthentication: (context, peer) => {
-        methods.push(context.method);
-        peers.push(peer);
-        context.accept();
-      },
-    });
-    const connection = await open(port);
-    for (const peer of peers) send(peer, USERAUTH_SUCCESS);
-    await connection.openSubsystem('sftp');
-    for (const peer of peers) send(peer, USERAUTH_FAILURE);
-    isError(SshError, 'SSH_PROTOCOL', /refused the login after/)(await connection.closed);
-    assert.deepEqual(methods, ['none']);
-  });
+  test(
+    'T13 a success that repeats is one success; a refusal after it ends all, and no credential is sent',
+    HANGS_OTHERWISE,
+    async (t) => {
+      const methods: string[] = [];
+      const peers: Peer[] = [];
+      const port = await startPeer(t, {
+        onAuthentication: (context, peer) => {
+          methods.push(context.method);
+          peers.push(peer);
+          context.accept();
+        },
+      });
+      const connection = await open(port);
+      for (const peer of peers) send(peer, USERAUTH_SUCCESS);
+      await connection.openSubsystem('sftp');
+      for (const peer of peers) send(peer, USERAUTH_FAILURE);
+      isError(SshError, 'SSH_PROTOCOL', /refused the login after/)(await connection.closed);
+      assert.deepEqual(methods, ['none']);
+    },
+  );
 });
 
 describe('channels', () => {
@@ -286,6 +290,22 @@ describe('channels', () => {
       await connection.close();
     },
   );
+
+  test('T12 a server that asks for answers and does not read them is cut off', HANGS_OTHERWISE, async (t) => {
+    const sockets: Socket[] = [];
+    const note = (message: unknown): void => void sockets.push((message as { socket: Socket }).socket);
+    diagnostics.subscribe('net.client.socket', note);
+    t.after(() => diagnostics.unsubscribe('net.client.socket', note));
+    const peers: Peer[] = [];
+    const port = await startPeer(t, { onPeer: (peer) => peers.push(peer) });
+    const connection = await open(port);
+    // As if so many answers were waiting: to have them wait takes minutes.
+    for (const socket of sockets)
+      Object.defineProperty(socket, 'writableLength', { get: () => 16 * 1024 * 1024 + 1 });
+    const ignored = Buffer.from([2, 0, 0, 0, 0]);
+    for (const peer of peers) send(peer, ignored);
+    isError(SshError, 'SSH_PROTOCOL', /asks for answers and does not read them/)(await connection.closed);
+  });
 
   for (const duringKeyExchange of [false, true]) {
     const when = duringKeyExchange ? ', while keys are exchanged' : '';
