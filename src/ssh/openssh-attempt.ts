@@ -9,13 +9,14 @@ import { channelRefused } from './connection-end.js';
 import { Deadline } from './deadline.js';
 import { expandHome } from './home-path.js';
 import type { OpensshOptions } from './openssh.js';
-import { type ChannelRequest, optionArguments, quotePath, targetArguments } from './openssh-arguments.js';
+import { type ChannelRequest, optionArguments, targetArguments } from './openssh-arguments.js';
 import { Askpass } from './openssh-askpass.js';
 import { label, OpensshConnection, type OpensshProcesses } from './openssh-connection.js';
 import { diagnose } from './openssh-diagnosis.js';
 import { findKeyBytes, trustArguments, trustedKeys } from './openssh-host-key.js';
 import { isPath, type PreparedKey, prepareKey } from './openssh-key.js';
 import { OpensshLog } from './openssh-log.js';
+import { findMaster, throughMaster } from './openssh-master.js';
 import { killSsh, startSsh } from './openssh-process.js';
 import { Answers } from './openssh-prompt.js';
 import { type Resolution, resolveHost, startError } from './openssh-resolution.js';
@@ -89,6 +90,8 @@ export class OpensshAttempt {
     const first = this.#optionArguments();
     const resolution = await this.#resolve(host, first);
     this.#resolution = resolution;
+    const master = await findMaster(resolution, this.#options, this.#running);
+    if (master !== undefined) return await this.#startThrough(master, resolution);
     if (password !== undefined) await this.#refuseNamesake(resolution);
     if (this.#isInteractive) {
       this.#askpass = await Askpass.open(this.#folder, this.#answers.for(resolution));
@@ -144,9 +147,12 @@ export class OpensshAttempt {
     });
   }
 
+  get #running(): { readonly program: string; readonly signal: AbortSignal } {
+    return { program: this.#options.program ?? 'ssh', signal: this.#abort.signal };
+  }
+
   #resolve(host: string, args: readonly string[]): Promise<Resolution> {
-    const program = this.#options.program ?? 'ssh';
-    return resolveHost(host, [...args, ...targetArguments(host)], { program, signal: this.#abort.signal });
+    return resolveHost(host, [...args, ...targetArguments(host)], this.#running);
   }
 
   /** The hosts on the way, as ssh's configuration has them. */
@@ -180,13 +186,23 @@ export class OpensshAttempt {
     const main = this.#spawn(['-vv', ...base, ...sharing, ...targetArguments(host, this.#request)]);
     this.#main = main;
     // A shared channel needs nothing but the socket; should that fail, it must not connect by itself.
-    const path = quotePath('the folder for temporary files', control);
     const further = shared
-      ? ['-F', 'none', '-T', '-oLogLevel=ERROR', `-oControlPath=${path}`, '-oProxyCommand=false']
+      ? ['-oLogLevel=ERROR', ...throughMaster('the folder for temporary files', control)]
       : ['-oLogLevel=ERROR', ...base];
     const start = (request: ChannelRequest): ChildProcessWithoutNullStreams =>
       this.#spawn([...further, ...targetArguments(host, request)]);
     return await this.#untilOpen(main, resolution, { start, shared });
+  }
+
+  /** Each channel is a process of its own that shares the user's connection, which stays when we end. */
+  async #startThrough(master: string, resolution: Resolution): Promise<OpensshConnection> {
+    const { host } = this.#options;
+    const through = throughMaster('ControlPath', master);
+    const main = this.#spawn(['-vv', ...through, ...targetArguments(host, this.#request)]);
+    this.#main = main;
+    const start = (request: ChannelRequest): ChildProcessWithoutNullStreams =>
+      this.#spawn(['-oLogLevel=ERROR', ...through, ...targetArguments(host, request)]);
+    return await this.#untilOpen(main, resolution, { start, shared: false });
   }
 
   #spawn(args: readonly string[]): ChildProcessWithoutNullStreams {

@@ -175,6 +175,8 @@ export class OpensshLog {
       this.#options.onAnswer(answer === '99' ? 'accepted' : 'refused');
       return;
     }
+    if (text.startsWith('mux_client_request_session: master session id: '))
+      this.#options.onAnswer('accepted');
     this.#greeting ??= /^kex_exchange_identification: banner line \d+: (.*)$/.exec(text)?.[1];
     if (text.startsWith('Remote protocol version ')) this.#greeting = undefined;
     for (const pattern of STATIONS) {

@@ -22,6 +22,8 @@ export interface Resolution {
   readonly globalKnownHostsFiles: readonly string[];
   readonly hasKnownHostsCommand: boolean;
   readonly serverAliveIntervalSeconds: number;
+  /** Where a connection would be shared that ssh holds already. */
+  readonly controlPath: string | undefined;
   readonly securityOptions: SecurityOptions;
 }
 
@@ -72,6 +74,7 @@ export function readResolution(text: string, host: string): Resolution {
     userKnownHostsFiles: split('userknownhostsfile', ' ').map(expandHome),
     globalKnownHostsFiles: split('globalknownhostsfile', ' ').map(expandHome),
     hasKnownHostsCommand: isSet('knownhostscommand'),
+    controlPath: isSet('controlpath') ? answers.get('controlpath') : undefined,
     serverAliveIntervalSeconds: Number(answers.get('serveraliveinterval') ?? 0),
     securityOptions: {
       ciphers: split('ciphers', ','),

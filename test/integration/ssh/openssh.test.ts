@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -7,6 +8,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import {
   AuthenticationError,
   ConnectionError,
@@ -314,6 +316,30 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
       await connection.close();
     }
     assert.deepEqual(sshProcesses(), []);
+  });
+
+  test('a connection that the user’s ssh holds already (ControlMaster) is shared, and stays', async () => {
+    const config = join(folder, 'shared-config');
+    const socket = join(folder, 'master');
+    const known = ['-F', 'none', '-i', sshd.privateKeyPath, '-o', `UserKnownHostsFile=${sshd.knownHosts}`];
+    const target = ['-p', String(sshd.port), '-l', sshd.user, sshd.host];
+    await promisify(execFile)('ssh', [...known, '-M', '-N', '-f', '-S', socket, ...target]);
+    try {
+      // Nothing in it can log in by itself.
+      await writeFile(config, `Host shared\n  HostName ${sshd.host}\n  Port 1\n  ControlPath ${socket}\n`);
+      const connection = await connectOpenssh({ host: 'shared', config, agent: false });
+      assert.equal((await output(await connection.startCommand('echo there'))).out, 'there\n');
+      const stream = await connection.openSubsystem('sftp');
+      const session = await Session.open(stream);
+      assert.ok(session.extensions.size > 0);
+      await connection.close();
+      // Whoever pins a key does not take another's word for it.
+      const pinned = connectOpenssh({ host: 'shared', config, agent: false, hostKeys: [`SHA256:${'A'.repeat(43)}`] });
+      await assert.rejects(pinned, ConnectionError);
+      await promisify(execFile)('ssh', ['-F', 'none', '-S', socket, '-O', 'check', 'shared']);
+    } finally {
+      await promisify(execFile)('ssh', ['-F', 'none', '-S', socket, '-O', 'exit', 'shared']);
+    }
   });
 
   test('T15 a channel beyond MaxSessions is refused, and the connection goes on', async () => {

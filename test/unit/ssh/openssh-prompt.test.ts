@@ -112,6 +112,7 @@ describe('what ssh -G prints', () => {
       globalKnownHostsFiles: ['/g'],
       hasKnownHostsCommand: true,
       serverAliveIntervalSeconds: 30,
+      controlPath: undefined,
     });
     assert.deepEqual(securityOptions, {
       ciphers: ['aes256-ctr', 'aes128-ctr'],
