@@ -53,7 +53,7 @@ describe('The demo in a terminal', { skip: needsScript, timeout: 60_000 }, () =>
 
   test('says that a password is wrong, and does not show it', async (t) => {
     const { status, output } = await runInTerminal(t, 'open barley\r');
-    assert.match(output, /Failed: the server did not let me in: tried password/);
+    assert.match(output, /Failed: the server 127\.0\.0\.1:\d+ did not let me in: tried password/);
     assert.ok(!output.includes('barley'));
     assert.equal(status, 1);
   });
