@@ -334,7 +334,12 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
       assert.ok(session.extensions.size > 0);
       await connection.close();
       // Whoever pins a key does not take another's word for it.
-      const pinned = connectOpenssh({ host: 'shared', config, agent: false, hostKeys: [`SHA256:${'A'.repeat(43)}`] });
+      const pinned = connectOpenssh({
+        host: 'shared',
+        config,
+        agent: false,
+        hostKeys: [`SHA256:${'A'.repeat(43)}`],
+      });
       await assert.rejects(pinned, ConnectionError);
       await promisify(execFile)('ssh', ['-F', 'none', '-S', socket, '-O', 'check', 'shared']);
     } finally {
