@@ -47,6 +47,8 @@ const BYTES_PER_MS = 1024 * 1024;
 const SHORT_LINE_BYTES = 4 * 1024 * 1024;
 /** The first request goes alone: some servers bear no more, and a line shows its pace soon enough. */
 const FIRST_BYTES_IN_FLIGHT = 256 * 1024;
+/** OpenSSH's own client has so much on the way from the start, whatever the server: 64 requests of 32 KiB. */
+const MODEST_BYTES_IN_FLIGHT = 2 * 1024 * 1024;
 
 type Remote<Options> = Options & { readonly recurse: boolean };
 
@@ -59,6 +61,7 @@ export class Transfers {
   readonly window = new Window({
     max: MAX_BYTES_IN_FLIGHT,
     initial: FIRST_BYTES_IN_FLIGHT,
+    modest: MODEST_BYTES_IN_FLIGHT,
     ceiling: () => Math.max(SHORT_LINE_BYTES, this.#client.roundTripMs * BYTES_PER_MS),
   });
   /** What all of them together keep to. */

@@ -8,6 +8,8 @@ export interface PaceOptions {
   readonly initial: number;
   /** The most units that may ever be out at once. */
   readonly max: number;
+  /** Up to here it opens without a look at what that brings, as one bad moment would hold it back. Default: `initial`. */
+  readonly modest?: number;
   /** How far it may open at present, where that changes. */
   readonly ceiling?: () => number;
   /** The clock, in milliseconds. */
@@ -21,6 +23,7 @@ const TURNS_BETWEEN_TRIES = 16;
 
 export class Pace {
   readonly #max: number;
+  readonly #modest: number;
   readonly #ceiling: () => number;
   readonly #now: () => number;
   #limit: number;
@@ -33,8 +36,15 @@ export class Pace {
   #units = 0;
   #wasFull = false;
 
-  constructor({ initial, max, ceiling = () => max, now = () => performance.now() }: PaceOptions) {
+  constructor({
+    initial,
+    max,
+    modest = initial,
+    ceiling = () => max,
+    now = () => performance.now(),
+  }: PaceOptions) {
     this.#max = max;
+    this.#modest = Math.min(modest, max);
     this.#ceiling = ceiling;
     this.#now = now;
     this.#limit = Math.min(initial, max);
@@ -67,6 +77,10 @@ export class Pace {
   }
 
   #decide(rate: number): void {
+    if (this.#limit < this.#modest) {
+      this.#limit = Math.min(this.#modest, this.#limit * 2);
+      return;
+    }
     const hasGained = rate > this.#bestRate * GAIN;
     if (this.#before !== undefined && !hasGained) {
       this.#limit = this.#before;

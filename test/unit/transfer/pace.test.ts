@@ -15,9 +15,9 @@ function runTurns(pace: Pace, clock: { time: number }, turns: number, unitsPerMs
   return limits;
 }
 
-function makePace(initial: number, max: number) {
+function makePace(initial: number, max: number, modest = initial) {
   const clock = { time: 0 };
-  return { clock, pace: new Pace({ initial, max, now: () => clock.time }) };
+  return { clock, pace: new Pace({ initial, max, modest, now: () => clock.time }) };
 }
 
 describe('Pace', () => {
@@ -31,6 +31,12 @@ describe('Pace', () => {
     const { pace, clock } = makePace(1, 1024);
     const limits = runTurns(pace, clock, 12, (limit) => Math.min(limit, 8));
     assert.deepEqual(limits, [2, 4, 8, 16, 8, 8, 8, 8, 8, 8, 8, 8]);
+  });
+
+  test('opens to what is modest in any case, and asks from there on what more brings', () => {
+    const { pace, clock } = makePace(1, 1024, 24);
+    const limits = runTurns(pace, clock, 8, () => 1);
+    assert.deepEqual(limits, [2, 4, 8, 16, 24, 48, 24, 24]);
   });
 
   test('tries again after a while, and opens when the line has become longer', () => {
