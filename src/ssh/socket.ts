@@ -56,15 +56,18 @@ export interface DialOptions extends Address {
   readonly onError: (error: ConnectionError) => void;
   /** Whether whoever reads copies or retains what it needs for longer than the event. */
   readonly lends: () => boolean;
+  /** Called after the event: the last moment for that. */
+  readonly onRead: (chunk: Buffer) => void;
 }
 
 /** Dials. The socket is returned at once, so that a deadline can destroy it. */
-export function dial({ host, port, onConnect, onError, lends }: DialOptions): Socket {
+export function dial({ host, port, onConnect, onError, lends, onRead }: DialOptions): Socket {
   const memory = new ReceiveMemory();
   const receive = (count: number): boolean => {
     const chunk = memory.take(count);
     const isLent = lends();
     const wantsMore = socket.push(chunk);
+    onRead(chunk);
     // What the listeners may have kept, or the socket itself, is never read into again.
     if (!isLent || !lends() || socket.readableLength > 0) retain(chunk);
     return wantsMore;

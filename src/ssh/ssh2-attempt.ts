@@ -39,6 +39,7 @@ import type { Negotiated, ServerKey } from './ssh-connection.js';
 import type { Ssh2Options } from './ssh2.js';
 import { Ssh2Connection } from './ssh2-connection.js';
 import {
+  copyUnfinishedPacket,
   isExchangingKeys,
   refuseSha1Signatures,
   replaceAllocation,
@@ -119,6 +120,7 @@ export class Attempt {
       onError: (error) => this.#fail(error),
       // While it exchanges keys and logs in, ssh2 keeps parts of what it reads.
       lends: () => this.#connection !== undefined && !isExchangingKeys(this.#client),
+      onRead: (chunk) => copyUnfinishedPacket(this.#client, chunk),
     });
     this.#packetMemory = new PacketMemory(socket);
     return socket;

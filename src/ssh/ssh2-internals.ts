@@ -25,6 +25,8 @@ interface RawClient {
   readonly _protocol: {
     /** Our KEXINIT, while an exchange of keys is under way; ssh2 then keeps what is sent, without a limit. */
     readonly _kexinit: Buffer | undefined;
+    /** A packet that has come without its end; most of them are copied, those that lack only their tag are not. */
+    readonly _decipher: { _packet: Uint8Array | null } | undefined;
     /** Another one after each exchange of keys. */
     readonly _cipher: { allocPacket: AllocatePacket };
     /** Bits; see {@link SHA2_FOR_RSA}. */
@@ -123,6 +125,12 @@ export function announceWindow(client: Client, channel: RawChannel, bytes: numbe
 /** Is an exchange of keys under way? At its end, and after what was kept has been sent, comes `handshake`. */
 export function isExchangingKeys(client: Client): boolean {
   return inside(client)._protocol._kexinit !== undefined;
+}
+
+/** ssh2 keeps a packet where it was read until its tag has come, and that memory is read into again. */
+export function copyUnfinishedPacket(client: Client, { buffer }: Buffer): void {
+  const decipher = inside(client)._protocol?._decipher;
+  if (decipher?._packet?.buffer === buffer) decipher._packet = Buffer.from(decipher._packet);
 }
 
 /** Has ssh2 make its packets in another way, until the next exchange of keys. */
