@@ -7,7 +7,9 @@ import { build } from 'esbuild';
 
 rmSync('dist', { recursive: true, force: true });
 const compiler = fileURLToPath(import.meta.resolve('typescript/lib/tsc.js'));
-execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--emitDeclarationOnly'], { stdio: 'inherit' });
+execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--emitDeclarationOnly'], {
+  stdio: 'inherit',
+});
 await build({
   entryPoints: ['src/index.ts', 'src/testing/index.ts', 'src/terminal/index.ts'],
   outbase: 'src',
