@@ -96,7 +96,6 @@ class TreeWalk {
   readonly #ahead: Directory[] = [];
   /** Those of {@link #running} that are with the server. */
   readonly #reading = new Set<Promise<unknown>>();
-  #maxListings: number;
   /** What was found out about the server's handles. */
   #maxHandles = Number.POSITIVE_INFINITY;
   #waitingEntries = 0;
@@ -104,11 +103,6 @@ class TreeWalk {
   constructor(client: SftpClient, options: WalkOptions) {
     this.#client = client;
     this.#options = options;
-    const { maxOpenHandles } = client.limits;
-    this.#maxListings =
-      maxOpenHandles === undefined
-        ? MAX_LISTINGS_UNTOLD
-        : Math.max(1, Math.min(MAX_LISTINGS, maxOpenHandles - SPARE_HANDLES));
   }
 
   async *entries(path: Buffer, shown: Buffer): AsyncGenerator<WalkEntry, void, undefined> {
@@ -166,6 +160,13 @@ class TreeWalk {
     this.#closing.add(tracked);
   }
 
+  /** A server tells its limits soon after the walk has begun. */
+  get #maxListings(): number {
+    const { maxOpenHandles: told } = this.#client.limits;
+    const most = told === undefined ? MAX_LISTINGS_UNTOLD : Math.min(MAX_LISTINGS, told - SPARE_HANDLES);
+    return Math.max(1, Math.min(most, this.#maxHandles));
+  }
+
   /** Begins with what comes next, as far as handles and memory allow. */
   #lookAhead(): void {
     while (this.#running.size < this.#maxListings && this.#waitingEntries < MAX_WAITING_ENTRIES) {
@@ -215,7 +216,6 @@ class TreeWalk {
         const beside = Math.max(before, this.#holding.length);
         if (!mayLackHandles(error) || beside === 0 || attempt === MAX_ATTEMPTS) throw error;
         this.#maxHandles = Math.max(1, Math.min(this.#maxHandles, Math.floor(beside / 2)));
-        this.#maxListings = Math.min(this.#maxListings, this.#maxHandles);
       }
     }
   }
