@@ -8,7 +8,7 @@ export interface PaceOptions {
   readonly initial: number;
   /** The most units that may ever be out at once. */
   readonly max: number;
-  /** Up to here it opens without a look at what that brings, as one bad moment would hold it back. Default: `initial`. */
+  /** As far it opens after the first turn, without a look at what that brings. Default: `initial`. */
   readonly modest?: number;
   /** How far it may open at present, where that changes. */
   readonly ceiling?: () => number;
@@ -78,7 +78,7 @@ export class Pace {
 
   #decide(rate: number): void {
     if (this.#limit < this.#modest) {
-      this.#limit = Math.min(this.#modest, this.#limit * 2);
+      this.#limit = this.#modest;
       return;
     }
     const hasGained = rate > this.#bestRate * GAIN;
