@@ -66,10 +66,10 @@ export function dial({ host, port, onConnect, onError, lends, onRead }: DialOpti
   const receive = (count: number): boolean => {
     const chunk = memory.take(count);
     const isLent = lends();
-    const wantsMore = socket.push(chunk);
+    const wantsMore = socket.push(isLent ? chunk : Buffer.from(chunk));
     onRead(chunk);
     // What the listeners may have kept, or the socket itself, is never read into again.
-    if (!isLent || !lends() || socket.readableLength > 0) retain(chunk);
+    if (isLent && (!lends() || socket.readableLength > 0)) retain(chunk);
     return wantsMore;
   };
   const onread = { buffer: () => memory.room(), callback: receive };
