@@ -2,8 +2,8 @@
  * So many bytes per second: a bucket that fills steadily, and from which bytes are taken before they are asked for or
  * sent. It never holds more than a quarter of a second's worth, so that after a rest nothing rushes.
  */
-import { onAbort } from '../abort.js';
 import { timerDelay } from '../timer-delay.js';
+import { WaitingQueue } from './waiting-queue.js';
 
 /** What tells the time, and wakes. */
 export interface ThrottleClock {
@@ -37,7 +37,7 @@ const systemClock: ThrottleClock = {
 export class Throttle {
   readonly #within: readonly Throttle[];
   readonly #clock: ThrottleClock;
-  readonly #queue: { readonly bytes: number; readonly grant: () => void }[] = [];
+  readonly #queue = new WaitingQueue(() => this.#serve());
   #bytesPerSecond: number;
   /** What may pass now; below zero after a chunk that was larger than the bucket. */
   #level: number;
@@ -98,38 +98,24 @@ export class Throttle {
   }
 
   #takeOwn(bytes: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const entry = {
-        bytes,
-        grant: () => {
-          callOff();
-          resolve();
-        },
-      };
-      const callOff = onAbort(signal, (reason) => {
-        this.#queue.splice(this.#queue.indexOf(entry), 1);
-        reject(reason);
-        this.#serve();
-      });
-      this.#queue.push(entry);
-      this.#serve();
-    });
+    const taken = this.#queue.wait(bytes, signal);
+    this.#serve();
+    return taken;
   }
 
   #serve(): void {
     this.#fill();
     this.#callOff?.();
     this.#callOff = undefined;
-    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      const missing = Math.min(next.bytes, this.#capacity) - this.#level;
+    for (let bytes = this.#queue.wanted; bytes !== undefined; bytes = this.#queue.wanted) {
+      const missing = Math.min(bytes, this.#capacity) - this.#level;
       if (missing > 0) {
         const delayMs = Math.ceil((missing / this.#bytesPerSecond) * 1000);
         this.#callOff = this.#clock.wake(() => this.#serve(), Math.max(1, delayMs));
         return;
       }
-      this.#queue.shift();
-      if (this.#bytesPerSecond < Number.POSITIVE_INFINITY) this.#level -= next.bytes;
-      next.grant();
+      if (this.#bytesPerSecond < Number.POSITIVE_INFINITY) this.#level -= bytes;
+      this.#queue.grant();
     }
   }
 

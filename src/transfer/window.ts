@@ -2,8 +2,8 @@
  * The only concurrency algorithm: a budget of units (bytes in flight, open files), handed out in the order of
  * asking. How many these are, is the matter of its {@link Pace}; never more than a maximum.
  */
-import { onAbort } from '../abort.js';
 import { Pace, type PaceOptions } from './pace.js';
+import { WaitingQueue } from './waiting-queue.js';
 
 export interface WindowOptions extends Omit<PaceOptions, 'initial'> {
   /** How many units at first. Default: `max`. */
@@ -14,7 +14,7 @@ export class Window {
   readonly max: number;
   readonly #pace: Pace;
   #used = 0;
-  readonly #queue: { readonly amount: number; readonly grant: () => void }[] = [];
+  readonly #queue = new WaitingQueue(() => this.#serve());
 
   constructor({ max, initial = max, ...rest }: WindowOptions) {
     this.max = max;
@@ -33,7 +33,7 @@ export class Window {
 
   /** Takes `amount` units if they are free and nobody waits. */
   tryAcquire(amount: number): boolean {
-    if (this.#queue.length > 0 || !this.#fits(amount)) {
+    if (this.#queue.wanted !== undefined || !this.#fits(amount)) {
       this.#pace.noteFull();
       return false;
     }
@@ -49,21 +49,7 @@ export class Window {
   async acquire(amount: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     if (this.tryAcquire(amount)) return;
-    await new Promise<void>((resolve, reject) => {
-      const entry = {
-        amount,
-        grant: () => {
-          callOff();
-          resolve();
-        },
-      };
-      const callOff = onAbort(signal, (reason) => {
-        this.#queue.splice(this.#queue.indexOf(entry), 1);
-        reject(reason);
-        this.#serve();
-      });
-      this.#queue.push(entry);
-    });
+    await this.#queue.wait(amount, signal);
   }
 
   /** Gives units back; those that were taken in vain tell nothing about the line (`counts: false`). */
@@ -78,10 +64,13 @@ export class Window {
   }
 
   #serve(): void {
-    for (let next = this.#queue[0]; next !== undefined && this.#fits(next.amount); next = this.#queue[0]) {
-      this.#queue.shift();
-      this.#used += next.amount;
-      next.grant();
+    for (
+      let amount = this.#queue.wanted;
+      amount !== undefined && this.#fits(amount);
+      amount = this.#queue.wanted
+    ) {
+      this.#used += amount;
+      this.#queue.grant();
     }
   }
 }
