@@ -8,7 +8,7 @@ import { type Connection, type ConnectOptions, connect, SftpError } from '../../
 import { startServer } from '../../src/testing/index.js';
 import { startFaultProxy } from '../support/fault-proxy.js';
 import { connectToServer } from '../support/login.js';
-import { flood, type SshPeer, sshString, startSshPeer } from '../support/ssh-peer.js';
+import { flood, type Peer, sshString, startPeer } from '../support/misbehaving-ssh.js';
 
 const MIB = 1024 * 1024;
 
@@ -29,8 +29,8 @@ function answerInit(channel: { write(bytes: Buffer): boolean }): void {
 
 describe('key exchanges', () => {
   test('T9: a rekey that never completes ends the connection within the keepalive', async (t) => {
-    const peers: SshPeer[] = [];
-    const port = await startSshPeer(t, {
+    const peers: Peer[] = [];
+    const port = await startPeer(t, {
       onPeer: (peer) => peers.push(peer),
       onChannel: (channel) => answerInit(channel),
     });
@@ -83,8 +83,8 @@ async function greetingOf(port: number): Promise<readonly [number, number]> {
 describe('floods', () => {
   /** The peer sends `message` for ever, once it has been let in or before; what that costs us is measured. */
   async function withstand(t: TestContext, message: Buffer, { reads = true } = {}): Promise<void> {
-    const peers: SshPeer[] = [];
-    const port = await startSshPeer(t, {
+    const peers: Peer[] = [];
+    const port = await startPeer(t, {
       onPeer: (peer) => peers.push(peer),
       onChannel: (channel) => answerInit(channel),
     });
@@ -140,7 +140,7 @@ describe('floods', () => {
   test('T12: of banners before the login cost no memory, and the connect timeout ends them', async (t) => {
     const before = held();
     let most = 0;
-    const port = await startSshPeer(t, {
+    const port = await startPeer(t, {
       onAuthentication: (_context, peer) => {
         void (async () => {
           while (!peer.socket.destroyed) {

@@ -1,4 +1,8 @@
-/** An SSH server over ssh2 that misbehaves in the way that a test asks for, and a bare TCP server. */
+/**
+ * An SSH server over ssh2 that misbehaves in the way that a test asks for: ssh2's server with its inside open, so that
+ * packets that no server sends can be sent. And a bare TCP server.
+ */
+import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -15,6 +19,7 @@ interface Protocol {
   _packetRW: { write: { alloc(size: number): Buffer; allocStart: number; finalize(packet: Buffer): Buffer } };
   channelOpenConfirm(remote: number, local: number, window: number, packetSize: number): void;
   channelData(channel: number, data: Buffer): void;
+  authBanner(text: string): void;
   rekey(): void;
 }
 
@@ -76,8 +81,27 @@ export async function startRaw(t: TestContext, onSocket: (socket: Socket) => voi
   return await listen(t, server);
 }
 
-export function send({ protocol }: Peer, payload: Buffer): void {
+/** Sends an SSH message, whatever it is: its number and what follows. */
+export function send({ protocol }: Peer, payload: Uint8Array): void {
   const packet = protocol._packetRW.write.alloc(payload.length);
   packet.set(payload, protocol._packetRW.write.allocStart);
   protocol._cipher.encrypt(protocol._packetRW.write.finalize(packet));
+}
+
+/** Sends the same message again and again, as fast as the socket takes it, until `bytes` have gone or it is closed. */
+export async function flood(peer: Peer, payload: Uint8Array, bytes: number): Promise<void> {
+  const { socket } = peer;
+  for (let sent = 0; sent < bytes && !socket.destroyed; ) {
+    for (; sent < bytes && !socket.destroyed && socket.writableLength < 256 * 1024; sent += payload.length)
+      send(peer, payload);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** A string of RFC 4251, section 5. */
+export function sshString(text: string | Uint8Array): Buffer {
+  const bytes = Buffer.from(text);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect } from '../../../src/connect.js';
 import { AuthenticationError, HostKeysError, SftpError, SshError } from '../../../src/errors.js';
-import { startSshPeer } from '../../support/ssh-peer.js';
+import { startPeer } from '../../support/misbehaving-ssh.js';
 import { addUser, needsOpenSsh, type Sshd, startSshd, type TemporaryUser } from '../../support/sshd.js';
 
 describe('going through other hosts', { skip: needsOpenSsh }, () => {
@@ -127,7 +127,7 @@ describe('going through other hosts', { skip: needsOpenSsh }, () => {
 
   test('a hop that asks for a password gets its own alone, and none where it has none', async (t) => {
     const seen: string[] = [];
-    const port = await startSshPeer(t, {
+    const port = await startPeer(t, {
       onAuthentication: (context) => {
         seen.push(context.method === 'password' ? `password ${context.password}` : context.method);
         context.reject(['publickey', 'password', 'keyboard-interactive']);

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { inspect } from 'node:util';
 import { type CnOptsFields, type ConnectOptions, connect, type PromptRequest } from '../../../src/index.js';
+import { send, sshString, startPeer } from '../../support/misbehaving-ssh.js';
 import { ownProcesses } from '../../support/processes.js';
-import { startSshPeer } from '../../support/ssh-peer.js';
 import {
   addUser,
   makeKey,
@@ -148,7 +148,7 @@ describe('secrets', { skip: needsOpenSsh }, () => {
 
 /** Asks for a password and for a code, and then says aloud what it has heard. */
 async function startRepeater(t: TestContext, heard: string[]): Promise<number> {
-  return await startSshPeer(t, {
+  return await startPeer(t, {
     onAuthentication: (context, peer) => {
       if (context.method !== 'keyboard-interactive') {
         context.reject(['keyboard-interactive']);
@@ -161,20 +161,11 @@ async function startRepeater(t: TestContext, heard: string[]): Promise<number> {
         });
       const repeat = (): void => {
         const text = `you said ${heard.join(' and ')}`;
-        const protocol = peer.protocol as unknown as { authBanner?: (text: string) => void };
-        protocol.authBanner?.(text);
-        const words = Buffer.from(text);
-        const fields = [Buffer.from([1, 0, 0, 0, 14]), lengthOf(words), words, lengthOf(Buffer.alloc(0))];
-        peer.send(Buffer.concat(fields));
+        peer.protocol.authBanner(text);
+        send(peer, Buffer.concat([Buffer.from([1, 0, 0, 0, 14]), sshString(text), sshString('')]));
         peer.socket.end();
       };
       ask('Password: ', () => ask('Code: ', repeat));
     },
   });
-}
-
-function lengthOf(bytes: Buffer): Buffer {
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return length;
 }

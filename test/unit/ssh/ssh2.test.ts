@@ -15,7 +15,7 @@ import {
 } from '../../../src/errors.js';
 import type { SshConnection } from '../../../src/ssh/ssh-connection.js';
 import { connectSsh2, type Ssh2Options } from '../../../src/ssh/ssh2.js';
-import { type Peer, send, startPeer, startRaw } from '../../support/misbehaving-ssh.js';
+import { type Peer, send, sshString, startPeer, startRaw } from '../../support/misbehaving-ssh.js';
 
 const { KexInit } = createRequire(import.meta.url)('ssh2/lib/protocol/kex.js') as {
   KexInit: new (offer: object) => unknown;
@@ -374,9 +374,8 @@ describe('channels', () => {
     const port = await startPeer(t, {
       onAuthentication: (context, peer) => {
         if (context.method !== 'password') return context.reject(['password']);
-        const words = Buffer.from(`wrong: ${context.password}`);
-        const length = Buffer.from([0, 0, 0, words.length]);
-        send(peer, Buffer.concat([Buffer.from([1, 0, 0, 0, 2]), length, words, Buffer.alloc(4)]));
+        const words = sshString(`wrong: ${context.password}`);
+        send(peer, Buffer.concat([Buffer.from([1, 0, 0, 0, 2]), words, sshString('')]));
       },
     });
     const error = await open(port).catch((reason: unknown) => reason);
@@ -425,9 +424,8 @@ describe('channels', () => {
 });
 
 function channelOpen(type: string, sender: number): Buffer {
-  const text = (value: string): Buffer => Buffer.concat([number(value.length), Buffer.from(value)]);
-  const head = [Buffer.from([90]), text(type), number(sender), number(1 << 20), number(32768)];
-  const address = [text('127.0.0.1'), number(80), text('127.0.0.1'), number(81)];
+  const head = [Buffer.from([90]), sshString(type), number(sender), number(1 << 20), number(32768)];
+  const address = [sshString('127.0.0.1'), number(80), sshString('127.0.0.1'), number(81)];
   return Buffer.concat([...head, ...(type === 'x11' ? address.slice(0, 2) : address)]);
 }
 
