@@ -9,7 +9,6 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, type TestContext, test } from 'node:test';
-import ssh2 from 'ssh2';
 import {
   type Connection,
   type ConnectOptions,
@@ -17,6 +16,7 @@ import {
   HostKeys,
   type HostOptions,
 } from '../../src/index.js';
+import { loadHostKey } from '../../src/testing/host-key.js';
 import { startServer } from '../../src/testing/index.js';
 import { type Oddity, oddities, oddityNames } from '../support/oddities.js';
 import { needsOpenSsh, type Sshd, startSshd } from '../support/sshd.js';
@@ -164,15 +164,15 @@ async function startEmbedded(root: string, { faults = {}, extensions }: Oddity):
 
 /** With a key as text, which ssh signs with through an agent of our own. */
 async function startEmbeddedForSsh(root: string): Promise<Server> {
-  const key = ssh2.utils.generateKeyPairSync('ed25519');
-  const server = await startServer({ root }, { authorizedKeys: key.public });
+  const { privateKey, publicKey } = loadHostKey(undefined);
+  const server = await startServer({ root }, { authorizedKeys: publicKey });
   const hostkeys = new HostKeys().add(`[${server.host}]:${server.port}`, server.hostKey.publicKey);
   return {
     login: {
       host: server.host,
       port: server.port,
       username: server.username,
-      privateKey: key.private,
+      privateKey,
       password: server.password,
       cnopts: { hostkeys, agent: false, transport: 'openssh', config: false },
     },

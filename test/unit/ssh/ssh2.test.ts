@@ -15,7 +15,7 @@ import {
 } from '../../../src/errors.js';
 import type { SshConnection } from '../../../src/ssh/ssh-connection.js';
 import { connectSsh2, type Ssh2Options } from '../../../src/ssh/ssh2.js';
-import { type Peer, send, sshString, startPeer, startRaw } from '../../support/misbehaving-ssh.js';
+import { makeHostKey, type Peer, send, sshString, startPeer, startRaw } from '../../support/misbehaving-ssh.js';
 
 const { KexInit } = createRequire(import.meta.url)('ssh2/lib/protocol/kex.js') as {
   KexInit: new (offer: object) => unknown;
@@ -154,7 +154,7 @@ describe('negotiation', () => {
     const peers: Peer[] = [];
     const port = await startPeer(t, { onPeer: (peer) => peers.push(peer) });
     const connection = await open(port);
-    const other = ssh2.utils.parseKey(ssh2.utils.generateKeyPairSync('ed25519').private);
+    const other = ssh2.utils.parseKey(makeHostKey());
     for (const { protocol } of peers) {
       protocol._hostKeys = { 'ssh-ed25519': other };
       protocol.rekey();
