@@ -87,6 +87,43 @@ export async function startRaw(t: TestContext, onSocket: (socket: Socket) => voi
   return await listen(t, server);
 }
 
+/** Has the server not tell which signatures it can verify, as those from before RFC 8308 do not. */
+export function withholdExtensions({ protocol }: Peer): void {
+  let current: object | undefined;
+  Object.defineProperty(protocol, '_kex', {
+    get: () => current,
+    set: (kex: object | undefined) => {
+      current = kex;
+      // What the client says that it would like to hear is not heard.
+      if (kex !== undefined)
+        Object.defineProperty(kex, 'remoteExtInfoEnabled', { get: () => false, set() {} });
+    },
+  });
+}
+
+/** Lets in whoever signs with an RSA key, and notes the algorithm of the signature (RFC 8332). */
+export function acceptRsa(algorithms: string[]): (context: ssh2.AuthContext) => void {
+  return (context) => {
+    if (context.method !== 'publickey') {
+      context.reject(['publickey']);
+      return;
+    }
+    const { key, blob, signature, hashAlgo } = context;
+    if (blob !== undefined && signature !== undefined) {
+      const parsed = ssh2.utils.parseKey(`ssh-rsa ${key.data.toString('base64')}`);
+      const holds = !(parsed instanceof Error) && parsed.verify(blob, signature, hashAlgo) === true;
+      algorithms.push(holds ? (RSA_SIGNATURES.get(hashAlgo) ?? 'unknown') : 'broken');
+    }
+    context.accept();
+  };
+}
+
+const RSA_SIGNATURES: ReadonlyMap<string | undefined, string> = new Map([
+  [undefined, 'ssh-rsa'],
+  ['sha256', 'rsa-sha2-256'],
+  ['sha512', 'rsa-sha2-512'],
+]);
+
 /** Sends an SSH message, whatever it is: its number and what follows. */
 export function send({ protocol }: Peer, payload: Uint8Array): void {
   const packet = protocol._packetRW.write.alloc(payload.length);

@@ -14,7 +14,7 @@ import {
   refuseSha1Signatures,
   sendNewPassword,
 } from '../../../src/ssh/ssh2-internals.js';
-import { type PeerOptions, startPeer } from '../../support/misbehaving-ssh.js';
+import { acceptRsa, type PeerOptions, startPeer, withholdExtensions } from '../../support/misbehaving-ssh.js';
 
 interface Login {
   readonly client: Client;
@@ -158,29 +158,20 @@ describe('the inside of ssh2', () => {
     assert.deepEqual(waitingFor(client), []);
   });
 
-  test('an RSA key signs with SHA-2 for a server that does not say what it knows', async (t) => {
-    const algorithms: string[] = [];
-    const privateKey = ssh2.utils.generateKeyPairSync('rsa', { bits: 2048 }).private;
-    const { client, ready } = await login(
-      t,
-      {
-        onAuthentication: (context) => {
-          if (context.method !== 'publickey') return context.reject(['publickey']);
-          const { algo } = context.key;
-          algorithms.push(algo);
-          context.accept();
-        },
-        onPeer: ({ protocol }) => {
-          // Without a list of signature algorithms, as servers before RFC 8308.
-          Object.assign(protocol, { _kexExtInfo: false });
-        },
-      },
-      { privateKey, password: undefined },
-    );
-    client.once('handshake', () => refuseSha1Signatures(client));
-    await ready;
-    assert.ok(algorithms.every((name) => /sha2|^ssh-rsa$/.test(name)));
-    const { _protocol } = client as unknown as { _protocol: { _compatFlags: number } };
-    assert.equal(_protocol._compatFlags & 16, 16);
-  });
+  for (const refuse of [false, true]) {
+    const algorithm = refuse ? 'rsa-sha2-256' : 'ssh-rsa';
+    const when = refuse ? 'once SHA-1 is refused' : 'as long as SHA-1 is not refused';
+    test(`an RSA key signs with ${algorithm} for a server that does not say what it knows, ${when}`, async (t) => {
+      const signedWith: string[] = [];
+      const privateKey = ssh2.utils.generateKeyPairSync('rsa', { bits: 2048 }).private;
+      const { client, ready } = await login(
+        t,
+        { onPeer: withholdExtensions, onAuthentication: acceptRsa(signedWith) },
+        { privateKey, password: undefined },
+      );
+      client.once('handshake', () => refuse && refuseSha1Signatures(client));
+      await ready;
+      assert.deepEqual(signedWith, [algorithm]);
+    });
+  }
 });

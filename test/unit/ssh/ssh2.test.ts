@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import diagnostics from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
@@ -13,9 +14,19 @@ import {
   HostKeysError,
   SshError,
 } from '../../../src/errors.js';
+import { parsePrivateKey } from '../../../src/ssh/private-key.js';
 import type { SshConnection } from '../../../src/ssh/ssh-connection.js';
 import { connectSsh2, type Ssh2Options } from '../../../src/ssh/ssh2.js';
-import { makeHostKey, type Peer, send, sshString, startPeer, startRaw } from '../../support/misbehaving-ssh.js';
+import {
+  acceptRsa,
+  makeHostKey,
+  type Peer,
+  send,
+  sshString,
+  startPeer,
+  startRaw,
+  withholdExtensions,
+} from '../../support/misbehaving-ssh.js';
 
 const { KexInit } = createRequire(import.meta.url)('ssh2/lib/protocol/kex.js') as {
   KexInit: new (offer: object) => unknown;
@@ -148,6 +159,22 @@ describe('negotiation', () => {
     await assert.rejects(open(short), isError(HostKeysError, 'HOST_KEY_REFUSED', /1024 bits/));
     const old = await startPeer(t, { hostKey, algorithms: { serverHostKey: ['ssh-rsa'] } });
     await assert.rejects(open(old), isError(SshError, 'NEGOTIATION_FAILED'));
+  });
+
+  test('H9 an RSA key signs with SHA-2 for a server that does not say what it can verify', async (t) => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const credentials = { keys: [parsePrivateKey(pem, 'key')], password: undefined };
+    const signedWith: string[] = [];
+    const port = await startPeer(t, {
+      onPeer: withholdExtensions,
+      onAuthentication: acceptRsa(signedWith),
+    });
+    await (await open(port, { credentials })).close();
+    assert.deepEqual(signedWith, ['rsa-sha2-256']);
+    // Only who asks for it signs as such a server would expect.
+    await (await open(port, { credentials, algorithms: { preset: 'legacy' } })).close();
+    assert.deepEqual(signedWith, ['rsa-sha2-256', 'ssh-rsa']);
   });
 
   test('H8 another host key at a later key exchange ends the connection', HANGS_OTHERWISE, async (t) => {
