@@ -9,6 +9,7 @@ import type { AlgorithmPreset } from './ssh/algorithms.js';
 import { expandHome } from './ssh/home-path.js';
 import { HostKeys, type KnownHostEntry } from './ssh/known-hosts.js';
 import type { HostKeyRules, HostKeyVerifier, PromptHandler } from './ssh/ssh2.js';
+import { isUnfit } from './ssh/text-file.js';
 
 /**
  * Where the keys of known servers are kept unless told otherwise: `~/.ssh/known_hosts`.
@@ -173,7 +174,7 @@ export class CnOpts {
         // Where a new host will be added, the file need not be there. And without the user's own file there is
         // nothing to verify with: connecting says what to do.
         const isNew = this.hostKeyPolicy === 'accept-new';
-        if (!(error instanceof HostKeysError) || (named && !isNew)) throw error;
+        if (!(error instanceof HostKeysError) || (named && !isNew) || isUnfit(error.cause)) throw error;
         if (!isNew) problem = error.message;
       }
     }

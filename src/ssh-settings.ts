@@ -1,12 +1,13 @@
 /** What the program's options and the user's ssh configuration together say about one host; the options win. */
 import type { CnOpts } from './cnopts.js';
-import { SshError } from './errors.js';
+import { type HostKeysError, SshError } from './errors.js';
 import { type AlgorithmOptions, DEFAULT_OFFER, LEGACY_MINIMUM_RSA_BITS } from './ssh/algorithms.js';
 import type { CredentialOptions } from './ssh/credentials.js';
 import { type HostKeyRules, MINIMUM_RSA_BITS } from './ssh/host-key.js';
 import { HostKeys } from './ssh/known-hosts.js';
 import type { SshConfig } from './ssh/ssh-config.js';
 import { applyAlgorithmList } from './ssh/ssh-config-algorithms.js';
+import { isUnfit } from './ssh/text-file.js';
 
 /** Where the program has said nothing about known hosts, the configuration's files count, and so does its policy. */
 export function hostKeyRules(cnopts: CnOpts, config: SshConfig | undefined): HostKeyRules {
@@ -26,19 +27,24 @@ export function hostKeyRules(cnopts: CnOpts, config: SshConfig | undefined): Hos
   }
   const files = [...(userKnownHostsFiles ?? []), ...(globalKnownHostsFiles ?? [])];
   const keys = userKnownHostsFiles === undefined ? rules.keys : new HostKeys();
-  for (const file of files) {
-    try {
-      keys.load(file);
-    } catch {
-      // As for ssh: a file that is not there knows no host.
-    }
-  }
+  loadThoseThere(keys, files);
   const accepts = acceptsNew || rules.acceptNewIn !== undefined;
   return {
     ...rules,
     keys,
     acceptNewIn: accepts ? (userKnownHostsFiles?.[0] ?? cnopts.knownHostsFile) : undefined,
   };
+}
+
+/** As for ssh, a file that is not there knows no host. One that is there and that we refuse might revoke the key. */
+function loadThoseThere(keys: HostKeys, files: readonly string[]): void {
+  for (const file of files) {
+    try {
+      keys.load(file);
+    } catch (error) {
+      if (isUnfit((error as HostKeysError).cause)) throw error;
+    }
+  }
 }
 
 /** The configuration may ask for longer keys than we do, not for shorter ones. */

@@ -1,16 +1,13 @@
 /** Finds and opens what there is to log in with, before any network traffic. */
-import { readFile } from 'node:fs/promises';
 import { CredentialError, PasswordRequiredError } from '../errors.js';
 import { AgentKey, defaultAgent, listAgentKeys } from './agent.js';
 import { expandHome } from './home-path.js';
 import { readPublicKeys } from './identity-files.js';
 import { isKeyText, type PrivateKey, parsePrivateKey } from './private-key.js';
 import { askUser, ownPrompt, type PromptHandler } from './prompts.js';
+import { MAXIMUM_BYTES, readTextFile } from './text-file.js';
 
 const DEFAULT_IDENTITIES = ['~/.ssh/id_ed25519', '~/.ssh/id_ecdsa', '~/.ssh/id_rsa'] as const;
-
-/** No private key comes near it; a path to a film should not fill the memory. */
-const MAXIMUM_KEY_LENGTH = 256 * 1024;
 
 /** As with `ssh`: who mistypes a passphrase gets another chance, and one more. */
 const MAXIMUM_QUESTIONS = 3;
@@ -73,7 +70,7 @@ export async function loadCredentials(options: CredentialOptions): Promise<Crede
 async function listIdentities(agentPath: string, options: CredentialOptions): Promise<readonly AgentKey[]> {
   const keys = await listAgentKeys(agentPath);
   if (options.identitiesOnly !== true) return keys;
-  const wanted = await readPublicKeys(options.identityFiles ?? DEFAULT_IDENTITIES);
+  const wanted = readPublicKeys(options.identityFiles ?? DEFAULT_IDENTITIES);
   return keys.filter(({ fingerprint }) => wanted.has(fingerprint));
 }
 
@@ -102,7 +99,7 @@ export async function readKey(
   if (isKeyText(key)) {
     return openKey(key, 'given as text', options);
   }
-  return openKey(await readKeyFile(key), key, options);
+  return openKey(readKeyFile(key), key, options);
 }
 
 /** Asks for the passphrase where none was given and there is somebody to ask. */
@@ -128,14 +125,12 @@ async function openKey(text: string, label: string, options: CredentialOptions):
   throw problem;
 }
 
-export async function readKeyFile(path: string): Promise<string> {
-  const file = expandHome(path);
+export function readKeyFile(path: string): string {
   try {
-    const text = await readFile(file, 'utf8');
-    return text.length > MAXIMUM_KEY_LENGTH ? '' : text;
+    return readTextFile(expandHome(path), { maximumBytes: MAXIMUM_BYTES.key, encoding: 'utf8' }).text;
   } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'error';
-    throw new CredentialError('KEY_UNREADABLE', `cannot read the private key ${path}: ${reason}`, { cause });
+    const text = `cannot read the private key ${path}: ${(cause as Error).message}`;
+    throw new CredentialError('KEY_UNREADABLE', text, { cause });
   }
 }
 
@@ -151,7 +146,7 @@ async function readDefaults(
   let encrypted: { readonly path: string; readonly error: PasswordRequiredError } | undefined;
   for (const path of options.identityFiles ?? DEFAULT_IDENTITIES) {
     try {
-      keys.push(parsePrivateKey(await readKeyFile(path), path, options.privateKeyPass));
+      keys.push(parsePrivateKey(readKeyFile(path), path, options.privateKeyPass));
     } catch (error) {
       if (error instanceof PasswordRequiredError) {
         encrypted ??= { path, error };
@@ -162,7 +157,7 @@ async function readDefaults(
   }
   if (keys.length > 0 || encrypted === undefined || othersExist) return keys;
   if (options.onPrompt === undefined) throw encrypted.error;
-  return [await openKey(await readKeyFile(encrypted.path), encrypted.path, options)];
+  return [await openKey(readKeyFile(encrypted.path), encrypted.path, options)];
 }
 
 function withoutRepeats(keys: readonly (PrivateKey | AgentKey)[]): readonly (PrivateKey | AgentKey)[] {

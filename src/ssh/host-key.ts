@@ -4,7 +4,7 @@ import { hostKeyError, knownHostsError, pinError, type ShownHostKey } from './ho
 import { hostName } from './host-pattern.js';
 import { fingerprintOf, isHostKeyType, keyType, rsaBits } from './key-blob.js';
 import { HostKeys, type HostKeyVerdict } from './known-hosts.js';
-import { appendKnownHost, readKnownHosts } from './known-hosts-file.js';
+import { appendKnownHost, readKnownHostsIfAny } from './known-hosts-file.js';
 
 /** What a program is asked to decide on. */
 export interface HostKeyQuestion {
@@ -137,7 +137,7 @@ function addHost(shown: Shown, rules: HostKeyRules, file: string): HostKeysError
   const [host, port] = lookupName(shown, rules);
   try {
     const now = new HostKeys();
-    now.parse(readKnownHosts(file), file);
+    now.parse(readKnownHostsIfAny(file), file);
     const verdict = now.check(host, port, shown.key);
     if (verdict.status === 'unknown') appendKnownHost(file, hostName(host, port), shown.key);
     else if (verdict.status !== 'trusted') return checkKnown(shown, verdict, rules);

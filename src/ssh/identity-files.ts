@@ -1,8 +1,8 @@
 /** Which public keys belong to the files of ssh_config's IdentityFile, so that an agent may sign with these alone. */
-import { readFile } from 'node:fs/promises';
 import { expandHome } from './home-path.js';
 import { fingerprintOf } from './key-blob.js';
 import { parsePrivateKey } from './private-key.js';
+import { MAXIMUM_BYTES, readTextFile } from './text-file.js';
 
 const MAGIC = 'openssh-key-v1\0';
 
@@ -10,19 +10,19 @@ const MAGIC = 'openssh-key-v1\0';
  * The fingerprints of the keys: from `file.pub`, else from the file itself, be it public, or private, also encrypted
  * where it is in OpenSSH's format. A file that cannot be read, or that holds no key, is passed over.
  */
-export async function readPublicKeys(files: readonly string[]): Promise<ReadonlySet<string>> {
-  const keys = await Promise.all(files.map(readPublicKey));
+export function readPublicKeys(files: readonly string[]): ReadonlySet<string> {
+  const keys = files.map(readPublicKey);
   return new Set(keys.flatMap((key) => (key === undefined ? [] : [fingerprintOf(key)])));
 }
 
-async function readPublicKey(path: string): Promise<Buffer | undefined> {
+function readPublicKey(path: string): Buffer | undefined {
   const file = expandHome(path);
-  return readPublicText(await readText(`${file}.pub`)) ?? readAnyText(await readText(file));
+  return readPublicText(readText(`${file}.pub`)) ?? readAnyText(readText(file));
 }
 
-async function readText(path: string): Promise<string> {
+function readText(path: string): string {
   try {
-    return await readFile(path, 'utf8');
+    return readTextFile(path, { maximumBytes: MAXIMUM_BYTES.key, encoding: 'utf8' }).text;
   } catch {
     return '';
   }

@@ -1,13 +1,14 @@
 /**
- * Adds one line to a known_hosts file as OpenSSH's `accept-new` does: appended in one write, so that whoever
- * writes at the same time cannot tear it, and nothing that is there is touched.
+ * Reads known_hosts files, and adds a line to one as OpenSSH's `accept-new` does: appended in one write, so that
+ * whoever writes at the same time cannot tear it, and nothing that is there is touched.
  */
 import { createHmac, randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { HostKeysError } from '../errors.js';
 import { expandHome } from './home-path.js';
 import { keyType } from './key-blob.js';
+import { MAXIMUM_BYTES, readTextFile } from './text-file.js';
 
 /** Digests of names have a salt as long as themselves (sshd(8)). */
 const SALT_LENGTH = 20;
@@ -18,14 +19,24 @@ interface Style {
   readonly hashed: boolean;
 }
 
-/** The file's text, empty where there is no file yet. Throws a `HostKeysError` if it cannot be read. */
+/** The file's text; `~` is expanded. Throws a `HostKeysError` (`KNOWN_HOSTS_UNUSABLE`) if it cannot be read. */
 export function readKnownHosts(path: string): string {
   const file = expandHome(path);
   try {
-    return readFileSync(file, 'latin1');
+    return readTextFile(file, { maximumBytes: MAXIMUM_BYTES.knownHosts, encoding: 'latin1' }).text;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw unusable('read', file, cause);
+  }
+}
+
+/** As {@link readKnownHosts}, but the text is empty where there is no file yet. */
+export function readKnownHostsIfAny(path: string): string {
+  try {
+    return readKnownHosts(path);
+  } catch (error) {
+    const { code } = (error as HostKeysError).cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return '';
+    throw error;
   }
 }
 
@@ -40,7 +51,7 @@ export function appendKnownHost(path: string, name: string, key: Uint8Array): vo
     const text = `the host name cannot be written to the known_hosts file ${file}: it would mean something else`;
     throw new HostKeysError('KNOWN_HOSTS_UNUSABLE', text, { file });
   }
-  const style = styleOf(readKnownHosts(file));
+  const style = styleOf(readKnownHostsIfAny(file));
   const written = style.hashed ? hashName(name) : name;
   const line = `${written} ${keyType(key)} ${Buffer.from(key).toString('base64')}\n`;
   try {
@@ -72,7 +83,8 @@ function appendAtOnce(file: string, text: string): void {
 }
 
 function unusable(what: 'read' | 'write', file: string, cause: unknown): HostKeysError {
-  const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const reason = what === 'read' ? message : (code ?? message);
   return new HostKeysError('KNOWN_HOSTS_UNUSABLE', `cannot ${what} the known_hosts file ${file}: ${reason}`, {
     cause,
     file,

@@ -1,9 +1,9 @@
 /** The keys of servers that are trusted or revoked, from known_hosts files (sshd(8)) and from the program. */
-import { readFileSync } from 'node:fs';
 import { HostKeysError } from '../errors.js';
 import { expandHome } from './home-path.js';
 import { type HostMatcher, hostName, parseHostPattern } from './host-pattern.js';
 import { isHostKeyType, keyType } from './key-blob.js';
+import { readKnownHosts } from './known-hosts-file.js';
 
 /** How a server's key stands to what is known. */
 export type HostKeyStatus = 'trusted' | 'unknown' | 'changed' | 'revoked' | 'other-type';
@@ -68,16 +68,7 @@ export class HostKeys {
    */
   load(path: string): this {
     const file = expandHome(path);
-    let text: string;
-    try {
-      text = readFileSync(file, 'latin1');
-    } catch (cause) {
-      const reason = (cause as NodeJS.ErrnoException).code;
-      throw new HostKeysError('KNOWN_HOSTS_UNUSABLE', `cannot read the known_hosts file ${file}: ${reason}`, {
-        cause,
-        file,
-      });
-    }
+    const text = readKnownHosts(file);
     this.#files.push(file);
     if (this.parse(text, file) === 0) {
       throw new HostKeysError('KNOWN_HOSTS_UNUSABLE', `the known_hosts file ${file} holds no usable key`, {

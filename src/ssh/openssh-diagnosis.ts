@@ -63,7 +63,7 @@ async function keyProblem(
   cause: Error,
 ): Promise<CredentialError | undefined> {
   try {
-    parsePrivateKey(await readKeyFile(path), path, passphrase);
+    parsePrivateKey(readKeyFile(path), path, passphrase);
     return undefined;
   } catch (error) {
     const explains = error instanceof CredentialError && EXPLAINING.has(error.code);

@@ -1,5 +1,4 @@
 /** How ssh is told which host keys to trust, and the bytes of the key that it then saw. */
-import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import type { KnownHostsPlace } from './host-key-error.js';
 import { hostName } from './host-pattern.js';
 import { fingerprintOf } from './key-blob.js';
 import { HostKeys, type KnownHostEntry } from './known-hosts.js';
+import { readKnownHosts } from './known-hosts-file.js';
 import { quotePath } from './openssh-arguments.js';
 import type { Resolution } from './openssh-resolution.js';
 
@@ -123,7 +123,7 @@ function readKeys(files: readonly string[], resolution: Resolution): readonly Kn
   const keys = new HostKeys();
   for (const file of files) {
     try {
-      keys.parse(readFileSync(file, 'latin1'), file);
+      keys.parse(readKnownHosts(file), file);
     } catch {
       // A file that does not exist holds no key.
     }

@@ -38,7 +38,7 @@ export function isPath(key: KeyOptions['privateKey']): key is string {
 /** ssh does not read PuTTY's format. */
 async function isPutty(path: string): Promise<boolean> {
   try {
-    return (await readKeyFile(path)).startsWith('PuTTY-User-Key-File-');
+    return readKeyFile(path).startsWith('PuTTY-User-Key-File-');
   } catch (error) {
     // With its public half alone a key may still be in an agent, or on a device.
     await access(expandHome(`${path}.pub`)).catch(() => {

@@ -1,12 +1,10 @@
 /** Finds and reads the files of an ssh configuration, and those that `Include` names. */
-import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join, parse, sep } from 'node:path';
 import { SshError } from '../errors.js';
 import { expandHome } from './home-path.js';
-
-/** No configuration comes near it. */
-const MAXIMUM_BYTES = 4 * 1024 * 1024;
+import { MAXIMUM_BYTES, readTextFile } from './text-file.js';
 
 /** A file to read settings from. */
 export interface ConfigFile {
@@ -40,29 +38,29 @@ export function readConfigFile(file: ConfigFile): string | undefined {
   const fail = (why: string, cause?: unknown): SshError =>
     new SshError('CONFIG_UNUSABLE', `cannot use the ssh configuration ${file.path}: ${why}`, { cause });
   try {
-    const facts = statSync(file.path);
-    if (!facts.isFile() || facts.size > MAXIMUM_BYTES) {
-      throw fail(facts.isFile() ? 'it is too large to be one' : 'it is no file');
-    }
+    const limit = { maximumBytes: MAXIMUM_BYTES.configuration, encoding: 'utf8' } as const;
+    const { text, facts } = readTextFile(file.path, limit);
     if (file.guarded && isOpenToOthers(facts)) {
       throw fail(`others can write to it, and so decide where you connect to: chmod 600 ${file.path}`);
     }
-    return readFileSync(file.path, 'utf8');
+    return text;
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'error';
+    const { code, message } = cause as NodeJS.ErrnoException;
     if (cause instanceof SshError) {
       throw cause;
     }
     if (file.optional && code === 'ENOENT') {
       return undefined;
     }
-    throw fail(code, cause);
+    throw fail(message, cause);
   }
 }
 
 /** As ssh sees it: it must be the user's or root's, and neither the group nor others may write. */
-function isOpenToOthers({ uid, mode }: { uid: number; mode: number }): boolean {
-  return process.platform !== 'win32' && ((uid !== 0 && uid !== userInfo().uid) || (mode & 0o022) !== 0);
+function isOpenToOthers(facts: Stats): boolean {
+  // To write to the null device changes nothing.
+  if (process.platform === 'win32' || !facts.isFile()) return false;
+  return (facts.uid !== 0 && facts.uid !== userInfo().uid) || (facts.mode & 0o022) !== 0;
 }
 
 /** The files that an `Include` pattern means, sorted; none is no error. */

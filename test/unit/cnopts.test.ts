@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -38,6 +38,22 @@ describe('CnOpts', () => {
     const empty = join(makeFolder(t), 'known_hosts');
     writeFileSync(empty, '# nothing\n');
     assert.throws(() => new CnOpts({ knownhosts: empty }), { code: 'KNOWN_HOSTS_UNUSABLE' });
+  });
+
+  test('where new hosts are added a file may be missing, but none may be unread', (t) => {
+    const folder = makeFolder(t);
+    const first = join(folder, 'first');
+    const hostKeyPolicy = 'accept-new';
+    const { hostkeys } = new CnOpts({ knownhosts: [first, join(folder, 'missing')], hostKeyPolicy });
+    assert.equal(hostkeys?.size, 0);
+    const endless = join(folder, 'endless');
+    writeFileSync(endless, '');
+    truncateSync(endless, 2 ** 40);
+    // It might revoke a key.
+    assert.throws(() => new CnOpts({ knownhosts: [first, endless], hostKeyPolicy }), {
+      code: 'KNOWN_HOSTS_UNUSABLE',
+      file: endless,
+    });
   });
 
   test('a missing default file gives no keys', (t) => {

@@ -19,13 +19,13 @@ test('the public key is found beside, in place of, and inside a private key', {
     const file = join(folder, name);
     const key = await makeKey(file, name === 'pem' ? 'ecdsa' : 'ed25519', passphrase, extra);
     const wanted = new Set([fingerprintOf(Buffer.from(key.split(' ')[1] ?? '', 'base64'))]);
-    assert.deepEqual(await readPublicKeys([file]), wanted, `${name}, beside`);
+    assert.deepEqual(readPublicKeys([file]), wanted, `${name}, beside`);
     copyFileSync(`${file}.pub`, `${file}-public`);
     renameSync(`${file}.pub`, `${file}.moved`);
-    assert.deepEqual(await readPublicKeys([file]), wanted, `${name}, inside`);
-    assert.deepEqual(await readPublicKeys([`${file}-public`]), wanted, `${name}, in place`);
+    assert.deepEqual(readPublicKeys([file]), wanted, `${name}, inside`);
+    assert.deepEqual(readPublicKeys([`${file}-public`]), wanted, `${name}, in place`);
     const cut = join(folder, 'cut');
     writeFileSync(cut, readFileSync(file, 'utf8').slice(0, 60));
-    assert.deepEqual(await readPublicKeys([cut, join(folder, 'missing')]), new Set());
+    assert.deepEqual(readPublicKeys([cut, join(folder, 'missing')]), new Set());
   }
 });
