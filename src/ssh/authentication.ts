@@ -1,7 +1,8 @@
 /**
  * Which way of logging in comes next (RFC 4252). Keys first, in the order given, then keyboard-interactive,
  * then the password; only what the server's own list names, and nothing after it said yes. The list is asked
- * for with the method `none`, which costs no attempt.
+ * for with the method `none`, which costs no attempt but a turn of the line. A key that is the only one is
+ * tried without having asked: it is no secret, and a refusal tells the list just as well.
  */
 import type { AnyAuthMethod } from 'ssh2';
 import type { AuthenticationError } from '../errors.js';
@@ -23,6 +24,8 @@ export interface AuthenticationOptions {
   readonly onPrompt?: PromptHandler | undefined;
   /** Called if the prompt handler fails; the connection cannot go on then. */
   readonly onPromptError: (error: unknown) => void;
+  /** Whether the list is asked for in any case, as servers from long ago may want it. */
+  readonly asksFirst?: boolean | undefined;
 }
 
 /** What OpenSSH allows a person, too (NumberOfPasswordPrompts). */
@@ -50,9 +53,10 @@ export class Authentication {
   readonly tried: string[] = [];
   readonly #options: AuthenticationOptions;
   readonly #secrets = new Redaction();
-  #offered: readonly string[] = [];
+  #offered: readonly string[] | undefined;
   #partial = false;
   #asked = false;
+  #refusal: AuthenticationError | undefined;
   #left: readonly Candidate[];
   #current: Candidate | undefined;
   #password: string | undefined;
@@ -63,9 +67,9 @@ export class Authentication {
     this.#left = [...this.#keys(), ...this.#interactive(), ...this.#passwords()];
   }
 
-  /** The server's list, as it sent it last. */
-  get offered(): readonly string[] {
-    return this.#offered;
+  /** Why the login has failed, where all that is left is to ask whether the server wants one at all. */
+  get refusal(): AuthenticationError | undefined {
+    return this.#refusal;
   }
 
   /**
@@ -73,20 +77,36 @@ export class Authentication {
    * Rejects if the user was to be asked, and that failed.
    */
   async next(offered: readonly string[] | null, partial: boolean): Promise<AnyAuthMethod | undefined> {
-    if (!this.#asked) {
-      this.#asked = true;
-      return { type: 'none', username: this.#options.username };
-    }
-    this.#offered = offered ?? [];
+    this.#offered = offered ?? this.#offered;
     this.#partial ||= partial;
     if (partial || this.#current?.again?.() !== true) {
       this.#left = this.#left.filter((candidate) => candidate !== this.#current);
     }
-    this.#current = this.#left.find(
-      ({ method, allowed }) => this.#offered.includes(method) && (allowed?.(this.#offered) ?? true),
-    );
-    if (this.#current !== undefined) this.tried.push(this.#current.label);
-    return this.#current?.attempt();
+    this.#current = this.#choose();
+    if (this.#current === undefined) return this.#ask();
+    this.tried.push(this.#current.label);
+    return this.#current.attempt();
+  }
+
+  #choose(): Candidate | undefined {
+    const offered = this.#offered;
+    if (offered === undefined) return this.#unasked();
+    return this.#left.find(({ method, allowed }) => offered.includes(method) && (allowed?.(offered) ?? true));
+  }
+
+  /** What may be tried as long as the server's list is not known. */
+  #unasked(): Candidate | undefined {
+    const { asksFirst, credentials } = this.#options;
+    const isFirst = !this.#asked && this.tried.length === 0;
+    return isFirst && asksFirst !== true && credentials.keys.length === 1 ? this.#left[0] : undefined;
+  }
+
+  /** `none` gets the list, and in where nobody has to log in: that is still worth a try once all else was refused. */
+  #ask(): AnyAuthMethod | undefined {
+    if (this.#asked || this.#partial) return undefined;
+    this.#asked = true;
+    if (this.#offered !== undefined) this.#refusal = this.failure();
+    return { type: 'none', username: this.#options.username };
   }
 
   /** The server wants another password (RFC 4252, section 8). Gives `undefined` if there is nobody to ask. */
@@ -125,6 +145,7 @@ export class Authentication {
 
   /** The server ended the connection while logging in. */
   interruption(text: string, cause: unknown): AuthenticationError {
+    if (this.#refusal !== undefined) return this.#refusal;
     const advice = /too many/i.test(text)
       ? 'Give the one privateKey that fits, or fewer keys to the agent'
       : 'Check the user name, and the log of the server';
@@ -143,7 +164,7 @@ export class Authentication {
 
   #login(): FailedLogin {
     const { host, port, username } = this.#options;
-    const offered = this.#offered.map((method) => this.redact(printable(method, 64)));
+    const offered = this.#offered?.map((method) => this.redact(printable(method, 64)));
     return { host, port, username, tried: this.tried, offered };
   }
 

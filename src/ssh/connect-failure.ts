@@ -59,10 +59,11 @@ export function explainClientError(error: ClientError, state: AttemptState): Sft
 export const LOGGING_IN = 'logging in';
 
 /** The socket closed. */
-export function endedError({ address, stage, isConnected }: AttemptState): SftpError {
+export function endedError({ address, stage, isConnected, authentication }: AttemptState): SftpError {
   if (isConnected) {
     return new ConnectionLostError(`the connection to ${where(address)} was lost: the server ended it`);
   }
+  if (authentication.refusal !== undefined) return authentication.refusal;
   const text = `the server ended the connection to ${where(address)} while ${stage}`;
   return new ConnectionError('ECONNRESET', text, address);
 }

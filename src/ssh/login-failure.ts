@@ -9,8 +9,8 @@ export interface FailedLogin {
   readonly username: string;
   /** In order, for instance `publickey (~/.ssh/id_ed25519)`. */
   readonly tried: readonly string[];
-  /** The methods that the server would take. */
-  readonly offered: readonly string[];
+  /** The methods that the server would take; `undefined` where it has not told. */
+  readonly offered: readonly string[] | undefined;
 }
 
 /** `what` is the beginning of the message, `advice` its end. */
@@ -19,8 +19,10 @@ export function loginError(
   { tried, offered }: FailedLogin,
   { advice, cause }: { readonly advice: string; readonly cause?: unknown },
 ): AuthenticationError {
-  const lists = `tried ${tried.join(', ') || 'nothing'}; the server offers ${offered.join(', ') || 'nothing'}`;
-  return new AuthenticationError(`${what}: ${lists}. ${advice}`, { tried, offered, cause });
+  const offers =
+    offered === undefined ? 'has not told what it offers' : `offers ${offered.join(', ') || 'nothing'}`;
+  const lists = `tried ${tried.join(', ') || 'nothing'}; the server ${offers}`;
+  return new AuthenticationError(`${what}: ${lists}. ${advice}`, { tried, offered: offered ?? [], cause });
 }
 
 /** The server said no to all that there was; `aside` is added about it. */
@@ -33,7 +35,7 @@ export function serverOf({ host, port }: Pick<FailedLogin, 'host' | 'port'>): st
   return `the server ${printable(host)}:${port}`;
 }
 
-function adviceFor({ offered, tried }: FailedLogin): string {
+function adviceFor({ offered = [], tried }: FailedLogin): string {
   const has = (method: string): boolean => offered.includes(method);
   const used = (method: string): boolean => tried.some((label) => label.startsWith(method));
   if (has('password') && used('password')) return 'Check the user name and the password';

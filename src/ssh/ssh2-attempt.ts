@@ -12,6 +12,7 @@ import ssh2, {
 import { SshError } from '../errors.js';
 import { printable } from '../printable.js';
 import { timerDelay } from '../timer-delay.js';
+import { AgentKey } from './agent.js';
 import { makeOffer, type Offer, securityOptions } from './algorithms.js';
 import { Authentication } from './authentication.js';
 import {
@@ -41,9 +42,11 @@ import { Ssh2Connection } from './ssh2-connection.js';
 import {
   copyUnfinishedPacket,
   isExchangingKeys,
+  logInAtOnce,
   refuseSha1Signatures,
   replaceAllocation,
   sendNewPassword,
+  signAtOnce,
 } from './ssh2-internals.js';
 
 /** Far more than our own channels leave unsent: replies to a server that asks and does not read. */
@@ -98,6 +101,7 @@ export class Attempt {
       credentials,
       onPrompt: onPrompt && ((request) => this.#deadline.whileAsking(() => onPrompt(request))),
       onPromptError: (error) => this.#fail(error),
+      asksFirst: options.legacy,
     });
     this.#offer = makeOffer(algorithms, wantedKeyTypes(host, port, hostKeys));
   }
@@ -228,7 +232,20 @@ export class Attempt {
     this.#stage = LOGGING_IN;
     if (!this.#options.legacy) {
       refuseSha1Signatures(this.#client);
+      this.#hurry();
     }
+  }
+
+  /** Not with servers from long ago, of which some need a message at a time. */
+  #hurry(): void {
+    const [key, ...others] = this.#options.credentials.keys;
+    // An agent may ask its user for a signature, and of several keys only one will do: those are not bothered in vain.
+    if (key !== undefined && others.length === 0 && !(key instanceof AgentKey))
+      signAtOnce(this.#client, key.parsed);
+    // When ssh2 has asked for the service.
+    process.nextTick(() => {
+      if (!this.#settled) logInAtOnce(this.#client);
+    });
   }
 
   readonly #onAuthenticate: AuthHandlerMiddleware = (offered, partial, next) => {
@@ -252,7 +269,10 @@ export class Attempt {
   };
 
   /** Before the very first attempt, what is open about the server's key is settled. */
-  async #chooseAttempt(offered: readonly string[], partial: boolean): Promise<AnyAuthMethod | undefined> {
+  async #chooseAttempt(
+    offered: readonly string[] | null,
+    partial: boolean,
+  ): Promise<AnyAuthMethod | undefined> {
     const key = this.#serverKey;
     const judgement = this.#judgement;
     if (key === undefined || judgement === undefined) {

@@ -3,7 +3,7 @@
  * a test says so if one of them goes away or behaves differently.
  */
 import { Readable } from 'node:stream';
-import type { Client, ClientChannel } from 'ssh2';
+import type { Client, ClientChannel, ParsedKey } from 'ssh2';
 import type { AllocatePacket } from './packet-memory.js';
 
 /** A channel, seen from the inside. */
@@ -18,6 +18,8 @@ export interface RawChannel extends Omit<ClientChannel, 'stderr' | 'subtype'> {
   /** Called with `false` when a request is granted, with `true` or an error when not. */
   readonly _callbacks: ((failed: boolean | Error) => void)[];
 }
+
+type Sign = (data: Buffer, done: (signature: Buffer) => void) => void;
 
 type OpenCallback = (error: Error | undefined, channel?: RawChannel) => void;
 
@@ -35,6 +37,10 @@ interface RawClient {
     subsystem(channel: number, name: string, wantReply: boolean): void;
     exec(channel: number, command: string, wantReply: boolean): void;
     channelWindowAdjust(channel: number, bytes: number): void;
+    /** What is done with each kind of message that comes. */
+    readonly _handlers: { SERVICE_ACCEPT?: (protocol: unknown, service: string) => void } | undefined;
+    /** Without `sign` it asks whether the key would do. */
+    authPK?: (username: string, key: ParsedKey, algorithm?: string, sign?: Sign) => void;
     /** The methods that were asked for and not answered; they tell what a message of the login means. */
     readonly _authsQueue: string[];
     authPassword(username: string, password: string, newPassword: string): void;
@@ -54,6 +60,14 @@ export const INITIAL_WINDOW = 2 * 1024 * 1024;
 const PACKET_SIZE = 32 * 1024;
 /** `COMPAT.IMPLY_RSA_SHA2_SIGALGS`: sign with SHA-2 also where the server does not say that it can verify it. */
 const SHA2_FOR_RSA = 1 << 4;
+/** RFC 4252, section 5. */
+const LOGIN_SERVICE = 'ssh-userauth';
+/** With what an RSA key signs (RFC 8332, section 3); the other types have one hash each. */
+const RSA_HASHES: Readonly<Record<string, string>> = {
+  'rsa-sha2-256': 'sha256',
+  'rsa-sha2-512': 'sha512',
+  'ssh-rsa': 'sha1',
+};
 
 /**
  * Opens a channel and starts something on it (RFC 4254, sections 6.1 and 6.5). ssh2's own `subsys` and `exec`
@@ -142,6 +156,43 @@ export function replaceAllocation(client: Client, wrap: (allocate: AllocatePacke
 /** Without it ssh2 signs with SHA-1 for a server that does not list what it can verify. */
 export function refuseSha1Signatures(client: Client): void {
   inside(client)._protocol._compatFlags |= SHA2_FOR_RSA;
+}
+
+/**
+ * Sends the first attempt to log in right behind the request for that service, and not only once the server has
+ * accepted it: a server reads the one before the other, and one that does not accept ends the connection (RFC 4253,
+ * section 10). To be called after `handshake`; where ssh2 does not let us, it waits as ever.
+ */
+export function logInAtOnce(client: Client): void {
+  const { _protocol } = inside(client);
+  const handlers = _protocol._handlers;
+  const begin = handlers?.SERVICE_ACCEPT;
+  if (handlers === undefined || typeof begin !== 'function') return;
+  // What the server says to that begins nothing any more.
+  handlers.SERVICE_ACCEPT = () => {};
+  begin(_protocol, LOGIN_SERVICE);
+}
+
+/**
+ * Has a key sign at once, without the question before whether it would do (RFC 4252, section 7). If it cannot, or if
+ * ssh2 does not let us, the question is asked as ever.
+ */
+export function signAtOnce(client: Client, key: ParsedKey): void {
+  const { _protocol } = inside(client);
+  const send = _protocol.authPK?.bind(_protocol);
+  if (send === undefined) return;
+  _protocol.authPK = (username, given, algorithm, sign) => {
+    const ask = (): void => send(username, given, algorithm, sign);
+    if (sign !== undefined || given !== key) {
+      ask();
+      return;
+    }
+    send(username, given, algorithm, (data, done) => {
+      const signature = key.sign(data, RSA_HASHES[algorithm ?? '']);
+      if (signature instanceof Error) ask();
+      else done(signature);
+    });
+  };
 }
 
 /** RFC 4252, section 8. ssh2 has a callback for it, which forgets a password given by an `authHandler`. */

@@ -21,6 +21,7 @@ interface Protocol {
   channelOpenConfirm(remote: number, local: number, window: number, packetSize: number): void;
   channelData(channel: number, data: Buffer): void;
   authBanner(text: string): void;
+  serviceAccept(name: string): void;
   rekey(): void;
 }
 

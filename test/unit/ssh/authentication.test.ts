@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { KeyboardInteractiveAuthMethod } from 'ssh2';
+import type { AuthenticationError } from '../../../src/errors.js';
 import { Authentication } from '../../../src/ssh/authentication.js';
 import { type PrivateKey, parsePrivateKey } from '../../../src/ssh/private-key.js';
 import type { PromptHandler } from '../../../src/ssh/prompts.js';
@@ -16,22 +17,24 @@ interface Given {
   readonly password?: string;
   readonly onPrompt?: PromptHandler;
   readonly onPromptError?: (error: unknown) => void;
+  readonly asksFirst?: boolean;
 }
 
-async function begin({
-  keys = [],
-  password,
-  onPrompt,
-  onPromptError = () => {},
-}: Given): Promise<Authentication> {
-  const authentication = new Authentication({
+function make({ keys = [], password, onPrompt, onPromptError = () => {}, asksFirst }: Given): Authentication {
+  return new Authentication({
     username: 'me',
     host: 'there',
     port: 22,
     credentials: { keys, password },
     onPrompt,
     onPromptError,
+    asksFirst,
   });
+}
+
+/** Up to the point where the server tells its list. */
+async function begin(given: Given): Promise<Authentication> {
+  const authentication = make(given);
   assert.deepEqual(await authentication.next(null, false), { type: 'none', username: 'me' });
   return authentication;
 }
@@ -52,6 +55,11 @@ async function exhaust(
   return types;
 }
 
+/** By a call, as assertions would make the compiler believe that it stays. */
+function refusalOf({ refusal }: Authentication): AuthenticationError | undefined {
+  return refusal;
+}
+
 const ALL = ['publickey', 'password', 'keyboard-interactive'];
 
 function ask(attempt: unknown, prompts: { prompt: string; echo: boolean }[]): Promise<readonly string[]> {
@@ -68,10 +76,48 @@ describe('authentication', () => {
 
   test('H12 the password is not for a server that does not ask for it', async () => {
     assert.deepEqual(await exhaust(begin({ password: 'x' }), ['publickey']), []);
-    assert.deepEqual(await exhaust(begin({ password: 'x', keys: [makeKey('a')] }), ['publickey']), [
-      'publickey',
-    ]);
-    assert.deepEqual(await exhaust(begin({ password: 'x', keys: [makeKey('a')] }), []), []);
+    const both = { password: 'x', keys: [makeKey('a')] };
+    assert.deepEqual(await exhaust(begin({ ...both, asksFirst: true }), ['publickey']), ['publickey']);
+    assert.deepEqual(await exhaust(begin({ ...both, asksFirst: true }), []), []);
+    for (const offered of [['publickey'], []]) {
+      const authentication = make(both);
+      assert.equal((await authentication.next(null, false))?.type, 'publickey');
+      assert.deepEqual(await exhaust(authentication, offered), ['none']);
+    }
+  });
+
+  test('the only key is tried unasked, and its refusal tells what else there is', async () => {
+    const authentication = make({ keys: [makeKey('a')], password: 'x' });
+    assert.equal((await authentication.next(null, false))?.type, 'publickey');
+    assert.deepEqual(await exhaust(authentication, ALL), ['password', 'none']);
+    assert.deepEqual(authentication.tried, ['publickey (a)', 'password']);
+    const steps = make({ keys: [makeKey('a')], password: 'x' });
+    assert.equal((await steps.next(null, false))?.type, 'publickey');
+    assert.equal((await steps.next(['password'], true))?.type, 'password');
+    assert.equal(await steps.next(['password'], false), undefined);
+  });
+
+  test('once all is refused, it is asked whether a login is needed at all; if that ends it, the refusal stands', async () => {
+    const authentication = make({ keys: [makeKey('a')] });
+    await authentication.next(null, false);
+    assert.equal(refusalOf(authentication), undefined);
+    assert.deepEqual(await authentication.next(['publickey'], false), { type: 'none', username: 'me' });
+    const refusal = refusalOf(authentication);
+    assert.deepEqual([refusal?.tried, refusal?.offered], [['publickey (a)'], ['publickey']]);
+    assert.equal(authentication.interruption('Too many authentication failures', undefined), refusal);
+    assert.equal(await authentication.next(['publickey'], false), undefined);
+  });
+
+  test('the list is asked for where a key could not be tried, and an error does not make one up', async () => {
+    const authentication = make({ keys: [makeKey('a')], password: 'x' });
+    assert.equal((await authentication.next(null, false))?.type, 'publickey');
+    const error = authentication.interruption('too many', undefined);
+    assert.match(error.message, /tried publickey \(a\); the server has not told what it offers/);
+    assert.deepEqual(error.offered, []);
+    assert.equal((await authentication.next(null, false))?.type, 'none');
+    assert.equal((await authentication.next(ALL, false))?.type, 'password');
+    assert.equal(await authentication.next(ALL, false), undefined);
+    assert.equal(authentication.refusal, undefined);
   });
 
   test('after one step of several, what is left is matched with the new list', async () => {

@@ -9,12 +9,20 @@ import {
   discardChannel,
   INITIAL_WINDOW,
   isExchangingKeys,
+  logInAtOnce,
   openSession,
   type RawChannel,
   refuseSha1Signatures,
   sendNewPassword,
+  signAtOnce,
 } from '../../../src/ssh/ssh2-internals.js';
-import { acceptRsa, type PeerOptions, startPeer, withholdExtensions } from '../../support/misbehaving-ssh.js';
+import {
+  acceptRsa,
+  makeHostKey,
+  type PeerOptions,
+  startPeer,
+  withholdExtensions,
+} from '../../support/misbehaving-ssh.js';
 
 interface Login {
   readonly client: Client;
@@ -39,10 +47,47 @@ function waitingFor(client: Client): readonly string[] {
   return (client as unknown as { _protocol: { _authsQueue: string[] } })._protocol._authsQueue;
 }
 
+/** Calls as if a later ssh2 did not have that part. */
+function without(client: Client, part: string, call: () => void): void {
+  const { _protocol } = client as unknown as { _protocol: object };
+  const own = Object.getOwnPropertyDescriptor(_protocol, part);
+  Object.defineProperty(_protocol, part, { value: undefined, configurable: true });
+  call();
+  Reflect.deleteProperty(_protocol, part);
+  if (own !== undefined) Object.defineProperty(_protocol, part, own);
+}
+
 function openOn(client: Client, request: Parameters<typeof openSession>[1]): Promise<RawChannel> {
   return new Promise((resolve, reject) => {
     openSession(client, request, (error, channel) => (channel ? resolve(channel) : reject(error)));
   });
+}
+
+/** A server that lets one key in and notes each time whether it was only asked about it. */
+function onlyKey(): { key: ssh2.ParsedKey; asked: boolean[]; options: PeerOptions } {
+  const key = ssh2.utils.parseKey(String(makeHostKey()));
+  assert.ok(!(key instanceof Error));
+  const asked: boolean[] = [];
+  const onAuthentication = (context: ssh2.AuthContext): void => {
+    if (context.method !== 'publickey') {
+      context.reject(['publickey']);
+      return;
+    }
+    const { blob, signature } = context;
+    asked.push(signature === undefined);
+    const holds = blob === undefined || signature === undefined || key.verify(blob, signature) === true;
+    if (holds) context.accept();
+    else context.reject();
+  };
+  return { key, asked, options: { onAuthentication } };
+}
+
+function afterNone(key: ssh2.ParsedKey): () => object | false {
+  const attempts = [
+    { type: 'none', username: 'me' },
+    { type: 'publickey', username: 'me', key },
+  ];
+  return () => attempts.shift() ?? false;
 }
 
 describe('the inside of ssh2', () => {
@@ -156,6 +201,75 @@ describe('the inside of ssh2', () => {
     await ready;
     assert.deepEqual(given, ['old', 'new']);
     assert.deepEqual(waitingFor(client), []);
+  });
+
+  for (const isHidden of [false, true]) {
+    const order = isHidden ? 'after' : 'before';
+    const because = isHidden ? ', where ssh2 does not let us hurry' : '';
+    test(`the first attempt to log in is sent ${order} the server has accepted the service${because}`, async (t) => {
+      const seen: string[] = [];
+      let accept = (): void => {};
+      const { client, ready } = await login(t, {
+        onPeer: ({ protocol }) => {
+          const serviceAccept = protocol.serviceAccept.bind(protocol);
+          protocol.serviceAccept = (name) => {
+            accept = () => {
+              seen.push('accepted');
+              serviceAccept(name);
+            };
+            if (isHidden) accept();
+          };
+        },
+        onAuthentication: (context) => {
+          seen.push(context.method);
+          if (!isHidden) accept();
+          context.accept();
+        },
+      });
+      const hurry = () => logInAtOnce(client);
+      client.once('handshake', () =>
+        process.nextTick(() => (isHidden ? without(client, '_handlers', hurry) : hurry())),
+      );
+      await ready;
+      assert.deepEqual(seen, isHidden ? ['accepted', 'none'] : ['none', 'accepted']);
+    });
+
+    const does = isHidden
+      ? 'is asked about, where ssh2 does not let us sign'
+      : 'signs without being asked about';
+    test(`a key ${does}`, async (t) => {
+      const { key, asked, options } = onlyKey();
+      const { client, ready } = await login(t, options, { authHandler: afterNone(key) });
+      const hurry = () => signAtOnce(client, key);
+      client.once('handshake', () => (isHidden ? without(client, 'authPK', hurry) : hurry()));
+      await ready;
+      assert.deepEqual(asked, isHidden ? [true, false] : [false]);
+    });
+  }
+
+  test('a key that cannot sign at once is asked about', async (t) => {
+    const { key, asked, options } = onlyKey();
+    const sign = key.sign.bind(key);
+    let failures = 1;
+    key.sign = (...args) => (failures-- > 0 ? (new Error('not now') as never) : sign(...args));
+    const { client, ready } = await login(t, options, { authHandler: afterNone(key) });
+    client.once('handshake', () => signAtOnce(client, key));
+    await ready;
+    assert.deepEqual(asked, [true, false]);
+  });
+
+  test('an RSA key that signs at once signs with SHA-2', async (t) => {
+    const signedWith: string[] = [];
+    const key = ssh2.utils.parseKey(ssh2.utils.generateKeyPairSync('rsa', { bits: 2048 }).private);
+    assert.ok(!(key instanceof Error));
+    const options = { onAuthentication: acceptRsa(signedWith) };
+    const { client, ready } = await login(t, options, { authHandler: afterNone(key) });
+    client.once('handshake', () => {
+      refuseSha1Signatures(client);
+      signAtOnce(client, key);
+    });
+    await ready;
+    assert.deepEqual(signedWith, ['rsa-sha2-256']);
   });
 
   for (const refuse of [false, true]) {

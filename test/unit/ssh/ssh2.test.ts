@@ -4,7 +4,7 @@ import diagnostics from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { inspect } from 'node:util';
 import ssh2 from 'ssh2';
 import {
@@ -195,10 +195,12 @@ describe('logging in', () => {
     'T13 a success before anything was asked is refused while the key is still decided on',
     HANGS_OTHERWISE,
     async (t) => {
-      const peers: Peer[] = [];
-      const port = await startPeer(t, { onPeer: (peer) => peers.push(peer) });
+      const port = await startPeer(t, {
+        onPeer: (peer) => {
+          peer.protocol.serviceAccept = () => send(peer, USERAUTH_SUCCESS);
+        },
+      });
       const verify = async () => {
-        for (const peer of peers) send(peer, USERAUTH_SUCCESS);
         await new Promise((resolve) => setTimeout(resolve, 2_000));
         return false;
       };
@@ -232,6 +234,89 @@ describe('logging in', () => {
     });
     assert.deepEqual(methods, ['none']);
   });
+
+  /** What a server sees of a login with one key, which knows it or not. */
+  async function seen(
+    t: TestContext,
+    onAuthentication: (context: ssh2.AuthContext, peer: Peer) => void,
+    changes: Partial<Ssh2Options> = {},
+  ): Promise<{ readonly methods: string[]; readonly error: unknown }> {
+    const methods: string[] = [];
+    const port = await startPeer(t, {
+      onAuthentication: (context, peer) => {
+        const isQuestion = context.method === 'publickey' && context.signature === undefined;
+        methods.push(isQuestion ? 'publickey?' : context.method);
+        onAuthentication(context, peer);
+      },
+    });
+    const credentials = { keys: [parsePrivateKey(String(makeHostKey()), 'key')], password: undefined };
+    const error = await open(port, { credentials, ...changes }).then(
+      (connection) => connection.close(),
+      (reason: unknown) => reason,
+    );
+    return { methods, error };
+  }
+
+  test('one key is signed with at once, and not with legacy, where everything is asked first', async (t) => {
+    const onlyKeys = (context: ssh2.AuthContext): void =>
+      context.method === 'publickey' ? context.accept() : context.reject(['publickey']);
+    assert.deepEqual(await seen(t, onlyKeys), { methods: ['publickey'], error: undefined });
+    const legacy = await seen(t, onlyKeys, { algorithms: { preset: 'legacy' } });
+    assert.deepEqual(legacy, { methods: ['none', 'publickey?', 'publickey'], error: undefined });
+  });
+
+  test('of several keys each is asked about before it signs', async (t) => {
+    const keys = ['a', 'b'].map((label) => parsePrivateKey(String(makeHostKey()), label));
+    const second = keys[1]?.parsed.getPublicSSH();
+    const { methods, error } = await seen(
+      t,
+      (context) => {
+        const isRight = context.method === 'publickey' && second?.equals(context.key.data);
+        if (isRight) context.accept();
+        else context.reject(['publickey']);
+      },
+      { credentials: { keys, password: undefined } },
+    );
+    assert.deepEqual([methods, error], [['none', 'publickey?', 'publickey?', 'publickey'], undefined]);
+  });
+
+  test('who has a key still gets in where nobody has to log in, and a later loss is a loss', async (t) => {
+    const peers: Peer[] = [];
+    const port = await startPeer(t, {
+      onPeer: (peer) => peers.push(peer),
+      onAuthentication: (context) => (context.method === 'none' ? context.accept() : context.reject([])),
+    });
+    const credentials = { keys: [parsePrivateKey(String(makeHostKey()), 'key')], password: undefined };
+    const connection = await open(port, { credentials });
+    for (const { socket } of peers) socket.destroy();
+    assert.ok((await connection.closed) instanceof ConnectionLostError);
+  });
+
+  test('a key, then a password: both in one turn each', async (t) => {
+    const credentials = { keys: [parsePrivateKey(String(makeHostKey()), 'key')], password: 'the password' };
+    const { methods, error } = await seen(
+      t,
+      (context) => (context.method === 'password' ? context.accept() : context.reject(['password'], true)),
+      { credentials },
+    );
+    assert.deepEqual([methods, error], [['publickey', 'password'], undefined]);
+  });
+
+  for (const ending of ['a reason', 'nothing']) {
+    test(`a server that has enough of attempts and says ${ending} does not hide what was refused`, async (t) => {
+      const { methods, error } = await seen(t, (context, peer) => {
+        if (context.method === 'publickey') context.reject(['publickey', 'password']);
+        else if (ending === 'nothing') peer.socket.destroy();
+        else {
+          const words = sshString('Too many authentication failures');
+          send(peer, Buffer.concat([Buffer.from([1, 0, 0, 0, 2]), words, sshString('')]));
+        }
+      });
+      const text = /did not let me in: tried publickey \(key\); the server offers publickey, password/;
+      isError(AuthenticationError, 'AUTHENTICATION_FAILED', text)(error);
+      assert.deepEqual(methods, ['publickey', 'none']);
+    });
+  }
 
   test('a server that knows only keyboard-interactive gets the password for its one prompt', async (t) => {
     const given: string[][] = [];
