@@ -48,7 +48,13 @@ export function untilAborted<T>(task: Promise<T>, signal: AbortSignal | undefine
   if (signal === undefined) return task;
   return new Promise((resolve, reject) => {
     const callOff = onAbort(signal, reject);
-    task.then(resolve, reject).finally(callOff);
+    const settle =
+      <V>(end: (value: V) => void) =>
+      (value: V) => {
+        callOff();
+        end(value);
+      };
+    task.then(settle(resolve), settle(reject));
     if (signal.aborted) reject(signal.reason);
   });
 }

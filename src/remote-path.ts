@@ -15,6 +15,9 @@ export type RemotePath = string | Uint8Array;
 /** More than any server takes (Linux: 4,096), and far from the limit of a packet. */
 const MAX_PATH_LENGTH = 64 * 1024;
 const SLASH = 0x2f;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const SEPARATOR = Buffer.from([SLASH]);
 
 /**
  * The bytes of a path that may be sent.
@@ -46,21 +49,29 @@ export function decodePath(path: Uint8Array): string {
 
 /** A path in quotes for a message, with nothing in it that a terminal would act on. */
 export function quote(path: RemotePath): string {
-  return `'${printable(typeof path === 'string' ? path : decodePath(path), 300)}'`;
+  return `'${printable(textOf(path), 300)}'`;
+}
+
+/** A path as text for people, in whichever form it was given. */
+export function textOf(path: RemotePath): string {
+  return typeof path === 'string' ? path : decodePath(path);
 }
 
 /** `directory/name`; an absolute name stays as it is. */
 export function joinPath(directory: Uint8Array, name: Uint8Array): Buffer {
   if (isAbsolute(name)) return Buffer.from(name);
   if (directory.length === 0 || isDot(directory)) return Buffer.from(name);
-  const separator = directory[directory.length - 1] === SLASH ? [] : [Buffer.from([SLASH])];
-  return Buffer.concat([directory, ...separator, name]);
+  return Buffer.concat(
+    directory[directory.length - 1] === SLASH ? [directory, name] : [directory, SEPARATOR, name],
+  );
 }
 
 /** Also `/C:/…` and `C:/…` or `C:\…`, as servers on Windows write them. */
 export function isAbsolute(path: Uint8Array): boolean {
   if (path[0] === SLASH) return true;
-  return /^[A-Za-z]:[\\/]/.test(Buffer.from(path.subarray(0, 3)).toString('latin1'));
+  if (path[1] !== COLON || (path[2] !== SLASH && path[2] !== BACKSLASH)) return false;
+  const lowerCase = (path[0] ?? 0) | 0x20;
+  return lowerCase >= 0x61 && lowerCase <= 0x7a;
 }
 
 /** The last component, without trailing slashes; `/` for the root. */

@@ -4,11 +4,10 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
-import { onAbort } from '../abort.js';
-import { ConnectionLostError, ProtocolError, TimeoutError, UnsupportedError } from '../errors.js';
+import { ConnectionLostError, ProtocolError, UnsupportedError } from '../errors.js';
+import type { RemotePath } from '../remote-path.js';
 import { timerDelay } from '../timer-delay.js';
-import type { ByteWriter } from '../wire/bytes.js';
-import { decodeReply, encodeRequest } from '../wire/codec.js';
+import { decodeReply } from '../wire/codec.js';
 import {
   type ExtensionFields,
   type ExtensionName,
@@ -18,16 +17,15 @@ import {
 import type { Frame } from '../wire/framing.js';
 import {
   type Reply,
-  type ReplyFields,
   type ReplyName,
   type RequestFields,
   type RequestName,
   requests,
 } from '../wire/packets.js';
-import { SSH_FX } from '../wire/status.js';
+import { type Answer, Call, type PendingCall } from './call.js';
 import { performHandshake } from './handshake.js';
 import { PacketStream } from './packet-stream.js';
-import { describeRequest, type RequestContext, statusError } from './status-error.js';
+import { describeRequest } from './status-error.js';
 
 export interface SessionOptions {
   /** How long one call waits for its reply, in milliseconds; `null`: as long as the session lives. */
@@ -52,15 +50,12 @@ export interface RequestOptions {
   /** Rejects the call with the signal's reason; the late reply is swallowed. */
   readonly signal?: AbortSignal | undefined;
   /** The path for error messages. */
-  readonly path?: string | undefined;
+  readonly path?: RemotePath | undefined;
   /** The second path, where there are two. */
-  readonly newPath?: string | undefined;
+  readonly newPath?: RemotePath | undefined;
   /** The operation for error messages, where it is not the request's own name. */
   readonly operation?: string | undefined;
 }
-
-/** A reply that is no failure; `eof` in its place where READ or READDIR have reached the end. */
-export type Answer<R extends ReplyName> = ({ readonly eof: false } & ReplyFields<R>) | { readonly eof: true };
 
 type AnsweredBy<Table extends Readonly<Record<string, { readonly reply: ReplyName }>>, R> = {
   [N in keyof Table]: Table[N]['reply'] extends R ? N : never;
@@ -68,19 +63,6 @@ type AnsweredBy<Table extends Readonly<Record<string, { readonly reply: ReplyNam
 /** The requests whose success is a reply of that kind. */
 export type RequestAnsweredBy<R extends ReplyName> = AnsweredBy<typeof requests, R>;
 export type ExtensionAnsweredBy<R extends ReplyName> = AnsweredBy<typeof extensions, R>;
-
-/** A call in flight. */
-interface Pending {
-  readonly name: RequestName;
-  readonly context: RequestContext;
-  /** Takes a reply that is no failure; what it throws is the peer's fault and ends the session. */
-  accept(reply: Reply): void;
-  reject(reason: unknown): void;
-  /** The caller has gone: the reply will be swallowed. */
-  abandoned: boolean;
-  /** False while the request waits for the stream; a reply is no reply then. */
-  sent: boolean;
-}
 
 /** Copying or syncing gigabytes may take minutes, in which OpenSSH's server answers nothing else either. */
 const UNHURRIED: ReadonlySet<string> = new Set(
@@ -92,7 +74,7 @@ const HANDSHAKE_TIMEOUT_MS = 20_000;
 
 export class Session {
   readonly #packets: PacketStream;
-  readonly #inFlight = new Map<number, Pending>();
+  readonly #inFlight = new Map<number, PendingCall>();
   readonly #noProgressTimeoutMs: number;
   readonly #debug: ((line: string) => void) | undefined;
   readonly #idCount: number;
@@ -209,49 +191,20 @@ export class Session {
   ): Promise<T> {
     if (this.endReason !== undefined) return Promise.reject(this.endReason);
     if (signal?.aborted) return Promise.reject(signal.reason);
+    const context = { operation, path, newPath };
     return new Promise<T>((resolve, reject) => {
-      const context = { operation, path, newPath };
-      const askedAt = performance.now();
+      const { timeoutMs } = this;
       if (name !== 'read' && name !== 'write') this.#debug?.(describeRequest(context));
-      const pending: Pending & { readonly name: N } = {
-        name,
-        context,
-        abandoned: false,
-        sent: false,
-        accept: (received) => {
-          this.#roundTripMs = Math.min(this.#roundTripMs, performance.now() - askedAt);
-          const value = accept(answerOf(reply, received, operation));
-          disarm();
-          resolve(value);
-        },
-        reject: (reason) => {
-          disarm();
-          reject(reason);
-        },
-      };
-      const disarm = this.#arm(context, signal, (reason) => {
-        pending.abandoned = true;
-        pending.reject(reason);
-      });
-      const id = this.#register(pending);
-      this.#packets.send((writer) => this.#encode(writer, id, pending, fields));
+      this.#send(new Call({ name, fields, reply, accept, context, signal, timeoutMs, resolve, reject }));
     });
   }
 
-  /** Runs when the stream takes the request. What cannot be encoded is the caller's mistake and ends only this call. */
-  #encode<N extends RequestName>(
-    writer: ByteWriter,
-    id: number,
-    pending: Pending & { readonly name: N },
-    fields: RequestFields<N>,
-  ): void {
-    try {
-      if (!pending.abandoned) encodeRequest(writer, id, pending.name, fields);
-      pending.sent = !pending.abandoned;
-    } catch (error) {
-      pending.reject(error);
-    }
-    if (!pending.sent) this.#inFlight.delete(id);
+  #send(call: PendingCall): void {
+    const id = this.#register(call);
+    this.#packets.send((writer) => {
+      call.encode(writer, id);
+      if (!call.isSent) this.#inFlight.delete(id);
+    });
   }
 
   /** Ends the session: every pending call rejects with `reason`, the stream is destroyed. The first reason wins. */
@@ -259,39 +212,24 @@ export class Session {
     this.#packets.end(reason);
   }
 
-  #register(pending: Pending): number {
+  #register(call: PendingCall): number {
     if (this.#inFlight.size === 0) this.#watch();
     while (this.#inFlight.has(this.#nextId)) this.#nextId = (this.#nextId + 1) % this.#idCount;
     const id = this.#nextId;
     this.#nextId = (id + 1) % this.#idCount;
-    this.#inFlight.set(id, pending);
+    this.#inFlight.set(id, call);
     return id;
-  }
-
-  /** The ways in which a call ends without a reply; the result calls them off. */
-  #arm(context: RequestContext, signal: AbortSignal | undefined, abandon: (reason: unknown) => void) {
-    const timeoutMs = this.timeoutMs;
-    const timer =
-      timeoutMs === null
-        ? undefined
-        : setTimeout(() => abandon(timeoutError(context, timeoutMs)), timerDelay(timeoutMs));
-    const callOff = onAbort(signal, abandon);
-    return () => {
-      clearTimeout(timer);
-      callOff();
-    };
   }
 
   #settle(frame: Frame): void {
     const reply = decodeReply(frame);
-    const pending = this.#inFlight.get(reply.id);
-    if (!pending?.sent) {
+    const call = this.#inFlight.get(reply.id);
+    if (!call?.isSent) {
       throw new ProtocolError(`The server answered request ${reply.id}, which is not open`);
     }
-    if (pending.abandoned) this.#closeLateHandle(reply);
-    else if (reply.kind === 'status' && isFailure(pending.name, reply.status)) {
-      pending.reject(statusError(reply, pending.context));
-    } else pending.accept(reply);
+    this.#roundTripMs = Math.min(this.#roundTripMs, performance.now() - call.askedAt);
+    if (call.isAbandoned) this.#closeLateHandle(reply);
+    else call.settle(reply);
     this.#inFlight.delete(reply.id);
   }
 
@@ -326,32 +264,12 @@ export class Session {
 
   #end(reason: Error): void {
     clearTimeout(this.#watchdog);
-    for (const pending of this.#inFlight.values()) if (!pending.abandoned) pending.reject(reason);
+    for (const call of this.#inFlight.values()) if (!call.isAbandoned) call.fail(reason);
     this.#inFlight.clear();
     this.#resolveClosed(reason);
   }
 }
 
-/** A reply of the kind that the table names; anything else breaks the protocol. */
-function answerOf<R extends ReplyName>(expected: R, reply: Reply, operation: string): Answer<R> {
-  if (reply.kind === 'status' && reply.status === SSH_FX.EOF) return { eof: true };
-  if (reply.kind !== expected) {
-    throw new ProtocolError(`${operation} was answered with ${reply.kind.toUpperCase()}`);
-  }
-  return { ...(reply as ReplyFields<R>), eof: false };
-}
-
 function unsupported(extension: string): UnsupportedError {
   return new UnsupportedError(`The server does not support ${extension}`, { extension });
-}
-
-const READERS: ReadonlySet<RequestName> = new Set(['read', 'readdir']);
-
-/** EOF is an answer to those who read, and a failure to the others. */
-function isFailure(name: RequestName, status: number): boolean {
-  return status === SSH_FX.EOF ? !READERS.has(name) : status !== SSH_FX.OK;
-}
-
-function timeoutError(context: RequestContext, timeoutMs: number): TimeoutError {
-  return new TimeoutError(`${describeRequest(context)}: no answer from the server within ${timeoutMs} ms`);
 }

@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
-import { decodePath, encodePath, type RemotePath } from '../remote-path.js';
+import { encodePath, type RemotePath, textOf } from '../remote-path.js';
 import { type AttributeValues, FileAttributes } from '../wire/attributes.js';
 import {
   decodeExtensionData,
@@ -14,9 +14,10 @@ import {
   type ExtensionWithData,
   extensions,
 } from '../wire/extensions.js';
-import { type RequestFields, SSH_FXF } from '../wire/packets.js';
+import { type ReplyName, type RequestFields, SSH_FXF } from '../wire/packets.js';
+import type { Answer } from './call.js';
 import { DEFAULT_LIMITS, type Limits, limitsFrom } from './limits.js';
-import type { Answer, ExtensionAnsweredBy, RequestAnsweredBy, RequestOptions, Session } from './session.js';
+import type { ExtensionAnsweredBy, RequestAnsweredBy, RequestOptions, Session } from './session.js';
 
 /** An open file or directory on the server. */
 export interface RemoteHandle {
@@ -35,7 +36,12 @@ export interface OperationOptions {
 type Restore = (signal?: AbortSignal) => Promise<void>;
 
 /** What a call is about: a path for messages, or a handle. */
-type Subject = string | RemoteHandle | undefined;
+type Subject = RemotePath | RemoteHandle | undefined;
+
+/** Options of one operation, with the second path of those that have two. */
+interface CallOptions extends OperationOptions {
+  readonly newPath?: RemotePath | undefined;
+}
 
 /** The flags of `open` (section 6.3 of the draft), to be combined with `|`. */
 export const OPEN_FLAGS = SSH_FXF;
@@ -44,7 +50,7 @@ export const OPEN_FLAGS = SSH_FXF;
  * The operations of SFTP version 3 and of OpenSSH's extensions over one session. All of them may reject with
  * `SftpStatusError` (the server answered a failure), `ConnectionLostError`, `ProtocolError`, `TimeoutError`
  * or the signal's reason. Arguments that cannot be sent are a `TypeError` or `RangeError`, a rejection too:
- * every operation is `async`, so that nothing is thrown at the call itself.
+ * nothing is thrown at the call itself.
  *
  * @example
  * const client = sftp.sftpClient;
@@ -55,8 +61,6 @@ export const OPEN_FLAGS = SSH_FXF;
 export class SftpClient {
   #session: Session;
   readonly #restore: Restore | undefined;
-  /** Handles mean nothing to any other session, or worse, another file. */
-  readonly #sessions = new WeakMap<RemoteHandle, Session>();
   #limits: Limits = DEFAULT_LIMITS;
   /** Where a READ has been answered with nothing. */
   readonly #emptyReplies = new WeakMap<RemoteHandle, Set<number>>();
@@ -115,182 +119,159 @@ export class SftpClient {
   }
 
   /** Opens a file; `flags` are those of {@link OPEN_FLAGS}. Attributes count only for a file that is created. */
-  async open(
+  open(
     path: RemotePath,
     flags: number,
     options: OperationOptions & { readonly attributes?: AttributeValues } = {},
   ): Promise<RemoteHandle> {
     const { attributes = {}, signal } = options;
-    return this.#open('open', { path: encodePath(path), flags, attributes }, textOf(path), { signal });
+    return this.#open('open', () => ({ path: encodePath(path), flags, attributes }), path, { signal });
   }
 
   /** Closes a file or directory. For a file that was written, only its success means that all is well. */
-  async close(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
-    return this.#command('close', { handle: handle.bytes }, handle, options);
+  close(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
+    return this.#command('close', () => ({ handle: handle.bytes }), handle, options);
   }
 
   /**
    * Reads up to `length` bytes at `offset`: the pieces in which they came, fewer bytes than asked for where
    * the server likes, or `null` at the end of the file.
    */
-  async read(
+  read(
     handle: RemoteHandle,
     offset: number,
     length: number,
     options: OperationOptions = {},
   ): Promise<readonly Buffer[] | null> {
     const accept = (answer: Answer<'data'>) =>
-      answer.eof ? null : this.#checkedContent(answer.data, { handle, offset, length });
-    return this.#call(handle, options, (session, all) =>
-      session.request('read', { handle: handle.bytes, offset, length }, accept, all),
-    );
+      answer === null ? null : this.#checkedContent(answer.data, { handle, offset, length });
+    return this.#request('read', () => ({ handle: handle.bytes, offset, length }), accept, handle, options);
   }
 
   /** Writes at `offset`. The pieces must stay as they are until the promise settles. */
-  async write(
+  write(
     handle: RemoteHandle,
     offset: number,
     data: readonly Buffer[],
     options: OperationOptions = {},
   ): Promise<void> {
-    return this.#command('write', { handle: handle.bytes, offset, data }, handle, options);
+    return this.#command('write', () => ({ handle: handle.bytes, offset, data }), handle, options);
   }
 
   /** Attributes of what a path names, links followed. */
-  async stat(path: RemotePath, options: OperationOptions = {}): Promise<FileAttributes> {
-    return this.#attributes('stat', { path: encodePath(path) }, textOf(path), options);
+  stat(path: RemotePath, options: OperationOptions = {}): Promise<FileAttributes> {
+    return this.#attributes('stat', () => ({ path: encodePath(path) }), path, options);
   }
 
   /** Attributes of what a path names, a link itself included. */
-  async lstat(path: RemotePath, options: OperationOptions = {}): Promise<FileAttributes> {
-    return this.#attributes('lstat', { path: encodePath(path) }, textOf(path), options);
+  lstat(path: RemotePath, options: OperationOptions = {}): Promise<FileAttributes> {
+    return this.#attributes('lstat', () => ({ path: encodePath(path) }), path, options);
   }
 
-  async fstat(handle: RemoteHandle, options: OperationOptions = {}): Promise<FileAttributes> {
-    return this.#attributes('fstat', { handle: handle.bytes }, handle, options);
+  fstat(handle: RemoteHandle, options: OperationOptions = {}): Promise<FileAttributes> {
+    return this.#attributes('fstat', () => ({ handle: handle.bytes }), handle, options);
   }
 
   /** Changes the attributes that are given: `size` truncates, `mode` is chmod, and so on. */
-  async setstat(
-    path: RemotePath,
-    attributes: AttributeValues,
-    options: OperationOptions = {},
-  ): Promise<void> {
-    return this.#command('setstat', { path: encodePath(path), attributes }, textOf(path), options);
+  setstat(path: RemotePath, attributes: AttributeValues, options: OperationOptions = {}): Promise<void> {
+    return this.#command('setstat', () => ({ path: encodePath(path), attributes }), path, options);
   }
 
-  async fsetstat(
-    handle: RemoteHandle,
-    attributes: AttributeValues,
-    options: OperationOptions = {},
-  ): Promise<void> {
-    return this.#command('fsetstat', { handle: handle.bytes, attributes }, handle, options);
+  fsetstat(handle: RemoteHandle, attributes: AttributeValues, options: OperationOptions = {}): Promise<void> {
+    return this.#command('fsetstat', () => ({ handle: handle.bytes, attributes }), handle, options);
   }
 
-  async opendir(path: RemotePath, options: OperationOptions = {}): Promise<RemoteHandle> {
-    return this.#open('opendir', { path: encodePath(path) }, textOf(path), options);
+  opendir(path: RemotePath, options: OperationOptions = {}): Promise<RemoteHandle> {
+    return this.#open('opendir', () => ({ path: encodePath(path) }), path, options);
   }
 
   /** The next entries of a directory, `.` and `..` among them, or `null` after the last. */
-  async readdir(
-    handle: RemoteHandle,
-    options: OperationOptions = {},
-  ): Promise<readonly FileAttributes[] | null> {
+  readdir(handle: RemoteHandle, options: OperationOptions = {}): Promise<readonly FileAttributes[] | null> {
     const accept = (answer: Answer<'name'>) =>
-      answer.eof ? null : answer.names.map((entry) => new FileAttributes(entry.attributes, entry));
-    return this.#call(handle, options, (session, all) =>
-      session.request('readdir', { handle: handle.bytes }, accept, all),
-    );
+      answer === null ? null : answer.names.map((entry) => new FileAttributes(entry.attributes, entry));
+    return this.#request('readdir', () => ({ handle: handle.bytes }), accept, handle, options);
   }
 
   /** Removes a file or link. */
-  async remove(path: RemotePath, options: OperationOptions = {}): Promise<void> {
-    return this.#command('remove', { path: encodePath(path) }, textOf(path), options);
+  remove(path: RemotePath, options: OperationOptions = {}): Promise<void> {
+    return this.#command('remove', () => ({ path: encodePath(path) }), path, options);
   }
 
-  async mkdir(
-    path: RemotePath,
-    attributes: AttributeValues = {},
-    options: OperationOptions = {},
-  ): Promise<void> {
-    return this.#command('mkdir', { path: encodePath(path), attributes }, textOf(path), options);
+  mkdir(path: RemotePath, attributes: AttributeValues = {}, options: OperationOptions = {}): Promise<void> {
+    return this.#command('mkdir', () => ({ path: encodePath(path), attributes }), path, options);
   }
 
-  async rmdir(path: RemotePath, options: OperationOptions = {}): Promise<void> {
-    return this.#command('rmdir', { path: encodePath(path) }, textOf(path), options);
+  rmdir(path: RemotePath, options: OperationOptions = {}): Promise<void> {
+    return this.#command('rmdir', () => ({ path: encodePath(path) }), path, options);
   }
 
   /** The server's absolute form of a path. */
-  async realpath(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
-    return this.#name('realpath', { path: encodePath(path) }, textOf(path), options);
+  realpath(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
+    return this.#name('realpath', () => ({ path: encodePath(path) }), path, options);
   }
 
   /** Renames; by the draft this fails where `newPath` exists. */
-  async rename(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
-    const fields = { oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') };
-    return this.#command('rename', fields, textOf(oldPath), { ...options, newPath: textOf(newPath) });
+  rename(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+    const fields = () => ({ oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') });
+    return this.#command('rename', fields, oldPath, { ...options, newPath });
   }
 
   /** The text of a symbolic link. */
-  async readlink(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
-    return this.#name('readlink', { path: encodePath(path) }, textOf(path), options);
+  readlink(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
+    return this.#name('readlink', () => ({ path: encodePath(path) }), path, options);
   }
 
   /** Makes `linkPath` a link to `targetPath`, in the order of arguments that OpenSSH and most others expect. */
-  async symlink(targetPath: RemotePath, linkPath: RemotePath, options: OperationOptions = {}): Promise<void> {
-    const fields = {
+  symlink(targetPath: RemotePath, linkPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+    const fields = () => ({
       targetPath: encodePath(targetPath, 'targetPath'),
       linkPath: encodePath(linkPath, 'linkPath'),
-    };
-    return this.#command('symlink', fields, textOf(targetPath), { ...options, newPath: textOf(linkPath) });
+    });
+    return this.#command('symlink', fields, targetPath, { ...options, newPath: linkPath });
   }
 
   /** `limits@openssh.com`, as the server tells them. */
-  async fetchLimits(options: OperationOptions = {}): Promise<ExtensionData<'limits'>> {
-    return this.#data('limits', {}, undefined, options);
+  fetchLimits(options: OperationOptions = {}): Promise<ExtensionData<'limits'>> {
+    return this.#data('limits', () => ({}), undefined, options);
   }
 
   /** `posix-rename@openssh.com`: replaces what `newPath` names. */
-  async posixRename(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
-    const fields = { oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') };
-    return this.#extended('posixRename', fields, textOf(oldPath), { ...options, newPath: textOf(newPath) });
+  posixRename(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+    const fields = () => ({ oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') });
+    return this.#extended('posixRename', fields, oldPath, { ...options, newPath });
   }
 
   /** `hardlink@openssh.com`. */
-  async hardlink(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
-    const fields = { oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') };
-    return this.#extended('hardlink', fields, textOf(oldPath), { ...options, newPath: textOf(newPath) });
+  hardlink(oldPath: RemotePath, newPath: RemotePath, options: OperationOptions = {}): Promise<void> {
+    const fields = () => ({ oldPath: encodePath(oldPath), newPath: encodePath(newPath, 'newPath') });
+    return this.#extended('hardlink', fields, oldPath, { ...options, newPath });
   }
 
   /** `fsync@openssh.com`: the content is on the server's disk. */
-  async fsync(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
-    return this.#extended('fsync', { handle: handle.bytes }, handle, options);
+  fsync(handle: RemoteHandle, options: OperationOptions = {}): Promise<void> {
+    return this.#extended('fsync', () => ({ handle: handle.bytes }), handle, options);
   }
 
   /** `statvfs@openssh.com`: the file system that holds a path. */
-  async statvfs(path: RemotePath, options: OperationOptions = {}): Promise<ExtensionData<'statvfs'>> {
-    return this.#data('statvfs', { path: encodePath(path) }, textOf(path), options);
+  statvfs(path: RemotePath, options: OperationOptions = {}): Promise<ExtensionData<'statvfs'>> {
+    return this.#data('statvfs', () => ({ path: encodePath(path) }), path, options);
   }
 
   /** `fstatvfs@openssh.com`. */
-  async fstatvfs(handle: RemoteHandle, options: OperationOptions = {}): Promise<ExtensionData<'fstatvfs'>> {
-    return this.#data('fstatvfs', { handle: handle.bytes }, handle, options);
+  fstatvfs(handle: RemoteHandle, options: OperationOptions = {}): Promise<ExtensionData<'fstatvfs'>> {
+    return this.#data('fstatvfs', () => ({ handle: handle.bytes }), handle, options);
   }
 
   /** `lsetstat@openssh.com`: as {@link setstat}, of a link itself. */
-  async lsetstat(
-    path: RemotePath,
-    attributes: AttributeValues,
-    options: OperationOptions = {},
-  ): Promise<void> {
-    return this.#extended('lsetstat', { path: encodePath(path), attributes }, textOf(path), options);
+  lsetstat(path: RemotePath, attributes: AttributeValues, options: OperationOptions = {}): Promise<void> {
+    return this.#extended('lsetstat', () => ({ path: encodePath(path), attributes }), path, options);
   }
 
   /** `expand-path@openssh.com`: the absolute form of a path that may start with `~`. */
-  async expandPath(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
-    const fields = { path: encodePath(path) };
-    return this.#call(textOf(path), options, (session, all) =>
-      session.extendedRequest('expandPath', fields, onlyName, all),
+  expandPath(path: RemotePath, options: OperationOptions = {}): Promise<Buffer> {
+    const fields = () => ({ path: encodePath(path) });
+    return this.#call(fields, path, options, (session, values, all) =>
+      session.extendedRequest('expandPath', values, onlyName, all),
     );
   }
 
@@ -300,16 +281,16 @@ export class SftpClient {
     destination: { readonly handle: RemoteHandle; readonly offset: number },
     options: OperationOptions = {},
   ): Promise<void> {
-    const fields = {
+    const fields = () => ({
       readHandle: source.handle.bytes,
       readOffset: source.offset,
       length: source.length,
       writeHandle: destination.handle.bytes,
       writeOffset: destination.offset,
-    };
+    });
     const newPath = destination.handle.path;
     // Where one of the two has outlived the other, the call goes where it fails.
-    const isOver = this.#sessions.get(destination.handle)?.endReason !== undefined;
+    const isOver = OwnHandle.sessionOf(destination.handle)?.endReason !== undefined;
     const { handle } = isOver ? destination : source;
     return this.#extended('copyData', fields, handle, { ...options, newPath });
   }
@@ -319,13 +300,13 @@ export class SftpClient {
    * the other for each block of `blockLength` bytes (256 at the least), or one for all (0). `length` 0 means up to
    * the end. The server takes the first of the algorithms that it knows.
    */
-  async checkFile(
+  checkFile(
     handle: RemoteHandle,
     algorithms: readonly string[],
     range: { readonly offset: number; readonly length: number; readonly blockLength: number },
     options: OperationOptions = {},
   ): Promise<ExtensionData<'checkFileHandle'>> {
-    const fields = { handle: handle.bytes, algorithms: algorithms.join(','), ...range };
+    const fields = () => ({ handle: handle.bytes, algorithms: algorithms.join(','), ...range });
     return this.#data('checkFileHandle', fields, handle, options);
   }
 
@@ -336,18 +317,19 @@ export class SftpClient {
   async homeDirectory(username: string, options: OperationOptions = {}): Promise<Buffer> {
     // The rules for what may be sent are those of a path, but that it may be empty.
     if (username !== '') encodePath(username, 'username');
-    return this.#call(username, options, (session, all) =>
-      session.extendedRequest('homeDirectory', { username }, onlyName, all),
+    const fields = () => ({ username });
+    return this.#call(fields, username, options, (session, values, all) =>
+      session.extendedRequest('homeDirectory', values, onlyName, all),
     );
   }
 
   /** `users-groups-by-id@openssh.com`: names for numbers, `''` where the server knows none. */
-  async usersGroupsById(
+  usersGroupsById(
     uids: readonly number[],
     gids: readonly number[],
     options: OperationOptions = {},
   ): Promise<ExtensionData<'usersGroupsById'>> {
-    return this.#data('usersGroupsById', { uids, gids }, undefined, options);
+    return this.#data('usersGroupsById', () => ({ uids, gids }), undefined, options);
   }
 
   /** Fewer bytes than asked for are legal, and none may be a whim; but twice the same is a loop without end. */
@@ -367,88 +349,130 @@ export class SftpClient {
     return data;
   }
 
-  /** By path a call goes to the present session, made again where need be; by handle only to the one that gave it. */
-  #call<T>(
-    subject: Subject,
-    options: RequestOptions,
-    send: (session: Session, options: RequestOptions) => Promise<T>,
-  ): Promise<T> {
-    if (typeof subject === 'object') {
-      return send(this.#sessions.get(subject) ?? this.#session, { ...options, path: subject.path });
-    }
-    const present = () => send(this.#session, { ...options, path: subject });
-    if (this.#session.endReason === undefined || this.#restore === undefined) return present();
-    return this.#restore(options.signal).then(present);
-  }
-
   #command<N extends RequestAnsweredBy<'status'>>(
     name: N,
-    fields: RequestFields<N>,
+    fields: () => RequestFields<N>,
     subject: Subject,
-    options: RequestOptions,
+    options: CallOptions,
   ): Promise<void> {
-    return this.#call(subject, options, (session, all) =>
-      session.request(name, fields, () => undefined, all),
-    );
+    return this.#request(name, fields, nothing, subject, options);
   }
 
   #open<N extends RequestAnsweredBy<'handle'>>(
     name: N,
-    fields: RequestFields<N>,
-    path: string,
-    options: OperationOptions,
+    fields: () => RequestFields<N>,
+    path: RemotePath,
+    options: CallOptions,
   ): Promise<RemoteHandle> {
-    return this.#call(path, options, (session, all) => {
-      const accept = (answer: Answer<'handle'>) => {
-        // The handle is copied: it would keep the whole chunk in memory in which it came.
-        const handle = { bytes: Buffer.from(present(answer).handle), path };
-        this.#sessions.set(handle, session);
-        return handle;
-      };
-      return session.request(name, fields, accept, all);
+    return this.#call(fields, path, options, (session, values, all) => {
+      const accept = (answer: Answer<'handle'>) => new OwnHandle(present(answer).handle, path, session);
+      return session.request(name, values, accept, all);
     });
   }
 
   #attributes<N extends RequestAnsweredBy<'attrs'>>(
     name: N,
-    fields: RequestFields<N>,
+    fields: () => RequestFields<N>,
     subject: Subject,
-    options: OperationOptions,
+    options: CallOptions,
   ): Promise<FileAttributes> {
-    const accept = (answer: Answer<'attrs'>) => new FileAttributes(present(answer).attributes);
-    return this.#call(subject, options, (session, all) => session.request(name, fields, accept, all));
+    return this.#request(name, fields, attributesOf, subject, options);
   }
 
   #name<N extends 'realpath' | 'readlink'>(
     name: N,
-    fields: RequestFields<N>,
-    path: string,
-    options: OperationOptions,
+    fields: () => RequestFields<N>,
+    path: RemotePath,
+    options: CallOptions,
   ): Promise<Buffer> {
-    return this.#call(path, options, (session, all) => session.request(name, fields, onlyName, all));
+    return this.#request(name, fields, onlyName, path, options);
+  }
+
+  #request<R extends ReplyName, N extends RequestAnsweredBy<R>, T>(
+    name: N,
+    fields: () => RequestFields<N>,
+    accept: (answer: Answer<R>) => T,
+    subject: Subject,
+    options: CallOptions,
+  ): Promise<T> {
+    return this.#call(fields, subject, options, (session, values, all) =>
+      session.request(name, values, accept, all),
+    );
   }
 
   #extended<N extends ExtensionAnsweredBy<'status'>>(
     name: N,
-    fields: ExtensionFields<N>,
+    fields: () => ExtensionFields<N>,
     subject: Subject,
-    options: RequestOptions,
+    options: CallOptions,
   ): Promise<void> {
-    return this.#call(subject, options, (session, all) =>
-      session.extendedRequest(name, fields, () => undefined, all),
+    return this.#call(fields, subject, options, (session, values, all) =>
+      session.extendedRequest(name, values, nothing, all),
     );
   }
 
   #data<N extends ExtensionWithData>(
     name: N,
-    fields: ExtensionFields<N>,
+    fields: () => ExtensionFields<N>,
     subject: Subject,
-    options: OperationOptions,
+    options: CallOptions,
   ): Promise<ExtensionData<N>> {
     const accept = (answer: Answer<'extendedReply'>) =>
       decodeExtensionData(name, Buffer.from(present(answer).data));
-    return this.#call(subject, options, (session, all) => session.extendedRequest(name, fields, accept, all));
+    return this.#call(fields, subject, options, (session, values, all) =>
+      session.extendedRequest(name, values, accept, all),
+    );
   }
+
+  /** By path a call goes to the present session, made again where need be; by handle only to the one that gave it. */
+  #call<Fields, T>(
+    fields: () => Fields,
+    subject: Subject,
+    { signal, newPath }: CallOptions,
+    send: (session: Session, fields: Fields, options: RequestOptions) => Promise<T>,
+  ): Promise<T> {
+    try {
+      const values = fields();
+      if (isHandle(subject)) {
+        return send(OwnHandle.sessionOf(subject) ?? this.#session, values, {
+          signal,
+          path: subject.path,
+          newPath,
+        });
+      }
+      const present = () => send(this.#session, values, { signal, path: subject, newPath });
+      if (this.#session.endReason === undefined || this.#restore === undefined) return present();
+      return this.#restore(signal).then(present);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+}
+
+/** Handles mean nothing to any other session, or worse, another file. */
+class OwnHandle implements RemoteHandle {
+  readonly bytes: Uint8Array;
+  readonly #path: RemotePath;
+  readonly #session: Session;
+
+  constructor(bytes: Uint8Array, path: RemotePath, session: Session) {
+    this.bytes = bytes;
+    this.#path = path;
+    this.#session = session;
+  }
+
+  get path(): string {
+    return textOf(this.#path);
+  }
+
+  /** The one that gave it, where that is known. */
+  static sessionOf(handle: RemoteHandle): Session | undefined {
+    return #session in handle ? handle.#session : undefined;
+  }
+}
+
+function isHandle(subject: Subject): subject is RemoteHandle {
+  return typeof subject === 'object' && !(subject instanceof Uint8Array);
 }
 
 interface AskedContent {
@@ -457,10 +481,16 @@ interface AskedContent {
   readonly length: number;
 }
 
-/** An end of file is no answer to those who do not read; the session has made it a failure already. */
-function present<A extends { readonly eof: boolean }>(answer: A): Extract<A, { readonly eof: false }> {
-  if (answer.eof) throw new ProtocolError('The server answered with an end of file');
-  return answer as Extract<A, { readonly eof: false }>;
+/** An end of file is no answer to those who do not read; the call has made it a failure already. */
+function present<A>(answer: A | null): A {
+  if (answer === null) throw new ProtocolError('The server answered with an end of file');
+  return answer;
+}
+
+function nothing(): void {}
+
+function attributesOf(answer: Answer<'attrs'>): FileAttributes {
+  return new FileAttributes(present(answer).attributes);
 }
 
 /** REALPATH and READLINK are answered with exactly one name, which is a path. */
@@ -474,8 +504,4 @@ function onlyName(answer: Answer<'name'>): Buffer {
     throw new ProtocolError('The server sent a path that is empty or contains a NUL');
   }
   return Buffer.from(first.filename);
-}
-
-function textOf(path: RemotePath): string {
-  return typeof path === 'string' ? path : decodePath(path);
 }

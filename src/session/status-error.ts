@@ -1,22 +1,21 @@
 import { SftpStatusError } from '../errors.js';
 import { printable } from '../printable.js';
-import { decodePath, quote } from '../remote-path.js';
+import { decodePath, quote, type RemotePath, textOf } from '../remote-path.js';
 import { describeStatus, SSH_FX } from '../wire/status.js';
 
 /** What a request was about, for the message of an error. */
 export interface RequestContext {
   readonly operation: string;
-  /** The path in question, as text. */
-  readonly path?: string | undefined;
+  /** The path in question. */
+  readonly path?: RemotePath | undefined;
   /** The second path of a request that has two. */
-  readonly newPath?: string | undefined;
+  readonly newPath?: RemotePath | undefined;
 }
 
 /** The beginning of an error's message: what was asked, and about what. */
 export function describeRequest({ operation, path, newPath }: RequestContext): string {
-  const quoted = (text: string) => `'${printable(text, 300)}'`;
-  const subject = path === undefined ? '' : ` ${quoted(path)}`;
-  return `${operation}${subject}${newPath === undefined ? '' : ` to ${quoted(newPath)}`}`;
+  const subject = path === undefined ? '' : ` ${quote(path)}`;
+  return `${operation}${subject}${newPath === undefined ? '' : ` to ${quote(newPath)}`}`;
 }
 
 /** A STATUS that is not OK, as the error that the caller gets. */
@@ -31,7 +30,7 @@ export function statusError(
     status: reply.status,
     statusName: name,
     operation: context.operation,
-    path: context.path,
+    path: context.path === undefined ? undefined : textOf(context.path),
     serverMessage,
   });
 }

@@ -33,9 +33,13 @@ export function readAttributes(reader: ByteReader): AttributeValues {
   const flags = reader.uint32();
   const has = (flag: number) => (flags & flag) !== 0;
   const size = has(SSH_FILEXFER_ATTR.SIZE) ? reader.uint64() : undefined;
-  const [uid, gid] = has(SSH_FILEXFER_ATTR.UIDGID) ? [reader.uint32(), reader.uint32()] : [];
+  const hasOwner = has(SSH_FILEXFER_ATTR.UIDGID);
+  const uid = hasOwner ? reader.uint32() : undefined;
+  const gid = hasOwner ? reader.uint32() : undefined;
   const mode = has(SSH_FILEXFER_ATTR.PERMISSIONS) ? reader.uint32() : undefined;
-  const [atime, mtime] = has(SSH_FILEXFER_ATTR.ACMODTIME) ? [reader.uint32(), reader.uint32()] : [];
+  const hasTimes = has(SSH_FILEXFER_ATTR.ACMODTIME);
+  const atime = hasTimes ? reader.uint32() : undefined;
+  const mtime = hasTimes ? reader.uint32() : undefined;
   if (!has(SSH_FILEXFER_ATTR.EXTENDED)) return { size, uid, gid, mode, atime, mtime };
   return { size, uid, gid, mode, atime, mtime, extended: readExtended(reader) };
 }
@@ -98,6 +102,8 @@ const TYPES = [
   { bits: 0o140000, name: 'socket', letter: 's' },
 ] as const;
 
+const TYPES_BY_BITS: ReadonlyMap<number, FileType> = new Map(TYPES.map(({ bits, name }) => [bits, name]));
+
 /** What kind of thing a path names; `unknown` where the server does not tell. */
 export type FileType = (typeof TYPES)[number]['name'] | 'unknown';
 
@@ -148,12 +154,13 @@ export class FileAttributes {
     this.atime = values.atime;
     this.mtime = values.mtime;
     this.extended = values.extended ?? [];
-    this.longname = entry.longname === undefined ? '' : Buffer.from(entry.longname).toString('utf8');
-    this.#type = entry.type;
-    const raw = entry.filename ?? new Uint8Array();
-    this.filename = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('utf8');
+    const { filename, longname, type } = entry;
+    this.longname = longname === undefined ? '' : textOf(longname);
+    this.#type = type;
+    this.filename = filename === undefined ? '' : textOf(filename);
     // Kept only where the text has lost something, as large listings are held in memory.
-    this.#rawName = Buffer.compare(Buffer.from(this.filename), raw) === 0 ? undefined : Uint8Array.from(raw);
+    const isLossy = filename !== undefined && this.filename.includes('\ufffd');
+    this.#rawName = isLossy ? Uint8Array.from(filename) : undefined;
   }
 
   /**
@@ -171,7 +178,7 @@ export class FileAttributes {
   get type(): FileType {
     if (this.#type !== undefined) return this.#type;
     const bits = (this.mode ?? 0) & S_IFMT;
-    if (bits !== 0) return TYPES.find((row) => row.bits === bits)?.name ?? 'unknown';
+    if (bits !== 0) return TYPES_BY_BITS.get(bits) ?? 'unknown';
     const looksLikeMode = /^[-dlpcbs][-rwxsStT]{9}/.test(this.longname);
     if (!looksLikeMode) return 'unknown';
     return TYPES.find(({ letter }) => letter === this.longname[0])?.name ?? 'unknown';
@@ -198,6 +205,10 @@ export class FileAttributes {
     const name = this.filename === '' ? '' : ` ${this.filename}`;
     return `${letter}${permissions}   1 ${owner} ${size} ${formatTime(this.mtime)}${name}`;
   }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 
 function permissionLetters(mode: number): string {

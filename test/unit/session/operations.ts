@@ -49,7 +49,7 @@ const attrs = {
 } as const;
 const opened = {
   answer: (request: AnyRequest) => request.handle('h1'),
-  result: { bytes: Buffer.from('h1'), path: '/f' },
+  result: handle,
   reply: 'handle',
 } as const;
 const oneName = {
