@@ -55,7 +55,6 @@ export type {
   PromptKind,
   PromptRequest,
 } from './ssh/ssh2.js';
-export type { TreeEntry } from './transfer/copy-tree.js';
 export type { LinesOptions } from './transfer/lines.js';
 export type { MirrorReport } from './transfer/mirror.js';
 export type { MirrorComparison } from './transfer/mirror-comparison.js';
@@ -68,6 +67,7 @@ export type { ContentSource } from './transfer/sequential-source.js';
 export type { ContentSink, ObjectWithWrite } from './transfer/sink.js';
 export type { FileProgress } from './transfer/tree-progress.js';
 export type { CopiedEntry, FailedEntry, SkipCode, SkippedEntry, TreeReport } from './transfer/tree-report.js';
+export type { TreeEntry } from './transfer/tree-run.js';
 export type { RemoteWriteStream, WriteStreamOptions } from './transfer/write-stream.js';
 export { type WalkCallback, type WalktreeOptions, WTCallbacks } from './walk-callbacks.js';
 export { type AttributeValues, FileAttributes, type FileType } from './wire/attributes.js';

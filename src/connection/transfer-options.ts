@@ -2,10 +2,10 @@
 import { checkCallback, checkChoice } from '../arguments.js';
 import { type RetryOptions, type RetryPolicy, retryPolicy } from '../retry.js';
 import { resolveSpeed, type Speed, type SpeedOptions } from '../speed.js';
-import type { TreeEntry } from '../transfer/copy-tree.js';
 import type { Overwrite } from '../transfer/overwriting.js';
 import type { TransferSpeed } from '../transfer/progress.js';
 import type { FileProgress } from '../transfer/tree-progress.js';
+import type { TreeEntry } from '../transfer/tree-run.js';
 
 /**
  * Called as bytes arrive: never backwards, and the last time with `transferred === total`. What it throws ends the

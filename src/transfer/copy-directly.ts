@@ -1,8 +1,9 @@
 /** Content into one file, from its opening to the confirmation of what has arrived. */
 import type { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
-import { ContentCopy, type LineUse } from './copy-content.js';
+import type { LineUse } from './copy-content.js';
 import { explainFailure, sizeMismatch, sourceChanged, vanished } from './copy-failure.js';
+import { contentCopy } from './copy-whole.js';
 import {
   type FileChanges,
   type FileInfo,
@@ -49,7 +50,7 @@ export async function copyDirectly<Confirmation extends Sized>(
   options: CopyOptions<Confirmation>,
 ): Promise<Copied<Confirmation>> {
   return withSource(source, options, (file) =>
-    copyTo({ path: target.path, start: 0, prepare: async () => ({}) }, { source, target, file, options }),
+    copyTo({ path: target.path, start: 0, prepare: () => ({}) }, { source, target, file, options }),
   );
 }
 
@@ -82,7 +83,7 @@ export interface Destination {
   /** Whatever is there already is an error. */
   readonly exclusive?: boolean | undefined;
   /** Runs before the target is opened, and tells what to set on it. */
-  readonly prepare: () => Promise<FileChanges>;
+  readonly prepare: () => FileChanges | Promise<FileChanges>;
   /** How far it has come, and when the file is closed, also after a failure. */
   readonly attempt?: Attempt | undefined;
 }
@@ -122,9 +123,9 @@ export async function copyTo<Confirmation extends Sized>(
   if (source.readsOnce) await opening;
   const report = progressReport(options.onProgress, size ?? 0);
   let closing: Promise<void> | undefined;
-  let confirming: Promise<Confirmation | undefined> = Promise.resolve(undefined);
+  let confirming: Promise<Confirmation | undefined> | undefined;
 
-  const content = new ContentCopy(file, opening, {
+  const content = contentCopy(file, opening, {
     chunkLength: () => Math.min(source.fileSystem.chunkLength.read, target.fileSystem.chunkLength.write),
     window,
     throttle: options.throttle,
@@ -133,14 +134,17 @@ export async function copyTo<Confirmation extends Sized>(
     start,
     onProgress: report.advance,
     finish: async (targetFile) => {
-      const changing = targetFile.setAttributes(attributes, { signal });
-      if (!targetFile.isOrdered) await changing;
+      const { mode, mtime } = attributes;
+      const changes = mode !== undefined || mtime !== undefined;
+      const changing = changes ? targetFile.setAttributes(attributes, { signal }) : undefined;
+      if (changing && !targetFile.isOrdered) await changing;
       const syncing = options.fsync ? targetFile.sync?.({ signal }) : undefined;
-      if (!targetFile.isOrdered) await syncing;
+      if (syncing && !targetFile.isOrdered) await syncing;
       closing = targetFile.close({});
       // It follows the CLOSE at once; should it overtake it, it is asked again below.
       if (confirm !== undefined) confirming = confirm(path).catch(() => undefined);
-      await untilAborted(Promise.all([changing, syncing, closing]), signal);
+      const isAlone = changing === undefined && syncing === undefined;
+      await untilAborted<unknown>(isAlone ? closing : Promise.all([changing, syncing, closing]), signal);
     },
   });
   let bytes: number;

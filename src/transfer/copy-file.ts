@@ -19,7 +19,7 @@ import {
 } from './file-system.js';
 import { type Beginning, drop, type Journal, rest } from './journal.js';
 import type { Leftovers } from './leftovers.js';
-import { type KeepReason, type Overwrite, reasonToKeep } from './overwriting.js';
+import { type KeepReason, type Overwrite, reasonToKeep, ruleFor } from './overwriting.js';
 import { findBeginning } from './resumption.js';
 import {
   existingFile,
@@ -61,7 +61,7 @@ export async function copyFile<Confirmation extends Sized>(
 ): Promise<CopiedFile<Confirmation>> {
   return withSource(source, options, async (file) => {
     const copy = { source, target, file, options };
-    const kept = await findReasonToKeep(copy);
+    const kept = mayKeep(copy) ? await findReasonToKeep(copy) : undefined;
     if (kept !== undefined) {
       const { size = 0 } = file.info;
       options.onProgress?.(size, size);
@@ -77,15 +77,22 @@ interface FileCopy<Confirmation extends Sized> extends Copy<Confirmation> {
   readonly options: CopyFileOptions<Confirmation>;
 }
 
+function mayKeep({ target, options }: FileCopy<Sized>): boolean {
+  const { isFree, journal } = options;
+  return ruleOf(options) !== 'always' && !isFree && !journal?.hasBegun(target);
+}
+
+function ruleOf({ overwrite, resume }: CopyFileOptions): Overwrite {
+  return ruleFor(overwrite, { resumes: resume !== undefined });
+}
+
 async function findReasonToKeep({ file, target, options }: FileCopy<Sized>): Promise<KeepReason | undefined> {
-  const { overwrite = 'always', resume, isFree, journal, signal } = options;
-  const rule = overwrite === 'always' && resume !== undefined ? 'different' : overwrite;
-  if (rule === 'always' || isFree || journal?.hasBegun(target)) return undefined;
+  const { signal } = options;
   const existing = await target.fileSystem.lstat(target.path, { signal }).catch((error) => {
     if (isMissing(error)) return undefined;
     throw error;
   });
-  return existing && reasonToKeep(file.info, existing, rule);
+  return existing && reasonToKeep(file.info, existing, ruleOf(options));
 }
 
 /** The file is half-written meanwhile; only another attempt of the same transfer goes on with that. */
@@ -96,11 +103,12 @@ async function copyInPlace<Confirmation extends Sized>(
   const { journal, signal, overwrite } = options;
   const source = sourceMark(copy.source.path, file.info);
   const isOurs = journal?.hasBegun(target) ?? false;
-  const beginning = await findBeginning(file, source, target, { journal, leftovers: undefined, signal });
+  const beginning =
+    journal && (await findBeginning(file, source, target, { journal, leftovers: undefined, signal }));
   const attempt: Attempt = { reached: 0, closed: Promise.resolve() };
   const start = beginning?.bytes ?? 0;
   const exclusive = overwrite === 'never' && !isOurs;
-  const prepare = async () => modeFor(copy, undefined);
+  const prepare = () => modeFor(copy, undefined);
   try {
     return await copyTo({ path: target.path, start, exclusive, prepare, attempt }, copy);
   } catch (error) {
@@ -118,15 +126,17 @@ async function copyAside<Confirmation extends Sized>(
   const { isFree, journal, resume: leftovers, signal, callerSignal = signal, overwrite } = options;
   const { fileSystem } = target;
   const source = sourceMark(copy.source.path, file.info);
-  const beginning = await findBeginning(file, source, target, {
-    journal,
-    leftovers: isFree ? undefined : leftovers,
-    signal,
-  });
+  const mayHaveBegun = journal !== undefined || (leftovers !== undefined && !isFree);
+  const beginning = mayHaveBegun
+    ? await findBeginning(file, source, target, {
+        journal,
+        leftovers: isFree ? undefined : leftovers,
+        signal,
+      })
+    : undefined;
   const { path, bytes: start } = beginning ?? { path: temporaryPath(target, source), bytes: 0 };
   const attempt: Attempt = { reached: start, closed: Promise.resolve() };
-  const prepare = async () =>
-    modeFor(copy, isFree ? undefined : await existingFile(copy.source, target, signal));
+  const prepare = () => (isFree ? modeFor(copy, undefined) : modeOfExisting(copy));
   const stay = leftovers === undefined ? fileSystem.removeOnExit?.(path) : undefined;
   try {
     const exclusive = beginning === undefined;
@@ -168,6 +178,10 @@ async function leave(
 
 function isWorthKeeping({ bytes, source }: Beginning, error: unknown): boolean {
   return bytes > 0 && source !== UNKNOWN_SOURCE && !hasCode(error, 'SOURCE_CHANGED');
+}
+
+async function modeOfExisting(copy: FileCopy<Sized>): Promise<FileChanges> {
+  return modeFor(copy, await existingFile(copy.source, copy.target, copy.options.signal));
 }
 
 /** That of the file that is replaced, or of the source where it is to be kept; never a right beyond the usual ones. */

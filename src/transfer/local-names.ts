@@ -1,6 +1,9 @@
 /** Names from elsewhere on the local disk. */
 import type { Buffer } from 'node:buffer';
 
+const DOT = 0x2e;
+const SLASH = 0x2f;
+
 /** Names that mean a device on Windows, whatever their ending. */
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\.|$)/i;
 
@@ -10,12 +13,12 @@ const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|
  * @param platform as `process.platform`
  */
 export function objectionTo(name: Buffer, platform: NodeJS.Platform = process.platform): string | undefined {
-  const text = name.toString('utf8');
   if (name.length === 0) return 'it is empty';
-  if (text === '.' || text === '..') return 'it names a directory above';
+  if (name.length <= 2 && name.every((byte) => byte === DOT)) return 'it names a directory above';
   if (name.includes(0)) return 'it contains a NUL';
-  if (name.includes('/')) return 'it contains a separator';
+  if (name.includes(SLASH)) return 'it contains a separator';
   if (platform !== 'win32') return undefined;
+  const text = name.toString('utf8');
   if (/[\\:*?"<>|]/.test(text) || [...text].some((character) => character < ' ')) {
     return 'it contains a character that Windows does not allow';
   }

@@ -24,6 +24,7 @@ const close = promisify(fs.close);
 const fstat = promisify(fs.fstat);
 const ftruncate = promisify(fs.ftruncate);
 
+const SEPARATOR = Buffer.from('/');
 const DIRECTORY_BATCH = 256;
 
 export const localFileSystem: FileSystem = {
@@ -33,7 +34,7 @@ export const localFileSystem: FileSystem = {
   textOf: (file) => file.toString('utf8'),
   join: (directory, name) =>
     path.sep === '/'
-      ? Buffer.concat([directory, Buffer.from(endsWithSlash(directory) ? '' : '/'), name])
+      ? Buffer.concat(endsWithSlash(directory) ? [directory, name] : [directory, SEPARATOR, name])
       : Buffer.from(path.join(directory.toString(), name.toString())),
   split: splitPath,
   objectionTo: (name) => objectionTo(name),

@@ -26,6 +26,14 @@ const RULES: Readonly<Record<Overwrite, (source: FileInfo, existing: FileInfo) =
   different: (source, existing) => (isSame(source, existing) ? 'SAME' : undefined),
 };
 
+/** Whoever resumes does not copy again what is complete. */
+export function ruleFor(
+  overwrite: Overwrite = 'always',
+  { resumes }: { readonly resumes: boolean },
+): Overwrite {
+  return overwrite === 'always' && resumes ? 'different' : overwrite;
+}
+
 /** The reason to leave what is there, or `undefined` where it is to be replaced. */
 export function reasonToKeep(
   source: FileInfo,

@@ -1,13 +1,22 @@
 import { onAbort } from '../abort.js';
 
+interface Idle {
+  readonly promise: Promise<void>;
+  resolve(): void;
+}
+
 /**
  * Work that goes on side by side and fails as one: the first failure aborts the rest, and nothing is left
  * running when the group has settled.
  */
 export class TaskGroup {
   readonly #abort = new AbortController();
-  readonly #running = new Set<Promise<void>>();
+  /** For everything that the tasks do: it is aborted with the first failure. */
+  readonly signal: AbortSignal = this.#abort.signal;
   readonly #callOff: () => void;
+  #running = 0;
+  /** For those who wait for the last task. */
+  #idle: Idle | undefined;
 
   /** @param signal aborts the group from outside */
   constructor(signal?: AbortSignal) {
@@ -15,16 +24,23 @@ export class TaskGroup {
     this.#callOff = onAbort(signal, (reason) => this.fail(reason));
   }
 
-  /** For everything that the tasks do: it is aborted with the first failure. */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
-  }
-
   /** Lets a task run beside the others. */
   add(task: Promise<void>): void {
-    const tracked = task.catch((error) => this.fail(error)).finally(() => this.#running.delete(tracked));
-    this.#running.add(tracked);
+    this.#running += 1;
+    task.then(this.#onDone, this.#onFailure);
   }
+
+  readonly #onDone = (): void => {
+    this.#running -= 1;
+    if (this.#running > 0) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
+  };
+
+  readonly #onFailure = (error: unknown): void => {
+    this.fail(error);
+    this.#onDone();
+  };
 
   fail(reason: unknown): void {
     this.#abort.abort(reason);
@@ -32,8 +48,19 @@ export class TaskGroup {
 
   /** Resolves when all tasks, and those that they added, are done. Rejects with the first failure, also only then. */
   async settle(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
+    while (this.#running > 0) {
+      this.#idle ??= makeIdle();
+      await this.#idle.promise;
+    }
     this.#callOff();
-    this.#abort.signal.throwIfAborted();
+    this.signal.throwIfAborted();
   }
+}
+
+function makeIdle(): Idle {
+  let resolve = () => {};
+  const promise = new Promise<void>((wake) => {
+    resolve = wake;
+  });
+  return { promise, resolve };
 }

@@ -14,7 +14,7 @@
  * target, and lie in its directory, as a rename within one directory is atomic.
  */
 import { Buffer } from 'node:buffer';
-import { createHash, randomBytes } from 'node:crypto';
+import * as crypto from 'node:crypto';
 import { hostname } from 'node:os';
 import { TransferError } from '../errors.js';
 import { quote } from '../remote-path.js';
@@ -26,9 +26,11 @@ export const UNKNOWN_SOURCE = '0'.repeat(12);
 const PATTERN =
   /^\.tsftp-([0-9a-f]{12})-([0-9a-f]{12})(?:([0-9a-f]{8})([0-9a-f]{8})([0-9a-f]{8})[0-9a-f]{8})?\.part$/;
 
+const DOT = 0x2e;
+
 const MACHINE = hash(hostname(), 8);
 /** Tells threads of one process apart, and processes that have had the same number one after the other. */
-const RUN = randomBytes(4).toString('hex');
+const RUN = crypto.randomBytes(4).toString('hex');
 
 /** What this run is writing at present. */
 const ownNames = new Set<string>();
@@ -47,6 +49,7 @@ interface Writer {
 }
 
 export function readTemporaryName(name: Buffer): TemporaryName | undefined {
+  if (name[0] !== DOT) return undefined;
   const [, target, source, machine, pid = '', run] = PATTERN.exec(name.toString('latin1')) ?? [];
   if (target === undefined || source === undefined) return undefined;
   const writer =
@@ -69,7 +72,7 @@ export function targetMark({ fileSystem, path }: Place): string {
 /** A new name to write under; it is ours until {@link releaseTemporary}. */
 export function temporaryPath(target: Place, source: string = UNKNOWN_SOURCE): Buffer {
   const writer = `${MACHINE}${process.pid.toString(16).padStart(8, '0')}${RUN}`;
-  const name = `.tsftp-${targetMark(target)}-${source}${writer}${randomBytes(4).toString('hex')}.part`;
+  const name = `.tsftp-${targetMark(target)}-${source}${writer}${uniqueMark()}.part`;
   ownNames.add(name);
   return beside(target, name);
 }
@@ -104,7 +107,19 @@ function beside({ fileSystem, path }: Place, name: string): Buffer {
 }
 
 function hash(text: string, length = 12): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, length);
+  return crypto.hash('sha256', text).slice(0, length);
+}
+
+/** Random bytes are cheaper by the thousand. */
+const noise = { bytes: Buffer.alloc(4096), used: 4096 };
+
+function uniqueMark(): string {
+  if (noise.used === noise.bytes.length) {
+    crypto.randomFillSync(noise.bytes);
+    noise.used = 0;
+  }
+  noise.used += 4;
+  return noise.bytes.toString('hex', noise.used - 4, noise.used);
 }
 
 /**

@@ -90,7 +90,7 @@ describe('copyFile', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uint8Array({ maxLength: 120 }),
-        fc.integer({ min: 1, max: 9 }),
+        fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 150 })),
         fc.integer({ min: 1, max: 40 }),
         fc.infiniteStream(fc.integer({ min: 1, max: 9 })),
         fc.constantFrom('true', 'zero', 'absent'),
@@ -388,20 +388,93 @@ describe('copyFile, confirmation', () => {
   });
 });
 
+/** Targets that are ordered or not; content in parts or at once. */
+const WAYS = [
+  [true, CHUNK],
+  [false, CHUNK],
+  [true, 64],
+  [false, 64],
+] as const;
+
+describe('copyFile, content that fits into one request', () => {
+  const chunkLength = 64;
+
+  for (const isOrdered of [true, false]) {
+    const kind = isOrdered ? 'an ordered' : 'an unordered';
+    const to = (fail?: (step: Step) => Error | undefined) => ({
+      source: { chunkLength },
+      target: { chunkLength, isOrdered, ...(fail && { fail }) },
+    });
+
+    test(`is read with one request and written to ${kind} target with one`, async () => {
+      const copy = new Copy(to());
+      assert.deepEqual(await copy.run(), { bytes: 19, confirmation: undefined });
+      assert.equal(copy.target.content('/target'), 'The quick brown fox');
+      const read = copy.source.stepsOf('read').map(({ offset, length }) => [offset, length]);
+      assert.deepEqual([read, copy.target.stepsOf('write').length], [[[0, 20]], 1]);
+      assert.deepEqual(copy.progress, [[19, 19]]);
+    });
+
+    for (const step of ['write', 'closeTarget', 'replace'] as const) {
+      test(`a ${step} of ${kind} target that fails fails the copy`, async () => {
+        await new Copy(to(failing(step, 'EIO'))).fails({ code: 'EIO' });
+      });
+    }
+
+    test(`a full disk comes with advice and the bytes that ${kind} target has`, async () => {
+      const message = /after 0 bytes failed: ENOSPC; the disk is full/;
+      await new Copy(to(failing('write', 'ENOSPC'))).fails({ code: 'ENOSPC', bytesDone: 0, message });
+    });
+
+    test(`where ${kind} target cannot be opened, the source is closed once it is read`, async () => {
+      const copy = new Copy(to(failing('openTarget', 'EACCES')));
+      await copy.fails({ name: 'Error', code: 'EACCES' });
+      const steps = copy.source.steps.map(({ kind: step }) => step);
+      assert.deepEqual(steps, ['openSource', 'read', 'closeSource']);
+    });
+  }
+
+  test('a read that fails fails the copy', async () => {
+    const source = { chunkLength, fail: failing('read', 'EIO') };
+    await new Copy({ source, target: { chunkLength } }).fails({ name: 'TransferError', code: 'EIO' });
+  });
+
+  for (const [told, actual] of [
+    [10, 30],
+    [10, 7],
+    [10, 0],
+  ] as const) {
+    test(`a source that tells ${told} bytes and has ${actual} is reported`, async () => {
+      const copy = new Copy({ source: { chunkLength }, target: { chunkLength } });
+      copy.source.addFile('/source', 'x'.repeat(actual), { size: told });
+      await copy.fails({ code: 'SOURCE_CHANGED', bytesDone: Math.min(told, actual) });
+    });
+  }
+
+  test('what comes in parts is asked for once', async () => {
+    const copy = new Copy({ source: { chunkLength, readLength: () => 5 }, target: { chunkLength } });
+    await copy.run();
+    assert.equal(copy.target.content('/target'), 'The quick brown fox');
+    const offsets = copy.source.stepsOf('read').map(({ offset }) => offset);
+    assert.deepEqual(offsets, [0, 5, 10, 15]);
+  });
+});
+
 describe('copyFile, aborted', () => {
   test('wherever the abort comes, the reason is what it rejects with and nothing is left (L8)', async () => {
     const steps = new Copy();
     await steps.run();
     const count = steps.source.steps.length + steps.target.steps.length;
     for (let at = 0; at < count; at += 1) {
-      for (const isOrdered of [true, false]) {
+      for (const [isOrdered, chunkLength] of WAYS) {
         const abort = new AbortController();
         let seen = 0;
         const gate = async () => {
           if (seen === at) abort.abort('enough');
           seen += 1;
         };
-        const copy = new Copy({ signal: abort.signal, source: { gate }, target: { gate, isOrdered } });
+        const target = { gate, isOrdered, chunkLength };
+        const copy = new Copy({ signal: abort.signal, source: { gate, chunkLength }, target });
         const outcome = await copy.run().catch((reason) => reason);
         // Once the new file has taken its place there is nothing to abort any more.
         if (outcome === 'enough') assert.equal(copy.target.content('/target'), 'old', `step ${at}`);

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type CopyTreeOptions, copyTree } from '../../../src/transfer/copy-tree.js';
+import { copyTree } from '../../../src/transfer/copy-tree.js';
 import type { FileProgress } from '../../../src/transfer/tree-progress.js';
+import type { CopyTreeOptions } from '../../../src/transfer/tree-run.js';
 import { Window } from '../../../src/transfer/window.js';
 import type { FileType } from '../../../src/wire/attributes.js';
 import {

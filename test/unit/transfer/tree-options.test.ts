@@ -3,8 +3,9 @@ import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
 import { unmarked } from '../../../src/transfer/caller-error.js';
 import { leadsOutside } from '../../../src/transfer/copy-link.js';
-import { type CopyTreeOptions, copyTree, type TreeEntry } from '../../../src/transfer/copy-tree.js';
+import { copyTree } from '../../../src/transfer/copy-tree.js';
 import { identityOf } from '../../../src/transfer/local-names.js';
+import type { CopyTreeOptions, TreeEntry } from '../../../src/transfer/tree-run.js';
 import { Window } from '../../../src/transfer/window.js';
 import {
   errorWithCode,

@@ -1,0 +1,131 @@
+/** The files of a tree: many at once, each as the rules of the tree say. */
+import type { Buffer } from 'node:buffer';
+import { NEVER } from '../abort.js';
+import { type CopyFileOptions, copyFile } from './copy-file.js';
+import { type FileInfo, isMissing, type Place } from './file-system.js';
+import { KEEP_REASONS, type Overwrite, reasonToKeep, ruleFor } from './overwriting.js';
+import { sourceMark } from './temporary-file.js';
+import type { FileCount } from './tree-progress.js';
+import type { TreeRun } from './tree-run.js';
+
+/** A file that has been found, and where it goes. */
+export interface FoundFile {
+  readonly from: Buffer;
+  readonly to: Buffer;
+  /** Links followed, where they are to be. */
+  readonly info: FileInfo;
+}
+
+export class TreeFiles {
+  readonly #run: TreeRun;
+
+  constructor(run: TreeRun) {
+    this.#run = run;
+  }
+
+  /**
+   * Resolves as soon as there is room for it, and lets it run beside the others.
+   *
+   * @param isFree nothing is in its place, as the directory is new
+   */
+  async start(found: FoundFile, isFree: boolean): Promise<void> {
+    const { signal } = this.#run.tasks;
+    if (!this.#run.slots.tryAcquire(1)) await this.#run.slots.acquire(1, signal);
+    this.#run.tasks.add(this.#copyInSlot(found, isFree));
+  }
+
+  async #copyInSlot(found: FoundFile, isFree: boolean): Promise<void> {
+    try {
+      await this.#copyFile(found, isFree);
+    } catch (error) {
+      this.#run.noteFailure(found.from, error);
+    } finally {
+      this.#run.slots.release(1);
+    }
+  }
+
+  async #copyFile(found: FoundFile, isFree: boolean): Promise<void> {
+    const { from, to, info } = found;
+    const { journal } = this.#run.options;
+    const source = { ...this.#run.source, path: from };
+    const target = { ...this.#run.target, path: to };
+    const path = this.#run.textOf(from);
+    const progress = this.#run.progress.begin(path, info.size ?? 0);
+    const isKept = this.#mayKeep(target, isFree) && (await this.#keeps(found));
+    if (isKept || journal?.isDone(target, sourceMark(from, info))) progress.complete();
+    else {
+      try {
+        await copyFile(source, target, this.#optionsFor(info, isFree, progress));
+      } catch (error) {
+        if (this.#run.goesOnAfter(error)) progress.abandon();
+        throw error;
+      }
+      journal?.noteDone(target, sourceMark(from, info));
+    }
+    progress.finish();
+    if (isKept) return;
+    const { bytes } = progress;
+    this.#run.report.noteCopied({ type: 'file', path, target: target.fileSystem.textOf(to), bytes });
+  }
+
+  #optionsFor(known: FileInfo, isFree: boolean, progress: FileCount): CopyFileOptions {
+    const { tasks, options } = this.#run;
+    const { journal } = options;
+    // Named one by one: what is copied with `...` for every file costs more than all the rest of this.
+    return {
+      window: options.window,
+      throttle: options.throttle,
+      concurrency: options.concurrency,
+      channels: options.channels,
+      atomic: options.atomic,
+      confirm: options.confirm,
+      fsync: options.fsync,
+      preserveMtime: options.preserveMtime,
+      preserveMode: options.preserveMode,
+      resume: options.resume,
+      journal,
+      signal: tasks.signal,
+      callerSignal: options.signal ?? NEVER,
+      isFree,
+      known,
+      // The other rules have been followed by now.
+      overwrite: options.overwrite === 'never' ? 'never' : 'always',
+      refuseLink: true,
+      inBackground: this.#inBackground,
+      onProgress: (bytes, total) => {
+        journal?.noteAdvance();
+        progress.advance(bytes, total);
+      },
+    };
+  }
+
+  /** The slot of a file is for the next one by then: the server closes in the order of asking. */
+  readonly #inBackground = (closing: Promise<void>): void => this.#run.tasks.add(closing);
+
+  #mayKeep(target: Place, isFree: boolean): boolean {
+    return !isFree && this.#rule() !== 'always' && !this.#run.options.journal?.hasBegun(target);
+  }
+
+  /** Whether what is there stays, which is noted then. */
+  async #keeps({ from, to, info }: FoundFile): Promise<boolean> {
+    const existing = await this.#lookAt(to);
+    const reason = existing && reasonToKeep(info, existing, this.#rule());
+    if (reason === undefined) return false;
+    this.#run.skip(from, reason, KEEP_REASONS[reason]);
+    return true;
+  }
+
+  #rule(): Overwrite {
+    const { overwrite, resume } = this.#run.options;
+    return ruleFor(overwrite, { resumes: resume !== undefined });
+  }
+
+  async #lookAt(path: Buffer): Promise<FileInfo | undefined> {
+    try {
+      return await this.#run.target.fileSystem.lstat(path, { signal: this.#run.tasks.signal });
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+}
