@@ -14,6 +14,8 @@ const MAXIMUM_BANNER_LINES = 1024;
 /** The same section: 255 characters with CR LF. Some servers are longer; ssh2 reads up to this. */
 const MAXIMUM_IDENTIFICATION_LENGTH = 8 * 1024;
 
+const RESETS: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'EPIPE']);
+
 interface Address {
   readonly host: string;
   readonly port: number;
@@ -98,7 +100,11 @@ export function readIdentification(socket: Duplex, address: Address, onDone: (er
     socket.off('data', onData).off('end', onEnd).off('error', onSocketError).pause();
     onDone(error);
   };
-  const onSocketError = (cause: Error): void => finish(connectionError(address, cause));
+  const onSocketError = (cause: Error): void => {
+    // A server that ends the connection without having read our identification resets it.
+    const isReset = RESETS.has((cause as NodeJS.ErrnoException).code);
+    finish(isReset ? endedEarly(address, received, cause) : connectionError(address, cause));
+  };
   const onEnd = (): void => finish(endedEarly(address, received));
   const onData = (chunk: Buffer): void => {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
@@ -144,11 +150,11 @@ function identificationError(line: Buffer, where: string): SshError | undefined 
   );
 }
 
-function endedEarly(address: Address, received: Buffer): Error {
+function endedEarly(address: Address, received: Buffer, cause?: Error): Error {
   const where = `${printable(address.host)}:${address.port}`;
   if (/^Exceeded MaxStartups\r?\n$/.test(received.toString('latin1'))) {
     const text = `cannot connect to ${where}: too many others are logging in there just now; try again in a while`;
-    return new ConnectionError('SERVER_BUSY', text, address);
+    return new ConnectionError('SERVER_BUSY', text, { ...address, cause });
   }
   return received.length > 0
     ? notSsh(where, received)
@@ -156,7 +162,7 @@ function endedEarly(address: Address, received: Buffer): Error {
         'ECONNRESET',
         `cannot connect to ${where}: the server ended the connection at once: it may be overloaded or may not let ` +
           'this address in',
-        address,
+        { ...address, cause },
       );
 }
 

@@ -41,10 +41,13 @@ import type { Ssh2Options } from './ssh2.js';
 import { Ssh2Connection } from './ssh2-connection.js';
 import {
   copyUnfinishedPacket,
+  forgoHostKeyProofs,
+  identify,
   isExchangingKeys,
   logInAtOnce,
   refuseSha1Signatures,
   replaceAllocation,
+  SOFTWARE,
   sendNewPassword,
   signAtOnce,
 } from './ssh2-internals.js';
@@ -136,6 +139,7 @@ export class Attempt {
       return;
     }
     this.#stage = 'waiting for the server to identify itself';
+    if (!this.#options.legacy) identify(socket);
     readIdentification(socket, this.#options, (error) => {
       if (error !== undefined) {
         this.#fail(error);
@@ -173,6 +177,7 @@ export class Attempt {
     const { username, keepaliveInterval, keepaliveCountMax, debug } = this.#options;
     return {
       sock: socket,
+      ident: SOFTWARE,
       username,
       readyTimeout: 0,
       keepaliveInterval: timerDelay(keepaliveInterval),
@@ -236,12 +241,13 @@ export class Attempt {
     }
   }
 
-  /** Not with servers from long ago, of which some need a message at a time. */
+  /** As with the identification, not with servers from long ago, of which some may need a message at a time. */
   #hurry(): void {
     const [key, ...others] = this.#options.credentials.keys;
     // An agent may ask its user for a signature, and of several keys only one will do: those are not bothered in vain.
     if (key !== undefined && others.length === 0 && !(key instanceof AgentKey))
       signAtOnce(this.#client, key.parsed);
+    forgoHostKeyProofs(this.#client);
     // When ssh2 has asked for the service.
     process.nextTick(() => {
       if (!this.#settled) logInAtOnce(this.#client);

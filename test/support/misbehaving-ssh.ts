@@ -22,6 +22,8 @@ interface Protocol {
   channelData(channel: number, data: Buffer): void;
   authBanner(text: string): void;
   serviceAccept(name: string): void;
+  /** Gets a line for each message. */
+  _debug: ((line: string) => void) | undefined;
   rekey(): void;
 }
 

@@ -2,12 +2,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { duplexPair } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
 import ssh2, { type Client } from 'ssh2';
 import {
   announceWindow,
   discardChannel,
+  forgoHostKeyProofs,
   INITIAL_WINDOW,
+  identify,
   isExchangingKeys,
   logInAtOnce,
   openSession,
@@ -19,7 +23,10 @@ import {
 import {
   acceptRsa,
   makeHostKey,
+  type Peer,
   type PeerOptions,
+  send,
+  sshString,
   startPeer,
   withholdExtensions,
 } from '../../support/misbehaving-ssh.js';
@@ -61,6 +68,11 @@ function openOn(client: Client, request: Parameters<typeof openSession>[1]): Pro
   return new Promise((resolve, reject) => {
     openSession(client, request, (error, channel) => (channel ? resolve(channel) : reject(error)));
   });
+}
+
+/** Calls for every SSH_MSG_IGNORE that comes. */
+function onIgnored(protocol: Peer['protocol'], call: () => void): void {
+  protocol._debug = (line) => /Received IGNORE/.test(line) && call();
 }
 
 /** A server that lets one key in and notes each time whether it was only asked about it. */
@@ -172,6 +184,20 @@ describe('the inside of ssh2', () => {
     assert.equal(channel.outgoing.state, 'closed');
   });
 
+  test('an identification in pieces is left out, and another one than was given is an error', async () => {
+    const [ours, theirs] = duplexPair();
+    identify(ours);
+    ours.write(Buffer.from('SSH-2.0-ts'));
+    ours.write(Buffer.from('ftp\r\nand'));
+    ours.end(Buffer.from(' more'));
+    assert.equal(await text(theirs), 'SSH-2.0-tsftp\r\nand more');
+    const [other] = duplexPair();
+    identify(other);
+    const failed = once(other, 'error');
+    assert.equal(other.write(Buffer.from('SSH-2.0-other\r\n')), false);
+    assert.match(String((await failed)[0]), /another identification/);
+  });
+
   test('an exchange of keys is seen, and handshake comes at its end', async (t) => {
     const { client, ready } = await login(t);
     await ready;
@@ -209,8 +235,14 @@ describe('the inside of ssh2', () => {
     test(`the first attempt to log in is sent ${order} the server has accepted the service${because}`, async (t) => {
       const seen: string[] = [];
       let accept = (): void => {};
+      let lastly = (): void => {};
       const { client, ready } = await login(t, {
         onPeer: ({ protocol }) => {
+          // Our word on the server's first answer is what the second may have to wait for.
+          onIgnored(protocol, () => {
+            seen.push('ignored');
+            lastly();
+          });
           const serviceAccept = protocol.serviceAccept.bind(protocol);
           protocol.serviceAccept = (name) => {
             accept = () => {
@@ -222,8 +254,9 @@ describe('the inside of ssh2', () => {
         },
         onAuthentication: (context) => {
           seen.push(context.method);
-          if (!isHidden) accept();
-          context.accept();
+          if (isHidden) context.accept();
+          else accept();
+          lastly = () => context.accept();
         },
       });
       const hurry = () => logInAtOnce(client);
@@ -231,7 +264,37 @@ describe('the inside of ssh2', () => {
         process.nextTick(() => (isHidden ? without(client, '_handlers', hurry) : hurry())),
       );
       await ready;
-      assert.deepEqual(seen, isHidden ? ['accepted', 'none'] : ['none', 'accepted']);
+      assert.deepEqual(seen, isHidden ? ['accepted', 'none'] : ['none', 'accepted', 'ignored']);
+    });
+
+    const proofs = isHidden ? 'asked for, where ssh2 does not let us leave it' : 'not asked for';
+    test(`proofs of the host keys that a server tells are ${proofs}`, async (t) => {
+      const seen: string[] = [];
+      const peers: Peer[] = [];
+      const options: PeerOptions = {
+        onPeer: (peer) => {
+          peers.push(peer);
+          onIgnored(peer.protocol, () => seen.push('ignored'));
+          peer.protocol._handlers.GLOBAL_REQUEST = (_protocol: unknown, name: string) => void seen.push(name);
+        },
+      };
+      const { client, ready } = await login(t, options, { strictVendor: false });
+      await ready;
+      const hurry = () => forgoHostKeyProofs(client);
+      if (isHidden) without(client, '_packetRW', hurry);
+      else hurry();
+      const { key } = onlyKey();
+      for (const [name, content] of [
+        ['hostkeys-00@openssh.com', sshString(key.getPublicSSH())],
+        ['other@example.com', Buffer.alloc(0)],
+      ] as const) {
+        const request = Buffer.concat([Buffer.from([80]), sshString(name), Buffer.from([0]), content]);
+        for (const peer of peers) send(peer, request);
+      }
+      // The first answer comes behind its requests, and the second is given behind our answers to them.
+      await openOn(client, { type: 'subsystem', name: 'sftp' });
+      await openOn(client, { type: 'subsystem', name: 'sftp' });
+      assert.deepEqual(seen, isHidden ? ['hostkeys-prove-00@openssh.com'] : ['ignored']);
     });
 
     const does = isHidden

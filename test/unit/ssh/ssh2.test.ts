@@ -4,6 +4,7 @@ import diagnostics from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { inspect } from 'node:util';
 import ssh2 from 'ssh2';
@@ -15,6 +16,7 @@ import {
   SshError,
 } from '../../../src/errors.js';
 import { parsePrivateKey } from '../../../src/ssh/private-key.js';
+import { readIdentification } from '../../../src/ssh/socket.js';
 import type { SshConnection } from '../../../src/ssh/ssh-connection.js';
 import { connectSsh2, type Ssh2Options } from '../../../src/ssh/ssh2.js';
 import {
@@ -74,6 +76,37 @@ describe('the identification of a server', () => {
     });
     await (await open(port)).close();
   });
+
+  test('may come after ours, which is sent at once and not again', async (t) => {
+    const target = await startPeer(t);
+    let sent = '';
+    const port = await startRaw(t, (socket) => {
+      socket.on('data', (chunk) => {
+        sent += chunk.toString('latin1');
+      });
+      socket.once('data', (first) => {
+        const upstream = connect(target, '127.0.0.1');
+        t.after(() => upstream.destroy());
+        upstream.on('error', () => {});
+        upstream.write(first);
+        socket.pipe(upstream).pipe(socket);
+      });
+    });
+    await (await open(port)).close();
+    assert.match(sent, /^SSH-2\.0-tsftp\r\n/);
+    assert.equal(sent.split('SSH-2.0-').length, 2);
+  });
+
+  for (const code of ['ECONNRESET', 'EPIPE']) {
+    test(`the last words of a server that has ended it are heard also after ${code}`, async () => {
+      const socket = new PassThrough();
+      const done = new Promise((resolve) => readIdentification(socket, { host: 'there', port: 22 }, resolve));
+      socket.write('Exceeded MaxStartups\r\n', () =>
+        socket.destroy(Object.assign(new Error('it is gone'), { code })),
+      );
+      isError(ConnectionError, 'SERVER_BUSY', /too many others are logging in/)(await done);
+    });
+  }
 
   test('T1 is an error if it never comes', async (t) => {
     const lines = await startRaw(t, (socket) => socket.write('hello\n'.repeat(1024)));
