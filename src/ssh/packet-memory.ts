@@ -17,7 +17,7 @@ export interface Outlet {
 const SLAB_LENGTH = 512 * 1024;
 /** Twice what may be handed to TCP and not be taken. */
 const MAX_SLABS = 4;
-/** Smaller ones cost little, and some of them are not sent at once. */
+/** Smaller ones have memory of their own: some of them are not sent at once. */
 const MIN_PAYLOAD_LENGTH = 4 * 1024;
 /** Padding makes a packet a multiple of the cipher's block, which is never longer. */
 const BLOCK_LENGTH = 16;
@@ -42,24 +42,27 @@ export class PacketMemory {
   }
 
   /**
-   * Allocates as `allocate` does, large packets in memory of ours. Every packet must be handed to the outlet before
-   * the next is allocated. How long a packet is and what its header says is learnt from `allocate`, which is used
+   * Allocates as `allocate` does, large packets in memory of ours. Every one of those must be handed to the outlet
+   * before the next is allocated. How long a packet is and what its header says is learnt from `allocate`, which is used
    * for all where no rule is found.
    */
   wrap(allocate: AllocatePacket): AllocatePacket {
     const shapes = shapesOf(allocate);
     if (shapes === undefined) return allocate;
     return (payloadLength) => {
-      if (payloadLength < MIN_PAYLOAD_LENGTH) return allocate(payloadLength);
       const rest = payloadLength % BLOCK_LENGTH;
       const shape = shapes[rest];
-      const packet = shape && this.#take(shape.length + payloadLength - rest);
+      const packet = shape && this.#memoryFor(payloadLength, shape.length + payloadLength - rest);
       if (shape === undefined || packet === undefined) return allocate(payloadLength);
       packet.writeUInt32BE(shape.told + payloadLength - rest, 0);
       packet[4] = shape.padding;
       this.#pad(packet, HEADER_LENGTH + payloadLength, shape.padding);
       return packet;
     };
+  }
+
+  #memoryFor(payloadLength: number, length: number): Buffer | undefined {
+    return payloadLength < MIN_PAYLOAD_LENGTH ? Buffer.allocUnsafe(length) : this.#take(length);
   }
 
   #take(length: number): Buffer | undefined {

@@ -13,6 +13,8 @@ export class PacketQueue {
   /** Index of the first chunk not yet taken; the list is emptied when it is reached, not shifted each time. */
   #first = 0;
   #bytes = 0;
+  /** As large as a packet, once there was something to join. */
+  #joint: Buffer | undefined;
 
   constructor(packetSize: number) {
     this.#packetSize = packetSize;
@@ -29,7 +31,10 @@ export class PacketQueue {
     }
   }
 
-  /** Takes the next piece; an empty queue gives `undefined`. */
+  /**
+   * Takes the next piece; an empty queue gives `undefined`. What had to be joined is in memory that is used again: it
+   * must have been copied into its packet before the next is taken.
+   */
   take(): Buffer | undefined {
     const head = this.#chunks[this.#first];
     if (head === undefined) {
@@ -66,7 +71,8 @@ export class PacketQueue {
   }
 
   #join(): Buffer {
-    const packet = Buffer.allocUnsafe(Math.min(this.#bytes, this.#packetSize));
+    this.#joint ??= Buffer.allocUnsafeSlow(this.#packetSize);
+    const packet = this.#joint.subarray(0, Math.min(this.#bytes, this.#packetSize));
     let at = 0;
     while (at < packet.length) {
       const head = this.#chunks[this.#first];

@@ -6,8 +6,8 @@ import { INITIAL_WINDOW } from './ssh2-internals.js';
  * a line of 50 ms at 300 MB/s; how much is on the way is decided by what is asked for.
  */
 export const RECEIVE_WINDOW = 16 * 1024 * 1024;
-/** Announced anew in steps of this. */
-const WINDOW_STEP = 512 * 1024;
+/** Announced anew in steps of this: each is a packet of its own, and wakes the server. */
+const WINDOW_STEP = 2 * 1024 * 1024;
 
 export class ReceiveWindow {
   /** What the server may still send. */

@@ -85,12 +85,19 @@ describe('memory for packets', () => {
     assert.ok(memories.size <= 4, `${memories.size} pieces of memory`);
   });
 
-  test('small packets, and those whose lengths follow no rule, are left to ssh2', () => {
+  test('packets whose lengths follow no rule are left to ssh2', () => {
     const { outlet } = makeOutlet();
     const odd: AllocatePacket = (length) => allocate(length % 7 === 0 ? length + 1 : length);
     assert.equal(new PacketMemory(outlet).wrap(odd), odd);
-    const small = new PacketMemory(outlet).wrap(allocate)(100);
-    assert.deepEqual(small.subarray(0, 5), allocate(100).subarray(0, 5));
-    assert.equal(small.buffer.byteLength, allocate(100).buffer.byteLength);
+  });
+
+  test('small packets, which may wait, are never written over', () => {
+    const { outlet } = makeOutlet();
+    const ours = new PacketMemory(outlet).wrap(allocate);
+    const packets = Array.from({ length: 1000 }, (_, index) => ours(100).fill(index % 251, 5, 105));
+    for (const [index, packet] of packets.entries()) {
+      assert.deepEqual(packet.subarray(0, 5), allocate(100).subarray(0, 5));
+      assert.ok(packet.subarray(5, 105).equals(Buffer.alloc(100, index % 251)), `packet ${index}`);
+    }
   });
 });

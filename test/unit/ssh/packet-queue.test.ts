@@ -6,7 +6,7 @@ import { PacketQueue } from '../../../src/ssh/packet-queue.js';
 function drain(queue: PacketQueue): Buffer[] {
   const pieces: Buffer[] = [];
   for (let piece = queue.take(); piece !== undefined; piece = queue.take()) {
-    pieces.push(piece);
+    pieces.push(Buffer.from(piece));
   }
   return pieces;
 }
@@ -38,6 +38,14 @@ describe('packet queue', () => {
     const large = Buffer.alloc(200_000);
     queue.push(large);
     assert.equal(queue.take()?.buffer, large.buffer);
+  });
+
+  test('joins in the same memory again and again', () => {
+    const queue = new PacketQueue(4);
+    for (const text of ['ab', 'cd', 'e', 'fgh', 'i']) queue.push(Buffer.from(text));
+    const [first, second] = [queue.take(), queue.take()];
+    assert.ok(first !== undefined && first.buffer === second?.buffer);
+    assert.equal(String(second), 'efgh');
   });
 
   test('cuts what is beyond 256 KiB', () => {
