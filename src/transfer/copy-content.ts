@@ -205,8 +205,8 @@ export class ContentCopy {
   /** One byte more is asked for than there should be: it tells whether the source has grown. */
   #nextLength(): number {
     const size = this.#size;
-    const chunkLength = this.#options.chunkLength();
-    const most = Math.min(chunkLength, this.#options.throttle?.chunkLength ?? chunkLength);
+    const { chunkLength, throttle } = this.#options;
+    const most = throttle?.isLimited ? Math.min(chunkLength(), throttle.chunkLength) : chunkLength();
     return size === undefined ? most : Math.min(most, Math.max(0, size + 1 - this.#nextOffset));
   }
 

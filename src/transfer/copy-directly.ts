@@ -49,24 +49,31 @@ export async function copyDirectly<Confirmation extends Sized>(
   target: TargetPlace,
   options: CopyOptions<Confirmation>,
 ): Promise<Copied<Confirmation>> {
-  return withSource(source, options, (file) =>
-    copyTo({ path: target.path, start: 0, prepare: () => ({}) }, { source, target, file, options }),
-  );
+  const file = await openSource(source, options);
+  try {
+    const destination = { path: target.path, start: 0, prepare: () => ({}) };
+    return await copyTo(destination, { source, target, file, options });
+  } finally {
+    await closeSource(file, options);
+  }
 }
 
-export async function withSource<T>(
+export function openSource(
   { fileSystem, path }: SourcePlace,
-  { signal, known, inBackground }: Pick<CopyOptions, 'signal' | 'known' | 'inBackground'>,
-  copy: (file: SourceFile) => Promise<T>,
-): Promise<T> {
-  const file = await fileSystem.openSource(path, { signal, known });
-  try {
-    return await copy(file);
-  } finally {
-    const closing = file.close({ signal });
-    if (inBackground === undefined) await closing;
-    else inBackground(closing);
-  }
+  { signal, known }: Pick<CopyOptions, 'signal' | 'known'>,
+): Promise<SourceFile> {
+  return fileSystem.openSource(path, { signal, known });
+}
+
+/** Resolves when it is closed, or at once where somebody else waits for that. */
+export function closeSource(
+  file: SourceFile,
+  { signal, inBackground }: Pick<CopyOptions, 'signal' | 'inBackground'>,
+): Promise<void> | undefined {
+  const closing = file.close({ signal });
+  if (inBackground === undefined) return closing;
+  inBackground(closing);
+  return undefined;
 }
 
 export interface Copy<Confirmation extends Sized> {
@@ -103,9 +110,9 @@ export async function copyTo<Confirmation extends Sized>(
   const attributes: { -readonly [K in keyof FileChanges]: FileChanges[K] } = preserveMtime
     ? { atime, mtime }
     : {};
-  const open = async () => {
-    Object.assign(attributes, await prepare());
-    const { mode } = attributes;
+  const open = (changes: FileChanges) => {
+    Object.assign(attributes, changes);
+    const { mode } = changes;
     return target.fileSystem.openTarget(path, {
       signal,
       isFree: options.isFree,
@@ -118,7 +125,8 @@ export async function copyTo<Confirmation extends Sized>(
       mode: mode === undefined ? undefined : mode | 0o200,
     });
   };
-  const opening = open();
+  const changes = prepare();
+  const opening = changes instanceof Promise ? changes.then(open) : open(changes);
   opening.catch(() => {});
   if (source.readsOnce) await opening;
   const report = progressReport(options.onProgress, size ?? 0);

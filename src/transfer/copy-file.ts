@@ -5,9 +5,10 @@ import {
   type Copied,
   type Copy,
   type CopyOptions,
+  closeSource,
   copyTo,
+  openSource,
   type Sized,
-  withSource,
 } from './copy-directly.js';
 import {
   type FileChanges,
@@ -59,16 +60,17 @@ export async function copyFile<Confirmation extends Sized>(
   target: Place,
   options: CopyFileOptions<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
-  return withSource(source, options, async (file) => {
+  const file = await openSource(source, options);
+  try {
     const copy = { source, target, file, options };
     const kept = mayKeep(copy) ? await findReasonToKeep(copy) : undefined;
-    if (kept !== undefined) {
-      const { size = 0 } = file.info;
-      options.onProgress?.(size, size);
-      return { bytes: 0, confirmation: undefined, kept };
-    }
-    return options.atomic ? copyAside(copy) : copyInPlace(copy);
-  });
+    if (kept === undefined) return await (options.atomic ? copyAside(copy) : copyInPlace(copy));
+    const { size = 0 } = file.info;
+    options.onProgress?.(size, size);
+    return { bytes: 0, confirmation: undefined, kept };
+  } finally {
+    await closeSource(file, options);
+  }
 }
 
 /** From one file system into another. */

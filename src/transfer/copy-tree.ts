@@ -109,7 +109,8 @@ class TreeCopy {
     await this.#run.slots.acquire(1, signal);
     try {
       const inBackground = (closing: Promise<void>) => this.#run.tasks.add(closing);
-      for await (const batch of fileSystem.list(directory, { signal, inBackground })) {
+      const typesOnly = needsTypesOnly(this.#run.options);
+      for await (const batch of fileSystem.list(directory, { signal, inBackground, typesOnly })) {
         entries.push(...batch);
         if (entries.length > MAX_ENTRIES_PER_DIRECTORY) {
           throw tooMuch(fileSystem.textOf(directory), `more than ${MAX_ENTRIES_PER_DIRECTORY} entries`);
@@ -191,6 +192,13 @@ class TreeCopy {
   #place(path: Buffer): Place {
     return { ...this.#run.target, path };
   }
+}
+
+/** Whether nobody asks for size, times or mode of an entry before it is copied. */
+function needsTypesOnly(options: CopyTreeOptions): boolean {
+  const { filter, overwrite = 'always', resume, journal, preserveMode, preserveMtime } = options;
+  const asks = [filter, resume, journal, preserveMode || undefined, preserveMtime || undefined];
+  return overwrite === 'always' && asks.every((asked) => asked === undefined);
 }
 
 async function passes(filter: TreeFilter, { name, info }: Found, branch: Branch): Promise<boolean> {

@@ -53,6 +53,8 @@ export interface OpenTargetOptions extends Cancellable {
 export interface ListOptions extends Cancellable {
   /** Takes the closing of the directory, where nobody need wait for it. */
   readonly inBackground?: ((closing: Promise<void>) => void) | undefined;
+  /** What kind of thing each entry is will do, where the rest takes more time. */
+  readonly typesOnly?: boolean | undefined;
 }
 
 /** A file that is open for reading. */

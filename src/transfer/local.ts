@@ -6,18 +6,19 @@ import { promisify } from 'node:util';
 import type { FileType } from '../wire/attributes.js';
 import { removeOnExit } from './exit-removal.js';
 import {
-  type Cancellable,
   type DirectoryEntry,
   type FileChanges,
   type FileInfo,
   type FileSystem,
   hasCode,
+  type ListOptions,
   type OpenTargetOptions,
   type SourceFile,
   type TargetFile,
 } from './file-system.js';
 import { CHUNK_LENGTH, LocalSource, LocalTarget } from './local-file.js';
 import { identityOf, objectionTo } from './local-names.js';
+import { UNKNOWN_INFO } from './memory.js';
 
 const open = promisify(fs.open);
 const close = promisify(fs.close);
@@ -123,7 +124,18 @@ function infoOf(stats: fs.Stats): FileInfo {
   };
 }
 
-function typeOf(stats: fs.Stats | fs.Dirent): FileType {
+function typeOf(
+  stats: Pick<
+    fs.Stats,
+    | 'isFile'
+    | 'isDirectory'
+    | 'isSymbolicLink'
+    | 'isFIFO'
+    | 'isSocket'
+    | 'isBlockDevice'
+    | 'isCharacterDevice'
+  >,
+): FileType {
   if (stats.isFile()) return 'file';
   if (stats.isDirectory()) return 'directory';
   if (stats.isSymbolicLink()) return 'symlink';
@@ -133,8 +145,15 @@ function typeOf(stats: fs.Stats | fs.Dirent): FileType {
   return stats.isCharacterDevice() ? 'character-device' : 'unknown';
 }
 
-async function* list(directory: Buffer, { signal }: Cancellable): AsyncGenerator<readonly DirectoryEntry[]> {
+async function* list(
+  directory: Buffer,
+  { signal, typesOnly = false }: ListOptions,
+): AsyncGenerator<readonly DirectoryEntry[]> {
   signal?.throwIfAborted();
+  if (typesOnly) {
+    yield await listTypes(directory);
+    return;
+  }
   const names = await fs.promises.readdir(directory, { encoding: 'buffer' });
   for (let start = 0; start < names.length; start += DIRECTORY_BATCH) {
     signal?.throwIfAborted();
@@ -145,6 +164,12 @@ async function* list(directory: Buffer, { signal }: Cancellable): AsyncGenerator
       })),
     );
   }
+}
+
+/** Systems keep the type of an entry beside its name, so that no file need be looked at. */
+async function listTypes(directory: Buffer): Promise<readonly DirectoryEntry[]> {
+  const entries = await fs.promises.readdir(directory, { encoding: 'buffer', withFileTypes: true });
+  return entries.map((entry) => ({ name: entry.name, info: { ...UNKNOWN_INFO, type: typeOf(entry) } }));
 }
 
 /** Without O_NONBLOCK the opening of a FIFO would wait for its writer, and block a thread for good. */

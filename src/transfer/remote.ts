@@ -6,6 +6,7 @@ import { baseName, decodePath, directoryName, isAbsolute, joinPath } from '../re
 import { readDirectory } from '../session/directory-reader.js';
 import { lstatWithType, opensAsDirectory, statWithType } from '../session/file-type.js';
 import type { Lanes } from '../session/lanes.js';
+import type { Limits } from '../session/limits.js';
 import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
 import type { FileAttributes } from '../wire/attributes.js';
@@ -35,6 +36,9 @@ const MAX_FILES = 256;
 export class RemoteFileSystem implements FileSystem {
   readonly #client: SftpClient;
   readonly #lanes: Lanes | undefined;
+  /** As the server told last; every request asks for this. */
+  #limits: Limits | undefined;
+  #chunkLength = { read: 0, write: 0 };
 
   /** @param lanes where more sessions come from, for large files over long lines */
   constructor(client: SftpClient, lanes?: Lanes) {
@@ -43,8 +47,12 @@ export class RemoteFileSystem implements FileSystem {
   }
 
   get chunkLength(): { readonly read: number; readonly write: number } {
-    const { maxReadLength, maxWriteLength } = this.#client.limits;
-    return { read: maxReadLength, write: maxWriteLength };
+    const { limits } = this.#client;
+    if (limits !== this.#limits) {
+      this.#limits = limits;
+      this.#chunkLength = { read: limits.maxReadLength, write: limits.maxWriteLength };
+    }
+    return this.#chunkLength;
   }
 
   get maxOpenFiles(): number {

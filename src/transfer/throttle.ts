@@ -67,7 +67,9 @@ export class Throttle {
 
   /** Whether anybody has to wait at all, here or further out. */
   get isLimited(): boolean {
-    return this.#bytesPerSecond < Number.POSITIVE_INFINITY || this.#within.some(({ isLimited }) => isLimited);
+    if (this.#bytesPerSecond < Number.POSITIVE_INFINITY) return true;
+    for (const outer of this.#within) if (outer.isLimited) return true;
+    return false;
   }
 
   /** The most bytes to ask for at once: small enough that progress shows, and that others have their turn. */

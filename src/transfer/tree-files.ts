@@ -34,38 +34,30 @@ export class TreeFiles {
     this.#run.tasks.add(this.#copyInSlot(found, isFree));
   }
 
-  async #copyInSlot(found: FoundFile, isFree: boolean): Promise<void> {
-    try {
-      await this.#copyFile(found, isFree);
-    } catch (error) {
-      this.#run.noteFailure(found.from, error);
-    } finally {
-      this.#run.slots.release(1);
-    }
-  }
-
-  async #copyFile(found: FoundFile, isFree: boolean): Promise<void> {
-    const { from, to, info } = found;
-    const { journal } = this.#run.options;
+  async #copyInSlot({ from, to, info }: FoundFile, isFree: boolean): Promise<void> {
+    const { options, report, slots } = this.#run;
+    const { journal } = options;
     const source = { ...this.#run.source, path: from };
     const target = { ...this.#run.target, path: to };
     const path = this.#run.textOf(from);
     const progress = this.#run.progress.begin(path, info.size ?? 0);
-    const isKept = this.#mayKeep(target, isFree) && (await this.#keeps(found));
-    if (isKept || journal?.isDone(target, sourceMark(from, info))) progress.complete();
-    else {
-      try {
+    try {
+      const isKept = this.#mayKeep(target, isFree) && (await this.#keeps(source, target, info));
+      if (isKept || journal?.isDone(target, sourceMark(from, info))) progress.complete();
+      else {
         await copyFile(source, target, this.#optionsFor(info, isFree, progress));
-      } catch (error) {
-        if (this.#run.goesOnAfter(error)) progress.abandon();
-        throw error;
+        journal?.noteDone(target, sourceMark(from, info));
       }
-      journal?.noteDone(target, sourceMark(from, info));
+      progress.finish();
+      if (isKept) return;
+      const { bytes } = progress;
+      report.noteCopied({ type: 'file', path, target: target.fileSystem.textOf(to), bytes });
+    } catch (error) {
+      if (this.#run.goesOnAfter(error)) progress.abandon();
+      this.#run.noteFailure(from, error);
+    } finally {
+      slots.release(1);
     }
-    progress.finish();
-    if (isKept) return;
-    const { bytes } = progress;
-    this.#run.report.noteCopied({ type: 'file', path, target: target.fileSystem.textOf(to), bytes });
   }
 
   #optionsFor(known: FileInfo, isFree: boolean, progress: FileCount): CopyFileOptions {
@@ -107,11 +99,11 @@ export class TreeFiles {
   }
 
   /** Whether what is there stays, which is noted then. */
-  async #keeps({ from, to, info }: FoundFile): Promise<boolean> {
-    const existing = await this.#lookAt(to);
+  async #keeps(source: Place, target: Place, info: FileInfo): Promise<boolean> {
+    const existing = await this.#lookAt(target);
     const reason = existing && reasonToKeep(info, existing, this.#rule());
     if (reason === undefined) return false;
-    this.#run.skip(from, reason, KEEP_REASONS[reason]);
+    this.#run.skip(source.path, reason, KEEP_REASONS[reason]);
     return true;
   }
 
@@ -120,9 +112,9 @@ export class TreeFiles {
     return ruleFor(overwrite, { resumes: resume !== undefined });
   }
 
-  async #lookAt(path: Buffer): Promise<FileInfo | undefined> {
+  async #lookAt({ fileSystem, path }: Place): Promise<FileInfo | undefined> {
     try {
-      return await this.#run.target.fileSystem.lstat(path, { signal: this.#run.tasks.signal });
+      return await fileSystem.lstat(path, { signal: this.#run.tasks.signal });
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
