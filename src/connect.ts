@@ -6,6 +6,7 @@ import { ConnectionError, ConnectionLostError } from './errors.js';
 import { Log } from './log.js';
 import { type ConnectOptions, type HostOptions, type ResolvedOptions, resolveOptions } from './options.js';
 import { retryPolicy, tryRepeatedly } from './retry.js';
+import { initPacket } from './session/handshake.js';
 import { Session } from './session/session.js';
 import { resolveSpeed } from './speed.js';
 import { Deadline } from './ssh/deadline.js';
@@ -140,11 +141,13 @@ class Dialer {
   async #openLine(ssh: SshConnection, signal: AbortSignal): Promise<Line> {
     const { serverCommand, subsystem, noProgressTimeout: noProgressTimeoutMs } = this.#options.cnopts;
     const openSession = async (given?: AbortSignal) => {
+      const options = { signal: given, first: initPacket() };
       const stream =
         serverCommand === undefined
-          ? await ssh.openSubsystem(subsystem, { signal: given })
-          : await ssh.openCommand(serverCommand, { signal: given });
-      return Session.open(stream, { signal: given, debug: this.#debug, noProgressTimeoutMs });
+          ? await ssh.openSubsystem(subsystem, options)
+          : await ssh.openCommand(serverCommand, options);
+      const debug = this.#debug;
+      return Session.open(stream, { signal: given, isInitSent: true, debug, noProgressTimeoutMs });
     };
     const session = await openSession(signal);
     const extensions = [...session.extensions.keys()].join(' ');

@@ -2,24 +2,39 @@
  * INIT and VERSION (section 4 of the draft). What comes before VERSION is often no SFTP at all but the
  * greeting of a login shell, and the error then says so.
  */
+import { Buffer } from 'node:buffer';
 import { onAbort } from '../abort.js';
 import { ConnectionLostError, ProtocolError } from '../errors.js';
 import { printable } from '../printable.js';
 import { timerDelay } from '../timer-delay.js';
+import { ByteWriter } from '../wire/bytes.js';
 import { decodeHandshake, encodeHandshake } from '../wire/codec.js';
 import type { Frame } from '../wire/framing.js';
 import { SFTP_VERSION } from '../wire/packets.js';
 import type { PacketStream } from './packet-stream.js';
 
 interface HandshakeOptions {
+  /** INIT is on its way already. */
+  readonly isInitSent: boolean;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+}
+
+/** What a client says first, for whoever can send it before there is a session. */
+export function initPacket(): Buffer {
+  const writer = new ByteWriter();
+  encodeInit(writer);
+  return Buffer.concat(writer.take());
+}
+
+function encodeInit(writer: ByteWriter): void {
+  encodeHandshake(writer, 'init', { version: SFTP_VERSION, extensions: new Map() });
 }
 
 /** Resolves with the server's extensions, or rejects with the reason for which the stream ended. */
 export function performHandshake(
   packets: PacketStream,
-  { timeoutMs, signal }: HandshakeOptions,
+  { isInitSent, timeoutMs, signal }: HandshakeOptions,
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const { promise, resolve, reject } = deferred<ReadonlyMap<string, Uint8Array>>();
   packets.attach({
@@ -37,7 +52,7 @@ export function performHandshake(
     onProgress: () => {},
     onEnd: (reason) => reject(explain(reason, packets.firstBytes)),
   });
-  packets.send((writer) => encodeHandshake(writer, 'init', { version: SFTP_VERSION, extensions: new Map() }));
+  if (!isInitSent) packets.send(encodeInit);
   const callOff = onAbort(signal, (reason) => packets.end(reason as Error));
   const timer = setTimeout(() => {
     const message = `The server did not answer the start of SFTP within ${timeoutMs / 1000} s`;

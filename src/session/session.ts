@@ -38,6 +38,8 @@ export interface SessionOptions {
   readonly noProgressTimeoutMs?: number | undefined;
   /** How long the server may take to answer INIT, in milliseconds. */
   readonly handshakeTimeoutMs?: number | undefined;
+  /** What the handshake begins with has been sent; see {@link initPacket}. */
+  readonly isInitSent?: boolean | undefined;
   /** Ends the handshake. */
   readonly signal?: AbortSignal | undefined;
   /** Gets a line for each request but READ and WRITE. */
@@ -122,6 +124,7 @@ export class Session {
     options.signal?.throwIfAborted();
     const packets = new PacketStream(stream);
     const extensions = await performHandshake(packets, {
+      isInitSent: options.isInitSent ?? false,
       timeoutMs: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
       signal: options.signal,
     });

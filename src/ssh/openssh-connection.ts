@@ -19,6 +19,7 @@ import type {
   RemoteCommand,
   ServerKey,
   SshConnection,
+  StreamOptions,
 } from './ssh-connection.js';
 
 /** For the log of the process that holds the connection to arrive. */
@@ -84,15 +85,21 @@ export class OpensshConnection implements SshConnection {
     this.#onAnswer(answer);
   }
 
-  async openSubsystem(name: string, options: ChannelOptions = {}): Promise<Duplex> {
+  async openSubsystem(name: string, options: StreamOptions = {}): Promise<Duplex> {
     return await this.#openStream({ type: 'subsystem', name }, options);
   }
 
-  async openCommand(command: string, options: ChannelOptions = {}): Promise<Duplex> {
+  async openCommand(command: string, options: StreamOptions = {}): Promise<Duplex> {
     return await this.#openStream({ type: 'exec', command }, options);
   }
 
-  async #openStream(request: ChannelRequest, options: ChannelOptions): Promise<Duplex> {
+  async #openStream(request: ChannelRequest, { first, ...options }: StreamOptions): Promise<Duplex> {
+    const stream = await this.#channelFor(request, options);
+    if (first !== undefined) stream.write(first);
+    return stream;
+  }
+
+  async #channelFor(request: ChannelRequest, options: ChannelOptions): Promise<Duplex> {
     const first = this.#first;
     if (first !== undefined && isSame(request, this.#processes.request)) {
       options.signal?.throwIfAborted();

@@ -18,9 +18,9 @@ export interface SshConnection {
    * Opens a channel and starts a subsystem on it. Rejects with `SshError` (`CHANNEL_REFUSED`) where the
    * server will not, with `ConnectionLostError` where the connection ends, or with the signal's reason.
    */
-  openSubsystem(name: string, options?: ChannelOptions): Promise<Duplex>;
+  openSubsystem(name: string, options?: StreamOptions): Promise<Duplex>;
   /** As {@link openSubsystem}, with a command that speaks the subsystem's protocol on its input and output. */
-  openCommand(command: string, options?: ChannelOptions): Promise<Duplex>;
+  openCommand(command: string, options?: StreamOptions): Promise<Duplex>;
   /** Opens a channel and starts a command on it; errors as {@link openSubsystem}. */
   startCommand(command: string, options?: ChannelOptions): Promise<RemoteCommand>;
   /** Resolves when the connection is over, with the reason, or with `undefined` after {@link close}. Never rejects. */
@@ -39,6 +39,14 @@ export type ConnectionFacts = Pick<
 
 export interface ChannelOptions {
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface StreamOptions extends ChannelOptions {
+  /**
+   * What is written on the stream before all else, where the server's window allows it together with the request
+   * that starts what reads it: that spares a turn of the line.
+   */
+  readonly first?: Buffer | undefined;
 }
 
 /** A command that runs on the server. */

@@ -13,6 +13,7 @@ import type {
   RemoteCommand,
   ServerKey,
   SshConnection,
+  StreamOptions,
 } from './ssh-connection.js';
 import {
   announceWindow,
@@ -58,7 +59,7 @@ export class Ssh2Connection implements SshConnection {
     });
   }
 
-  async openSubsystem(name: string, options: ChannelOptions = {}): Promise<Duplex> {
+  async openSubsystem(name: string, options: StreamOptions = {}): Promise<Duplex> {
     const label = `the subsystem ${printable(name)}`;
     return await this.#open(label, 'error', options, { type: 'subsystem', name });
   }
@@ -74,7 +75,7 @@ export class Ssh2Connection implements SshConnection {
     };
   }
 
-  async openCommand(command: string, options: ChannelOptions = {}): Promise<Duplex> {
+  async openCommand(command: string, options: StreamOptions = {}): Promise<Duplex> {
     const label = `the command ${printable(command, 100)}`;
     return await this.#open(label, 'error', options, { type: 'exec', command });
   }
@@ -107,29 +108,33 @@ export class Ssh2Connection implements SshConnection {
   async #open(
     label: string,
     stderr: 'error' | 'stream',
-    { signal }: ChannelOptions,
+    { signal, first }: StreamOptions,
     request: ChannelRequest,
   ): Promise<Channel> {
     signal?.throwIfAborted();
     if (this.#socket.destroyed) throw this.#end.explain();
-    return await this.#end.open(label, signal, ({ done, fail, isGivenUp }) => {
-      const onOpen = (error: Error | undefined, opened?: RawChannel): void => {
+    const channel = await this.#end.open(label, signal, ({ done, fail, isGivenUp }) => {
+      const onOpen = (error: Error | undefined, opened?: RawChannel, unsent?: Buffer): void => {
         if (error || opened === undefined) {
           fail(refused(label, error ?? new Error('no reason was given')));
         } else if (isGivenUp()) {
           discardChannel(opened);
         } else {
           const channel = this.#wrap(opened, label, stderr);
+          if (unsent !== undefined) channel.write(unsent);
           if (channel.errored === null) done(channel);
           else fail(channel.errored);
         }
       };
       try {
-        openSession(this.#client, request, onOpen);
+        openSession(this.#client, { ...request, first }, onOpen);
       } catch (error) {
         fail(refused(label, error as Error));
       }
     });
+    // Its end may have come in the same moment, and who listens only now would not hear why.
+    if (channel.errored !== null) throw channel.errored;
+    return channel;
   }
 
   #wrap(raw: RawChannel, label: string, stderr: 'error' | 'stream'): Channel {

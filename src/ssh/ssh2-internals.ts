@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { type Duplex, Readable } from 'node:stream';
 import type { Client, ClientChannel, ParsedKey } from 'ssh2';
+import { retain } from '../lent-memory.js';
 import type { AllocatePacket } from './packet-memory.js';
 
 /** A channel, seen from the inside. */
@@ -27,7 +28,8 @@ interface Handlers {
 
 type Sign = (data: Buffer, done: (signature: Buffer) => void) => void;
 
-type OpenCallback = (error: Error | undefined, channel?: RawChannel) => void;
+/** `unsent` is what was to be written first and could not yet be. */
+type OpenCallback = (error: Error | undefined, channel?: RawChannel, unsent?: Buffer) => void;
 
 interface RawClient {
   readonly _protocol: {
@@ -63,6 +65,9 @@ export type ChannelRequest =
   | { readonly type: 'exec'; readonly command: string }
   | { readonly type: 'tunnel'; readonly host: string; readonly port: number };
 
+/** What a channel is for, and what is written on it before all else. */
+type Opening = ChannelRequest & { readonly first?: Buffer | undefined };
+
 /** What ssh2 believes that it announces when it opens a channel. */
 export const INITIAL_WINDOW = 2 * 1024 * 1024;
 /** What ssh2 announces as the largest packet. */
@@ -88,7 +93,7 @@ const RSA_HASHES: Readonly<Record<string, string>> = {
  * leave a channel open whose request was refused; here it is closed. The callback may come after the caller has
  * lost interest, and not at all when the connection ends.
  */
-export function openSession(client: Client, request: ChannelRequest, callback: OpenCallback): void {
+export function openSession(client: Client, request: Opening, callback: OpenCallback): void {
   if (request.type === 'tunnel') {
     openTunnel(client, request, callback);
     return;
@@ -119,22 +124,51 @@ function openTunnel(
   });
 }
 
-type Startable = Exclude<ChannelRequest, { readonly type: 'tunnel' }>;
+type Startable = Exclude<Opening, { readonly type: 'tunnel' }>;
 
 function startOn(client: Client, channel: RawChannel, request: Startable, callback: OpenCallback): void {
   const { _protocol } = inside(client);
-  const { id } = channel.outgoing;
+  const { id, window } = channel.outgoing;
+  const { type, first } = request;
+  // OpenSSH's server opens the window only with what it starts.
+  const isInTime = first !== undefined && first.length <= window;
+  const early = isInTime ? keepEarly(channel) : () => [];
   channel._callbacks.push((failed) => {
-    if (failed === false) {
-      channel.subtype = request.type;
-      callback(undefined, channel);
+    const kept = early();
+    if (failed === false && kept !== undefined) {
+      channel.subtype = type;
+      callback(undefined, channel, isInTime ? undefined : first);
+      for (const chunk of kept) channel.push(chunk);
       return;
     }
     discardChannel(channel);
-    callback(failed instanceof Error ? failed : new Error(`Unable to start ${request.type}`));
+    const reason = failed === false ? 'It sent more than it may' : `Unable to start ${type}`;
+    callback(failed instanceof Error ? failed : new Error(reason));
   });
   if (request.type === 'subsystem') _protocol.subsystem(id, request.name, true);
   else _protocol.exec(id, request.command, true);
+  if (isInTime) channel.write(first);
+}
+
+/**
+ * An answer to what is written early may come before the word that the request is granted. It is kept here, and given by
+ * the result for whoever gets the channel; `undefined` where it was more than we had allowed.
+ */
+function keepEarly(channel: RawChannel): () => readonly (Buffer | null)[] | undefined {
+  const { push } = channel;
+  const kept: (Buffer | null)[] = [];
+  let left = INITIAL_WINDOW;
+  channel.push = (chunk: Buffer | null) => {
+    left -= chunk?.length ?? 0;
+    if (left < 0) return true;
+    if (chunk !== null) retain(chunk);
+    kept.push(chunk);
+    return true;
+  };
+  return () => {
+    channel.push = push;
+    return left < 0 ? undefined : kept;
+  };
 }
 
 /** Ends a channel that nobody wants. */

@@ -18,6 +18,8 @@ interface Protocol {
   _handlers: Record<string, unknown>;
   _cipher: { encrypt(packet: Buffer): void };
   _packetRW: { write: { alloc(size: number): Buffer; allocStart: number; finalize(packet: Buffer): Buffer } };
+  channelSuccess(channel: number): void;
+  channelWindowAdjust(channel: number, bytes: number): void;
   channelOpenConfirm(remote: number, local: number, window: number, packetSize: number): void;
   channelData(channel: number, data: Buffer): void;
   authBanner(text: string): void;

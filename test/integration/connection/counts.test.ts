@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import ssh2 from 'ssh2';
 import type { Connection, ConnectOptions } from '../../../src/index.js';
 import { type Counters, type Faults, startServer, type TestServer } from '../../../src/testing/index.js';
 import { makeFolder } from '../../support/folder.js';
 import { connectToServer } from '../../support/login.js';
+import { makeHostKey } from '../../support/misbehaving-ssh.js';
+import { startTurnProxy } from '../../support/turn-proxy.js';
 
 type Files = Parameters<typeof startServer>[0] & { readonly files: unknown };
 
@@ -67,6 +70,34 @@ function atMost(turns: number, most: number): void {
 }
 
 const SIZES = { empty: 0, small: 1000, large: LARGE };
+
+describe('Connecting', () => {
+  const privateKey = String(makeHostKey());
+  const key = ssh2.utils.parseKey(privateKey);
+  assert.ok(!(key instanceof Error));
+  const authorizedKeys = `${key.type} ${key.getPublicSSH().toString('base64')}`;
+
+  /** The turns of the line until the session is there; the fewest of three, as a busy machine may pause in one. */
+  async function turnsOf(t: TestContext, options: ConnectOptions): Promise<number> {
+    await using server = await startServer({ files: {} }, { authorizedKeys });
+    const proxy = await startTurnProxy(t, server.port);
+    const counts: number[] = [];
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const sftp = await connectToServer(server, { port: proxy.port, ...options });
+      counts.push(proxy.turns);
+      await sftp.close();
+    }
+    return Math.min(...counts);
+  }
+
+  test('with a key: identification, exchange of keys, login, channel, subsystem with INIT', async (t) => {
+    assert.equal(await turnsOf(t, { privateKey, password: undefined }), 5);
+  });
+
+  test('with a password: one turn more, to ask whether the server wants it', async (t) => {
+    assert.equal(await turnsOf(t, {}), 6);
+  });
+});
 
 describe('One file', () => {
   for (const [name, size] of Object.entries(SIZES)) {

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { PassThrough } from 'node:stream';
 import { describe, test } from 'node:test';
 import { ConnectionLostError, ProtocolError } from '../../../src/errors.js';
+import { initPacket } from '../../../src/session/handshake.js';
 import { Session, type SessionOptions } from '../../../src/session/session.js';
 import { converse, type ScriptedPeer } from '../../support/scripted-peer.js';
 import { gate } from './conversation.js';
@@ -91,6 +92,22 @@ describe('the handshake', () => {
     const error = await failedOpening((peer) => peer.sendPacket(2, '00000003 ffffffff 61'));
     assert.ok(error instanceof ProtocolError);
     assert.match(error.message, /4294967295 bytes does not fit/);
+  });
+
+  test('says INIT no second time where it has been sent before', async () => {
+    await converse(
+      async (peer) => {
+        await peer.expectInit();
+        peer.version(3);
+        (await peer.expect('remove', { path: 'a' })).status(0);
+      },
+      async (stream) => {
+        stream.write(initPacket());
+        const session = await Session.open(stream, { isInitSent: true });
+        await session.request('remove', { path: Buffer.from('a') }, () => {});
+        session.destroy(new Error('done'));
+      },
+    );
   });
 
   test('P2: takes VERSION byte by byte', async () => {

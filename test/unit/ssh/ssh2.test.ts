@@ -4,7 +4,7 @@ import diagnostics from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
-import { PassThrough } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { inspect } from 'node:util';
 import ssh2 from 'ssh2';
@@ -436,6 +436,104 @@ describe('channels', () => {
     },
   );
 
+  const FIRST = Buffer.from('first');
+
+  /** A server that tells what it reads and what it grants, and answers by repeating it. */
+  async function startEcho(
+    t: TestContext,
+    { window, grantsLate = false }: { readonly window?: number; readonly grantsLate?: boolean },
+  ): Promise<{ readonly port: number; readonly seen: string[] }> {
+    const seen: string[] = [];
+    let grant = (): void => {};
+    const port = await startPeer(t, {
+      onPeer: ({ protocol }) => {
+        const confirm = protocol.channelOpenConfirm.bind(protocol);
+        protocol.channelOpenConfirm = (remote, local, given, size) =>
+          confirm(remote, local, window ?? given, size);
+        const success = protocol.channelSuccess.bind(protocol);
+        protocol.channelSuccess = (channel) => {
+          grant = () => {
+            seen.push('granted');
+            if (window !== undefined) protocol.channelWindowAdjust(channel, 1000);
+            success(channel);
+          };
+          if (!grantsLate) grant();
+        };
+      },
+      onChannel: (channel) => {
+        channel.on('data', (chunk: Buffer) => {
+          seen.push(String(chunk));
+          channel.write(chunk);
+          if (grantsLate) grant();
+        });
+      },
+    });
+    return { port, seen };
+  }
+
+  test('what is written first goes out with the request, and an answer before its grant is kept', async (t) => {
+    const { port, seen } = await startEcho(t, { grantsLate: true });
+    const connection = await open(port);
+    const channel = await connection.openSubsystem('sftp', { first: FIRST });
+    assert.deepEqual(seen, ['first', 'granted']);
+    channel.write('more');
+    await readUntil(channel, 'firstmore');
+    await connection.close();
+  });
+
+  test('what is written first waits for the window', async (t) => {
+    const { port, seen } = await startEcho(t, { window: 4 });
+    const connection = await open(port);
+    const channel = await connection.openSubsystem('sftp', { first: FIRST });
+    channel.write('more');
+    await readUntil(channel, 'firstmore');
+    assert.equal(seen[0], 'granted');
+    await connection.close();
+  });
+
+  test('a refusal stays a refusal where something was written first', async (t) => {
+    const connection = await open(await startPeer(t));
+    const opening = connection.openCommand('true', { first: FIRST });
+    await assert.rejects(opening, isError(SshError, 'CHANNEL_REFUSED', /refused the command true/));
+    (await connection.openSubsystem('sftp')).destroy();
+    await connection.close();
+  });
+
+  test('what comes before the grant is bounded', HANGS_OTHERWISE, async (t) => {
+    const port = await startPeer(t, {
+      onPeer: ({ protocol }) => {
+        const success = protocol.channelSuccess.bind(protocol);
+        protocol.channelSuccess = (channel) => {
+          for (let sent = 0; sent <= 2 * 1024 * 1024; sent += 32 * 1024)
+            protocol.channelData(channel, Buffer.alloc(32 * 1024));
+          success(channel);
+        };
+      },
+    });
+    const connection = await open(port);
+    const opening = connection.openSubsystem('sftp', { first: FIRST });
+    await assert.rejects(opening, isError(SshError, 'CHANNEL_REFUSED', /more than it may/));
+    await connection.close();
+  });
+
+  test('the reason of an end that comes with the grant is not lost', async (t) => {
+    const port = await startPeer(t, {
+      onChannel: (channel) => {
+        channel.stderr.write('not here');
+        channel.exit(9);
+        channel.close();
+      },
+    });
+    const connection = await open(port);
+    const heard = connection.openSubsystem('sftp').then((channel) => once(channel, 'error'));
+    const error = await heard.then(
+      ([reason]) => reason as unknown,
+      (reason: unknown) => reason,
+    );
+    isError(SshError, 'CHANNEL_CLOSED', /status 9.*not here/)(error);
+    await connection.close();
+  });
+
   test('T12 a server that asks for answers and does not read them is cut off', HANGS_OTHERWISE, async (t) => {
     const sockets: Socket[] = [];
     const note = (message: unknown): void => void sockets.push((message as { socket: Socket }).socket);
@@ -567,6 +665,16 @@ describe('channels', () => {
     assert.ok((await failed)[0] instanceof ConnectionLostError);
   });
 });
+
+/** Reads until that has come. */
+async function readUntil(stream: Duplex, text: string): Promise<void> {
+  let read = '';
+  for await (const chunk of stream) {
+    read += chunk;
+    if (read.length >= text.length) break;
+  }
+  assert.equal(read, text);
+}
 
 function channelOpen(type: string, sender: number): Buffer {
   const head = [Buffer.from([90]), sshString(type), number(sender), number(1 << 20), number(32768)];
