@@ -237,17 +237,19 @@ export class Attempt {
     this.#stage = LOGGING_IN;
     if (!this.#options.legacy) {
       refuseSha1Signatures(this.#client);
-      this.#hurry();
+      this.#hurry(this.#negotiated);
     }
   }
 
   /** As with the identification, not with servers from long ago, of which some may need a message at a time. */
-  #hurry(): void {
+  #hurry({ compression }: Negotiated): void {
     const [key, ...others] = this.#options.credentials.keys;
     // An agent may ask its user for a signature, and of several keys only one will do: those are not bothered in vain.
     if (key !== undefined && others.length === 0 && !(key instanceof AgentKey))
       signAtOnce(this.#client, key.parsed);
     forgoHostKeyProofs(this.#client);
+    // With `zlib@openssh.com` the server takes all that comes after its yes for compressed, and so nothing may cross it.
+    if (compression.some((name) => name !== 'none')) return;
     // When ssh2 has asked for the service.
     process.nextTick(() => {
       if (!this.#settled) logInAtOnce(this.#client);

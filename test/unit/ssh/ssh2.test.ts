@@ -298,6 +298,29 @@ describe('logging in', () => {
     assert.deepEqual(legacy, { methods: ['none', 'publickey?', 'publickey'], error: undefined });
   });
 
+  for (const compression of [false, true]) {
+    const when = compression ? 'comes after the answer to what was said before' : 'does not wait for one';
+    test(`with${compression ? '' : 'out'} compression after the login the attempt ${when}`, async (t) => {
+      const seen: string[] = [];
+      const port = await startPeer(t, {
+        algorithms: { compress: ['zlib@openssh.com', 'none'] },
+        onPeer: ({ protocol }) => {
+          protocol._debug = (line) => {
+            const [, what] = /(SERVICE_ACCEPT|USERAUTH_REQUEST|IGNORE|USERAUTH_SUCCESS)/.exec(line) ?? [];
+            if (what !== undefined) seen.push(what);
+          };
+        },
+        onAuthentication: (context) => void setImmediate(() => context.accept()),
+      });
+      const connection = await open(port, { algorithms: { compression } });
+      (await connection.openSubsystem('sftp')).destroy();
+      await connection.close();
+      // What crosses the server's yes would be taken for compressed.
+      if (compression) assert.deepEqual(seen, ['SERVICE_ACCEPT', 'USERAUTH_REQUEST', 'USERAUTH_SUCCESS']);
+      else assert.ok(seen.includes('IGNORE'));
+    });
+  }
+
   test('of several keys each is asked about before it signs', async (t) => {
     const keys = ['a', 'b'].map((label) => parsePrivateKey(String(makeHostKey()), label));
     const second = keys[1]?.parsed.getPublicSSH();
