@@ -40,13 +40,13 @@ import {
 } from './transfer-options.js';
 
 /** In flight over one connection, both ways together, where the line is long enough to hold it. */
-const MAX_BYTES_IN_FLIGHT = 16 * 1024 * 1024;
+const MAX_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
 /** A line of a gigabyte per second holds so much for each millisecond of its round trip … */
 const BYTES_PER_MS = 1024 * 1024;
 /** … and even a short one keeps a disk, a cipher and a server busy with this. */
 const SHORT_LINE_BYTES = 4 * 1024 * 1024;
-/** The first request goes alone: some servers bear no more, and a line shows its pace soon enough. */
-const FIRST_BYTES_IN_FLIGHT = 256 * 1024;
+/** The first request goes alone, as long as OpenSSH allows it: some servers bear no more than one. */
+const FIRST_BYTES_IN_FLIGHT = 255 * 1024;
 /** OpenSSH's own client has so much on the way from the start, whatever the server: 64 requests of 32 KiB. */
 const MODEST_BYTES_IN_FLIGHT = 2 * 1024 * 1024;
 

@@ -3,9 +3,9 @@ import { INITIAL_WINDOW } from './ssh2-internals.js';
 
 /**
  * What the server may send before we have read it. A channel carries no more in one round trip, and this fills
- * a line of 50 ms at 300 MB/s; how much is on the way is decided by what is asked for.
+ * a line of 50 ms at 600 MB/s; how much is on the way is decided by what is asked for.
  */
-export const RECEIVE_WINDOW = 16 * 1024 * 1024;
+export const RECEIVE_WINDOW = 32 * 1024 * 1024;
 /** Announced anew in steps of this: each is a packet of its own, and wakes the server. */
 const WINDOW_STEP = 2 * 1024 * 1024;
 

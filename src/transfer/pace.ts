@@ -1,7 +1,8 @@
 /**
- * How far a window opens: it doubles as long as that brings more through in the same time, steps back where it
- * does not, and tries again now and then, as lines and servers change. So a short line is not filled with
- * megabytes that only wait in buffers, and a long one gets as much as it holds.
+ * How far a window opens: at first it grows by whatever comes back, which doubles it with each turn of the line, as
+ * long as that brings more through in the same time (as TCP's slow start does, RFC 5681, section 3.1). Where it does
+ * not, it steps back, and tries to double again now and then, as lines and servers change. So a short line is not
+ * filled with megabytes that only wait in buffers, and a long one gets as much as it holds.
  */
 export interface PaceOptions {
   /** How many units may be out at first. */
@@ -27,12 +28,15 @@ export class Pace {
   readonly #ceiling: () => number;
   readonly #now: () => number;
   #limit: number;
-  /** What the window was before it was doubled to see what that brings. */
+  /** Until it has turned out for the first time that more brings nothing. */
+  #isOpening = true;
+  /** The window that has brought the best so far, while a larger one is tried. */
   #before: number | undefined;
   #bestRate = 0;
   #turnsUntilTry = 0;
-  /** The turn under way: the time in which a whole window comes back. */
+  /** The turn under way: the time in which as much comes back as was out at its beginning. */
   #startedAt: number;
+  #turn: number;
   #units = 0;
   #wasFull = false;
 
@@ -48,6 +52,7 @@ export class Pace {
     this.#ceiling = ceiling;
     this.#now = now;
     this.#limit = Math.min(initial, max);
+    this.#turn = this.#limit;
     this.#startedAt = now();
   }
 
@@ -58,6 +63,7 @@ export class Pace {
   /** After a time of rest there is nothing to compare with. */
   start(): void {
     this.#startedAt = this.#now();
+    this.#turn = this.#limit;
     this.#units = 0;
     this.#wasFull = false;
   }
@@ -70,28 +76,34 @@ export class Pace {
   /** So much has come back. */
   count(units: number): void {
     this.#units += units;
-    if (this.#units < this.#limit) return;
     // Where nobody had to wait, a larger window would have changed nothing.
+    if (this.#isOpening && this.#wasFull) this.#grow(units);
+    if (this.#units < this.#turn) return;
     if (this.#wasFull) this.#decide(this.#units / Math.max(this.#now() - this.#startedAt, 0.001));
     this.start();
   }
 
+  #grow(units: number): void {
+    this.#limit = Math.min(this.#max, Math.max(this.#limit, this.#ceiling()), this.#limit + units);
+  }
+
   #decide(rate: number): void {
-    if (this.#limit < this.#modest) {
-      this.#limit = this.#modest;
+    if (this.#turn < this.#modest) {
+      this.#limit = Math.max(this.#limit, this.#modest);
       return;
     }
     const hasGained = rate > this.#bestRate * GAIN;
     if (this.#before !== undefined && !hasGained) {
       this.#limit = this.#before;
       this.#before = undefined;
+      this.#isOpening = false;
       this.#turnsUntilTry = TURNS_BETWEEN_TRIES;
       return;
     }
     this.#turnsUntilTry -= 1;
     if (!hasGained && this.#turnsUntilTry > 0) return;
     this.#bestRate = rate;
-    this.#before = this.#limit;
-    this.#limit = Math.min(this.#max, Math.max(this.#limit, this.#ceiling()), this.#limit * 2);
+    this.#before = this.#turn;
+    if (!this.#isOpening) this.#grow(this.#limit);
   }
 }

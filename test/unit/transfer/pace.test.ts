@@ -39,6 +39,24 @@ describe('Pace', () => {
     assert.deepEqual(limits, [24, 48, 24, 24]);
   });
 
+  test('at first grows by whatever comes back, without waiting for a whole turn', () => {
+    const { pace } = makePace(8, 1024);
+    pace.noteFull();
+    const limits = [1, 2, 3].map((units) => {
+      pace.count(units);
+      return pace.limit;
+    });
+    assert.deepEqual(limits, [9, 11, 14]);
+  });
+
+  test('once more has brought nothing, what comes back opens nothing', () => {
+    const { pace, clock } = makePace(1, 1024);
+    runTurns(pace, clock, 5, (limit) => Math.min(limit, 8));
+    pace.noteFull();
+    pace.count(7);
+    assert.equal(pace.limit, 8);
+  });
+
   test('tries again after a while, and opens when the line has become longer', () => {
     const { pace, clock } = makePace(1, 1024);
     runTurns(pace, clock, 12, (limit) => Math.min(limit, 8));
