@@ -39,18 +39,16 @@ import { dial, readIdentification } from './socket.js';
 import type { Negotiated, ServerKey } from './ssh-connection.js';
 import type { Ssh2Options } from './ssh2.js';
 import { Ssh2Connection } from './ssh2-connection.js';
+import { copyUnfinishedPacket, isExchangingKeys, replaceAllocation } from './ssh2-internals.js';
 import {
-  copyUnfinishedPacket,
   forgoHostKeyProofs,
   identify,
-  isExchangingKeys,
   logInAtOnce,
   refuseSha1Signatures,
-  replaceAllocation,
   SOFTWARE,
   sendNewPassword,
   signAtOnce,
-} from './ssh2-internals.js';
+} from './ssh2-login.js';
 
 /** Far more than our own channels leave unsent: replies to a server that asks and does not read. */
 const MAXIMUM_UNSENT = 16 * 1024 * 1024;

@@ -9,17 +9,19 @@ import ssh2, { type Client } from 'ssh2';
 import {
   announceWindow,
   discardChannel,
-  forgoHostKeyProofs,
   INITIAL_WINDOW,
-  identify,
   isExchangingKeys,
-  logInAtOnce,
   openSession,
   type RawChannel,
+} from '../../../src/ssh/ssh2-internals.js';
+import {
+  forgoHostKeyProofs,
+  identify,
+  logInAtOnce,
   refuseSha1Signatures,
   sendNewPassword,
   signAtOnce,
-} from '../../../src/ssh/ssh2-internals.js';
+} from '../../../src/ssh/ssh2-login.js';
 import {
   acceptRsa,
   makeHostKey,
