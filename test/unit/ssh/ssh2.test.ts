@@ -16,6 +16,7 @@ import {
   SshError,
 } from '../../../src/errors.js';
 import { parsePrivateKey } from '../../../src/ssh/private-key.js';
+import { RECEIVE_WINDOW } from '../../../src/ssh/receive-window.js';
 import { readIdentification } from '../../../src/ssh/socket.js';
 import type { SshConnection } from '../../../src/ssh/ssh-connection.js';
 import { connectSsh2, type Ssh2Options } from '../../../src/ssh/ssh2.js';
@@ -454,7 +455,7 @@ describe('channels', () => {
       const channel = await connection.openSubsystem('sftp');
       const [error] = await once(channel, 'error');
       isError(SshError, 'WINDOW_EXCEEDED')(error);
-      assert.ok(channel.readableLength <= 33 * 1024 * 1024, `${channel.readableLength} bytes`);
+      assert.ok(channel.readableLength <= 2 * RECEIVE_WINDOW, `${channel.readableLength} bytes`);
       await connection.close();
     },
   );
