@@ -3,7 +3,17 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { BenchServer } from './server.js';
 
-export type Job = 'get' | 'put' | 'getTree' | 'putTree' | 'getStream' | 'putStream' | 'list' | 'walk';
+export type Job =
+  | 'get'
+  | 'put'
+  | 'getTree'
+  | 'putTree'
+  | 'getStream'
+  | 'putStream'
+  | 'getStreamSmall'
+  | 'putStreamSmall'
+  | 'list'
+  | 'walk';
 
 export interface Paths {
   readonly local: string;
@@ -66,7 +76,10 @@ function rclone(words: readonly string[], server: BenchServer): readonly string[
 }
 
 export const peers: readonly Peer[] = [
-  nodeProgram('tsftp', ['get', 'put', 'getTree', 'putTree', 'getStream', 'putStream', 'list', 'walk']),
+  nodeProgram('tsftp', [
+    ...(['get', 'put', 'getTree', 'putTree', 'list', 'walk'] as const),
+    ...(['getStream', 'putStream', 'getStreamSmall', 'putStreamSmall'] as const),
+  ]),
   {
     name: 'sftp',
     isPresent: has('sftp'),

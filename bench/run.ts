@@ -21,7 +21,7 @@ export interface Work {
   readonly limitSeconds?: number | undefined;
 }
 
-const READERS: readonly Job[] = ['get', 'getTree', 'getStream', 'list', 'walk'];
+const READERS: readonly Job[] = ['get', 'getTree', 'getStream', 'getStreamSmall', 'list', 'walk'];
 
 export async function runOnce(command: Command, work: Work, server: BenchServer): Promise<Measurement> {
   const { job, data, original, copy, limitSeconds } = work;

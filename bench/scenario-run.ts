@@ -15,7 +15,12 @@ export interface RunOptions {
 }
 
 /** Streams are held against the plain transfer of the same file. */
-const PLAIN_JOBS: Partial<Record<Job, Job>> = { getStream: 'get', putStream: 'put' };
+const PLAIN_JOBS: Partial<Record<Job, Job>> = {
+  getStream: 'get',
+  putStream: 'put',
+  getStreamSmall: 'get',
+  putStreamSmall: 'put',
+};
 
 /** What an earlier scenario has measured with the same data is not measured again. */
 export async function measureScenario(

@@ -119,7 +119,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     id: 'S6',
-    title: '512 MiB createReadStream, loopback',
+    title: '512 MiB createReadStream into a file stream of 256 KiB, loopback',
     job: 'getStream',
     roundTripMs: 0,
     data: file(HALF_GIB),
@@ -127,11 +127,27 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     id: 'S6',
-    title: '512 MiB createWriteStream, loopback',
+    title: '512 MiB createWriteStream from a file stream of 256 KiB, loopback',
     job: 'putStream',
     roundTripMs: 0,
     data: file(HALF_GIB),
     goals: [{ peer: 'tsftp put', atLeast: 0.9 }],
+  },
+  {
+    id: 'S6',
+    title: "512 MiB createReadStream into Node's file stream as it is, loopback",
+    job: 'getStreamSmall',
+    roundTripMs: 0,
+    data: file(HALF_GIB),
+    goals: [],
+  },
+  {
+    id: 'S6',
+    title: "512 MiB createWriteStream from Node's file stream as it is, loopback",
+    job: 'putStreamSmall',
+    roundTripMs: 0,
+    data: file(HALF_GIB),
+    goals: [],
   },
   {
     id: 'S7',

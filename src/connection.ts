@@ -906,7 +906,8 @@ export class Connection implements AsyncDisposable {
 
   /**
    * A Node Readable of a regular file, or of the bytes from `start` to `end` in it, both included. It reads ahead
-   * of its consumer, up to `highWaterMark`. Errors are emitted, those of opening too.
+   * of its consumer, up to `highWaterMark`. Errors are emitted, those of opening too. A file stream of Node's at the
+   * other end is as fast with a `highWaterMark` of 256 KiB; its own is 16 or 64 KiB.
    *
    * @throws TypeError | RangeError at the call, as Node does, where an argument cannot be meant
    *

@@ -11,6 +11,9 @@ const hash = createHash('sha256')
   .update(Buffer.from(BENCH_HOST_KEY.split(' ')[1], 'base64'))
   .digest('base64');
 
+// Node's own file streams move 16 and 64 KiB at a time, unless they are told otherwise.
+const LARGE = { highWaterMark: 256 * 1024 };
+
 const jobs = {
   get: (sftp) => sftp.get(remote, local),
   put: (sftp) => sftp.put(local, remote),
@@ -19,8 +22,10 @@ const jobs = {
     await sftp.getR('.', local);
   },
   putTree: (sftp) => sftp.putR(local, remote),
-  getStream: (sftp) => pipeline(sftp.createReadStream(remote), createWriteStream(local)),
-  putStream: (sftp) => pipeline(createReadStream(local), sftp.createWriteStream(remote)),
+  getStream: (sftp) => pipeline(sftp.createReadStream(remote), createWriteStream(local, LARGE)),
+  putStream: (sftp) => pipeline(createReadStream(local, LARGE), sftp.createWriteStream(remote)),
+  getStreamSmall: (sftp) => pipeline(sftp.createReadStream(remote), createWriteStream(local)),
+  putStreamSmall: (sftp) => pipeline(createReadStream(local), sftp.createWriteStream(remote)),
   list: async (sftp) => extra({ entries: (await sftp.listdir(remote)).length }),
   walk: async (sftp) => {
     let entries = 0;
