@@ -10,7 +10,7 @@ export interface SpeedOptions {
   readonly bytesPerSecond?: number | undefined;
   /**
    * How many files of a tree are under way at once, and how many requests for the content of each file; 1: one
-   * after the other, for servers that bear no more. Default: as many files as server and disk let be open, 256 at most,
+   * after the other, for servers that bear no more. Default: as many files as server and disk let be open, 512 at most,
    * and as many requests as the line turns out to hold.
    */
   readonly concurrency?: number | undefined;

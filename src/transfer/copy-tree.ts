@@ -67,7 +67,16 @@ class TreeCopy {
     const { path: from } = run.source;
     const { isNew = false, continueOnError } = run.options;
     const root = { from, to: run.target.path, shown: '', level: 0, isNew };
-    run.tasks.add(this.#rootAncestors(from).then((ancestors) => this.#copyDirectory({ ...root, ancestors })));
+    // Where it really lies matters only for what is below it, so that both are asked for at once.
+    const entries = this.#entriesOf(from);
+    const listing = entries.then(
+      () => {},
+      () => {},
+    );
+    run.tasks.add(listing);
+    run.tasks.add(
+      this.#rootAncestors(from).then((ancestors) => this.#copyDirectory({ ...root, ancestors }, entries)),
+    );
     await run.tasks.settle();
     await this.#changes.apply(run.slots, (path, work) => run.guard(path, work));
     run.progress.finish(run.textOf(from));
@@ -81,12 +90,12 @@ class TreeCopy {
     return [real.toString('latin1')];
   }
 
-  async #copyDirectory(branch: Branch): Promise<void> {
+  async #copyDirectory(branch: Branch, entries = this.#entriesOf(branch.from)): Promise<void> {
     const { signal } = this.#run.tasks;
     const { leftovers, atomic } = this.#run.options;
     if (atomic && !branch.isNew) this.#run.tasks.add(tidied(leftovers, branch.to, signal));
     const names = new EntryNames(this.#run.target.fileSystem, this.#run.textOf(branch.from));
-    for (const entry of await this.#entriesOf(branch.from)) {
+    for (const entry of await entries) {
       signal.throwIfAborted();
       const from = this.#run.source.fileSystem.join(branch.from, entry.name);
       const refusal = names.refusalOf(entry.name);

@@ -2,6 +2,7 @@
 import { Buffer } from 'node:buffer';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { FileType } from '../wire/attributes.js';
 import { removeOnExit } from './exit-removal.js';
@@ -20,17 +21,21 @@ import { CHUNK_LENGTH, LocalSource, LocalTarget } from './local-file.js';
 import { identityOf, objectionTo } from './local-names.js';
 import { UNKNOWN_INFO } from './memory.js';
 
-const open = promisify(fs.open);
+const openOnce = promisify(fs.open);
+const open = (file: Buffer, flags: number, mode?: number) => patiently(() => openOnce(file, flags, mode));
 const close = promisify(fs.close);
 const fstat = promisify(fs.fstat);
 const ftruncate = promisify(fs.ftruncate);
 
 const SEPARATOR = Buffer.from('/');
 const DIRECTORY_BATCH = 256;
+/** How often and how long to wait for a descriptor where the process has as many open as it may. */
+const OPEN_ATTEMPTS = 200;
+const OPEN_PAUSE_MS = 10;
 
 export const localFileSystem: FileSystem = {
   chunkLength: { read: CHUNK_LENGTH, write: Number.POSITIVE_INFINITY },
-  maxOpenFiles: 256,
+  maxOpenFiles: 512,
 
   textOf: (file) => file.toString('utf8'),
   join: (directory, name) =>
@@ -154,7 +159,7 @@ async function* list(
     yield await listTypes(directory);
     return;
   }
-  const names = await fs.promises.readdir(directory, { encoding: 'buffer' });
+  const names = await patiently(() => fs.promises.readdir(directory, { encoding: 'buffer' }));
   for (let start = 0; start < names.length; start += DIRECTORY_BATCH) {
     signal?.throwIfAborted();
     yield await Promise.all(
@@ -168,7 +173,9 @@ async function* list(
 
 /** Systems keep the type of an entry beside its name, so that no file need be looked at. */
 async function listTypes(directory: Buffer): Promise<readonly DirectoryEntry[]> {
-  const entries = await fs.promises.readdir(directory, { encoding: 'buffer', withFileTypes: true });
+  const entries = await patiently(() =>
+    fs.promises.readdir(directory, { encoding: 'buffer', withFileTypes: true }),
+  );
   return entries.map((entry) => ({ name: entry.name, info: { ...UNKNOWN_INFO, type: typeOf(entry) } }));
 }
 
@@ -203,6 +210,18 @@ async function openTarget(file: Buffer, options: OpenTargetOptions): Promise<Tar
   }
   if (keep !== undefined) await ftruncate(descriptor, keep);
   return new LocalTarget(descriptor);
+}
+
+/** Tries again where the process has as many files open as it may: those of other copies are closed soon. */
+async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let count = 1; ; count += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (count === OPEN_ATTEMPTS || !hasCode(error, 'EMFILE', 'ENFILE')) throw error;
+      await setTimeout(OPEN_PAUSE_MS);
+    }
+  }
 }
 
 async function isLink(file: Buffer): Promise<boolean> {

@@ -31,7 +31,7 @@ import { attributesOf, RemoteTarget } from './remote-target.js';
 const MAX_OPEN_FILES = 24;
 /** Some handles are left for others. */
 const SPARE_HANDLES = 8;
-const MAX_FILES = 256;
+const MAX_FILES = 512;
 
 export class RemoteFileSystem implements FileSystem {
   readonly #client: SftpClient;

@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { ConnectionError, SftpError, TransferError } from '../../src/index.js';
 import { startServer } from '../../src/testing/index.js';
+import { runChild } from '../support/child.js';
 import { makeFolder, snapshot } from '../support/folder.js';
-import { connectToServer, connectToSshd } from '../support/login.js';
+import { connectToServer, connectToSshd, optionsForSshd } from '../support/login.js';
 import { needsOpenSsh, type Sshd, startSshd } from '../support/sshd.js';
 
 const MIB = 1024 * 1024;
@@ -108,6 +109,23 @@ describe('with OpenSSH', { skip: needsOpenSsh }, () => {
     // As many as there may be can be opened at once: nothing has leaked.
     for (let round = 0; round < 3; round += 1) await connection.getR(join(folder, 'tree'), makeFolder(t));
     await connection.listdir(folder);
+  });
+
+  test('L7: a program that may have few files open itself waits for those that it closes', async (t) => {
+    const [source, folder] = [makeFolder(t), makeFolder(t)];
+    for (let count = 0; count < 600; count += 1) writeFileSync(join(source, `${count}`), `${count}`);
+    const { host } = sshd;
+    const options = optionsForSshd(sshd);
+    const script = `
+      const sftp = await tsftp.connect(input.host, input.options);
+      await sftp.cd(input.source, () => sftp.getR('.', input.down));
+      await sftp.putR(input.source, input.up);
+      await sftp.close();`;
+    const [down, up] = [join(folder, 'down'), join(folder, 'up')];
+    const child = await runChild(script, { host, options, source, down, up }, { descriptors: 200 });
+    assert.deepEqual(child, { exitCode: 0, stdout: '', stderr: '' });
+    assert.deepEqual(snapshot(down), snapshot(source));
+    assert.deepEqual(snapshot(up), snapshot(source));
   });
 
   test('L9: kill -9 at any moment leaves the old file or the new, and at most one beside it', async (t) => {

@@ -10,6 +10,8 @@ interface ChildOptions {
   readonly cwd?: string;
   /** A folder with compiled code, to run without the compiler in the same process. */
   readonly build?: string;
+  /** How many files it may have open. */
+  readonly descriptors?: number;
 }
 
 export interface ChildResult {
@@ -25,7 +27,7 @@ export interface ChildResult {
 export async function runChild(
   script: string,
   input: unknown,
-  { deadlineMs = 60_000, cwd = process.cwd(), build }: ChildOptions = {},
+  { deadlineMs = 60_000, cwd = process.cwd(), build, descriptors }: ChildOptions = {},
 ): Promise<ChildResult> {
   const module =
     build === undefined ? new URL('index.ts', SOURCES) : new URL('index.js', pathToFileURL(`${build}/`));
@@ -35,16 +37,15 @@ export async function runChild(
     ${script}`;
   const compiler = build === undefined ? ['--import', import.meta.resolve('tsx')] : [];
   const flags = ['--unhandled-rejections=strict', ...compiler];
-  const child = spawn(
-    process.execPath,
-    [...flags, '--input-type=module', '-e', code, JSON.stringify(input)],
-    {
-      cwd,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: deadlineMs,
-      killSignal: 'SIGKILL',
-    },
-  );
+  const node = [process.execPath, ...flags, '--input-type=module', '-e', code, JSON.stringify(input)];
+  const limited = ['sh', '-c', `ulimit -n ${descriptors}; exec "$@"`, 'sh', ...node];
+  const [program = '', ...words] = descriptors === undefined ? node : limited;
+  const child = spawn(program, words, {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: deadlineMs,
+    killSignal: 'SIGKILL',
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

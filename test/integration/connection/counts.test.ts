@@ -178,7 +178,7 @@ describe('A tree', () => {
     const expected = { mkdir: LEVELS, open: files, write: files, close: files, stat: files };
     assert.deepEqual(cost.requests, expected);
     assert.equal(cost.bytesWritten, bytes);
-    atMost(cost.turns, 2 * LEVELS + 2 * Math.ceil(files / 256));
+    atMost(cost.turns, 2 * LEVELS + 2 * Math.ceil(files / 512));
     assert.equal(cost.openHandles, 0);
   });
 
@@ -197,7 +197,7 @@ describe('A tree', () => {
       `${readdir} READDIRs`,
     );
     assert.equal(cost.bytesRead, Object.values(content).join('').length);
-    atMost(cost.turns, 2 + 3 * LEVELS + 2 * Math.ceil(files / 256));
+    atMost(cost.turns, 2 + 3 * LEVELS + 2 * Math.ceil(files / 512));
     assert.equal(cost.openHandles, 0);
   });
 
