@@ -68,7 +68,10 @@ export function dial({ host, port, onConnect, onError, lends, onRead }: DialOpti
   const receive = (count: number): boolean => {
     const chunk = memory.take(count);
     const isLent = lends();
+    // What the packets in it give rise to leaves together: a window that opens lets eight or more follow.
+    socket.cork();
     const wantsMore = socket.push(isLent ? chunk : Buffer.from(chunk));
+    socket.uncork();
     onRead(chunk);
     // What the listeners may have kept, or the socket itself, is never read into again.
     if (isLent && (!lends() || socket.readableLength > 0)) retain(chunk);
