@@ -6,6 +6,7 @@ import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
 import { encodePath, type RemotePath, textOf } from '../remote-path.js';
 import { type AttributeValues, FileAttributes } from '../wire/attributes.js';
+import { byteLength } from '../wire/bytes.js';
 import {
   decodeExtensionData,
   type ExtensionData,
@@ -337,7 +338,7 @@ export class SftpClient {
     data: readonly Buffer[],
     { handle, offset, length: asked }: AskedContent,
   ): readonly Buffer[] {
-    const length = data.reduce((sum, piece) => sum + piece.length, 0);
+    const length = byteLength(data);
     if (length > asked)
       throw new ProtocolError(`The server sent ${length} bytes where ${asked} were asked for`);
     if (length > 0 || asked === 0) return data;

@@ -4,6 +4,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
+import { byteLength } from '../wire/bytes.js';
 import type { SourceFile, TargetFile } from './file-system.js';
 import { TaskGroup } from './task-group.js';
 import type { Throttle } from './throttle.js';
@@ -266,8 +267,4 @@ export class ContentCopy {
     await chunk.content.catch(() => {});
     this.#options.window.release(chunk.held, { counts: false });
   }
-}
-
-function byteLength(pieces: readonly Buffer[]): number {
-  return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }

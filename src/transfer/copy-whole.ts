@@ -1,5 +1,6 @@
 /** Content that fits into one request: one read, one write, and nothing beside them that could fail first. */
 import type { Buffer } from 'node:buffer';
+import { byteLength } from '../wire/bytes.js';
 import { ContentCopy, type ContentOptions } from './copy-content.js';
 import type { SourceFile, TargetFile } from './file-system.js';
 
@@ -102,10 +103,4 @@ function begunWith(first: readonly Buffer[] | null, source: SourceFile): SourceF
     release: (pieces) => source.release?.(pieces),
     close: (options) => source.close(options),
   };
-}
-
-function byteLength(pieces: readonly Buffer[]): number {
-  let length = 0;
-  for (const piece of pieces) length += piece.length;
-  return length;
 }

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
+import { byteLength } from '../wire/bytes.js';
 import { DiskTurns } from './disk-turns.js';
 import type { Cancellable, FileChanges, FileInfo, SourceFile, TargetFile } from './file-system.js';
 
@@ -119,10 +120,6 @@ export class LocalTarget implements TargetFile {
     }
     return contents.map(byteLength);
   }
-}
-
-function byteLength(pieces: readonly Buffer[]): number {
-  return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 function readAt(descriptor: number, buffers: readonly Buffer[], offset: number): Promise<number> {

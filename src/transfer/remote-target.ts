@@ -8,6 +8,7 @@ import { SftpStatusError } from '../errors.js';
 import type { Lanes } from '../session/lanes.js';
 import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
 import type { AttributeValues } from '../wire/attributes.js';
+import { byteLength } from '../wire/bytes.js';
 import type { Cancellable, FileChanges, TargetFile } from './file-system.js';
 
 /**
@@ -61,7 +62,7 @@ export class RemoteTarget implements TargetFile {
   async write(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void> {
     const lane = this.#leastBusy();
     if (lane.bytes >= FULL_LANE_BYTES) this.#widen(offset);
-    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    const length = byteLength(pieces);
     lane.bytes += length;
     try {
       await lane.client.write(lane.handle, offset, pieces, options);

@@ -53,6 +53,13 @@ export class ByteReader {
   }
 }
 
+/** Of content that came in pieces. */
+export function byteLength(pieces: readonly Uint8Array[]): number {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  return length;
+}
+
 /** Payloads up to this size are copied behind their header: cheaper than a write of their own. */
 const SMALL_PAYLOAD = 4096;
 const BLOCK_SIZE = 16 * 1024;
@@ -110,8 +117,7 @@ export class ByteWriter {
 
   /** A string made of several pieces, which the caller must leave as they are until they are sent. */
   payload(pieces: readonly Buffer[]): void {
-    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    this.uint32(length);
+    this.uint32(byteLength(pieces));
     for (const piece of pieces) {
       if (piece.length <= SMALL_PAYLOAD) {
         this.bytes(piece);

@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
 import { release } from '../lent-memory.js';
-import { ByteReader, type ByteWriter } from './bytes.js';
+import { ByteReader, type ByteWriter, byteLength } from './bytes.js';
 import type { Layout } from './fields.js';
 import { type Frame, MAX_PACKET_LENGTH } from './framing.js';
 import { readLayout, writeLayout } from './layout.js';
@@ -119,7 +119,7 @@ function decodeData(frame: Frame): Reply {
   const reader = new ByteReader(joined(header.head));
   const id = reader.uint32();
   const length = reader.uint32();
-  const present = header.tail.reduce((sum, piece) => sum + piece.length, 0);
+  const present = byteLength(header.tail);
   if (length > present) {
     throw new ProtocolError(`A field of ${length} bytes does not fit: ${present} bytes are left`);
   }
