@@ -30,21 +30,10 @@ export class DiskTurns<Request> {
   }
 
   add(offset: number, length: number, request: Request): Promise<number> {
-    if (!this.#isBusy) return this.#doAlone(offset, request);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ offset, length, request, resolve, reject });
+      if (!this.#isBusy) void this.#run();
     });
-  }
-
-  async #doAlone(offset: number, request: Request): Promise<number> {
-    this.#isBusy = true;
-    try {
-      const [count = 0] = await this.#work([request], offset);
-      return count;
-    } finally {
-      this.#isBusy = false;
-      if (this.#waiting.length > 0) void this.#run();
-    }
   }
 
   async #run(): Promise<void> {
