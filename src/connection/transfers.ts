@@ -45,7 +45,7 @@ const MAX_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
 const BYTES_PER_MS = 1024 * 1024;
 /** … and even a short one keeps a disk, a cipher and a server busy with this. */
 const SHORT_LINE_BYTES = 4 * 1024 * 1024;
-/** The first request goes alone, as long as OpenSSH allows it: some servers bear no more than one. */
+/** The first request goes alone, of the length that OpenSSH allows: some servers bear no more than one. */
 const FIRST_BYTES_IN_FLIGHT = 255 * 1024;
 /** OpenSSH's own client has so much on the way from the start, whatever the server: 64 requests of 32 KiB. */
 const MODEST_BYTES_IN_FLIGHT = 2 * 1024 * 1024;

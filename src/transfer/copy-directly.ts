@@ -142,9 +142,8 @@ export async function copyTo<Confirmation extends Sized>(
     start,
     onProgress: report.advance,
     finish: async (targetFile) => {
-      const { mode, mtime } = attributes;
-      const changes = mode !== undefined || mtime !== undefined;
-      const changing = changes ? targetFile.setAttributes(attributes, { signal }) : undefined;
+      const isChanged = attributes.mode !== undefined || attributes.mtime !== undefined;
+      const changing = isChanged ? targetFile.setAttributes(attributes, { signal }) : undefined;
       if (changing && !targetFile.isOrdered) await changing;
       const syncing = options.fsync ? targetFile.sync?.({ signal }) : undefined;
       if (syncing && !targetFile.isOrdered) await syncing;

@@ -10,17 +10,10 @@ import {
   openSource,
   type Sized,
 } from './copy-directly.js';
-import {
-  type FileChanges,
-  type FileInfo,
-  hasCode,
-  isMissing,
-  type Place,
-  type SourcePlace,
-} from './file-system.js';
+import { type FileChanges, type FileInfo, hasCode, type Place, type SourcePlace } from './file-system.js';
 import { type Beginning, drop, type Journal, rest } from './journal.js';
 import type { Leftovers } from './leftovers.js';
-import { type KeepReason, type Overwrite, reasonToKeep, ruleFor } from './overwriting.js';
+import { findReasonToKeep, type KeepReason, type Overwrite, ruleFor } from './overwriting.js';
 import { findBeginning } from './resumption.js';
 import {
   existingFile,
@@ -63,7 +56,9 @@ export async function copyFile<Confirmation extends Sized>(
   const file = await openSource(source, options);
   try {
     const copy = { source, target, file, options };
-    const kept = mayKeep(copy) ? await findReasonToKeep(copy) : undefined;
+    const kept = mayKeep(copy)
+      ? await findReasonToKeep(file.info, target, ruleOf(options), options)
+      : undefined;
     if (kept === undefined) return await (options.atomic ? copyAside(copy) : copyInPlace(copy));
     const { size = 0 } = file.info;
     options.onProgress?.(size, size);
@@ -86,15 +81,6 @@ function mayKeep({ target, options }: FileCopy<Sized>): boolean {
 
 function ruleOf({ overwrite, resume }: CopyFileOptions): Overwrite {
   return ruleFor(overwrite, { resumes: resume !== undefined });
-}
-
-async function findReasonToKeep({ file, target, options }: FileCopy<Sized>): Promise<KeepReason | undefined> {
-  const { signal } = options;
-  const existing = await target.fileSystem.lstat(target.path, { signal }).catch((error) => {
-    if (isMissing(error)) return undefined;
-    throw error;
-  });
-  return existing && reasonToKeep(file.info, existing, ruleOf(options));
 }
 
 /** The file is half-written meanwhile; only another attempt of the same transfer goes on with that. */
@@ -128,14 +114,10 @@ async function copyAside<Confirmation extends Sized>(
   const { isFree, journal, resume: leftovers, signal, callerSignal = signal, overwrite } = options;
   const { fileSystem } = target;
   const source = sourceMark(copy.source.path, file.info);
-  const mayHaveBegun = journal !== undefined || (leftovers !== undefined && !isFree);
-  const beginning = mayHaveBegun
-    ? await findBeginning(file, source, target, {
-        journal,
-        leftovers: isFree ? undefined : leftovers,
-        signal,
-      })
-    : undefined;
+  const earlier = { journal, leftovers: isFree ? undefined : leftovers };
+  const beginning =
+    (earlier.journal || earlier.leftovers) &&
+    (await findBeginning(file, source, target, { ...earlier, signal }));
   const { path, bytes: start } = beginning ?? { path: temporaryPath(target, source), bytes: 0 };
   const attempt: Attempt = { reached: start, closed: Promise.resolve() };
   const prepare = () => (isFree ? modeFor(copy, undefined) : modeOfExisting(copy));

@@ -206,8 +206,7 @@ class TreeCopy {
 /** Whether nobody asks for size, times or mode of an entry before it is copied. */
 function needsTypesOnly(options: CopyTreeOptions): boolean {
   const { filter, overwrite = 'always', resume, journal, preserveMode, preserveMtime } = options;
-  const asks = [filter, resume, journal, preserveMode || undefined, preserveMtime || undefined];
-  return overwrite === 'always' && asks.every((asked) => asked === undefined);
+  return overwrite === 'always' && !(filter || resume || journal || preserveMode || preserveMtime);
 }
 
 async function passes(filter: TreeFilter, { name, info }: Found, branch: Branch): Promise<boolean> {

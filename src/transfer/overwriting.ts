@@ -1,5 +1,5 @@
 /** Whether a file takes the place of another. */
-import type { FileInfo } from './file-system.js';
+import { type Cancellable, type FileInfo, isMissing, type Place } from './file-system.js';
 
 /**
  * What happens to a file that is there already: it is always replaced, never, only by one that was changed later,
@@ -34,12 +34,22 @@ export function ruleFor(
   return overwrite === 'always' && resumes ? 'different' : overwrite;
 }
 
-/** The reason to leave what is there, or `undefined` where it is to be replaced. */
-export function reasonToKeep(
+/** Looks at what is there: the reason to leave it, or `undefined` where there is none, or nothing. */
+export async function findReasonToKeep(
   source: FileInfo,
-  existing: FileInfo,
+  { fileSystem, path }: Place,
   overwrite: Overwrite,
-): KeepReason | undefined {
+  { signal }: Cancellable,
+): Promise<KeepReason | undefined> {
+  const existing = await fileSystem.lstat(path, { signal }).catch((error) => {
+    if (isMissing(error)) return undefined;
+    throw error;
+  });
+  return existing && reasonToKeep(source, existing, overwrite);
+}
+
+/** The reason to leave what is there, or `undefined` where it is to be replaced. */
+function reasonToKeep(source: FileInfo, existing: FileInfo, overwrite: Overwrite): KeepReason | undefined {
   return RULES[overwrite](source, existing);
 }
 

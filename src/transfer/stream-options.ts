@@ -6,7 +6,7 @@ import { Window } from './window.js';
 
 /** More in flight does not make one stream faster. */
 const HIGH_WATER_MARK = 4 * 1024 * 1024;
-/** The first request goes alone, as long as OpenSSH allows it: some servers bear no more than one. */
+/** The first request goes alone, of the length that OpenSSH allows: some servers bear no more than one. */
 const FIRST_BYTES = 255 * 1024;
 
 /** @throws TypeError | RangeError where it is no number of bytes above 0 */

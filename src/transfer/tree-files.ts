@@ -2,8 +2,8 @@
 import type { Buffer } from 'node:buffer';
 import { NEVER } from '../abort.js';
 import { type CopyFileOptions, copyFile } from './copy-file.js';
-import { type FileInfo, isMissing, type Place } from './file-system.js';
-import { KEEP_REASONS, type Overwrite, reasonToKeep, ruleFor } from './overwriting.js';
+import type { FileInfo, Place } from './file-system.js';
+import { findReasonToKeep, KEEP_REASONS, type Overwrite, ruleFor } from './overwriting.js';
 import { sourceMark } from './temporary-file.js';
 import type { FileCount } from './tree-progress.js';
 import type { TreeRun } from './tree-run.js';
@@ -100,8 +100,7 @@ export class TreeFiles {
 
   /** Whether what is there stays, which is noted then. */
   async #keeps(source: Place, target: Place, info: FileInfo): Promise<boolean> {
-    const existing = await this.#lookAt(target);
-    const reason = existing && reasonToKeep(info, existing, this.#rule());
+    const reason = await findReasonToKeep(info, target, this.#rule(), this.#run.tasks);
     if (reason === undefined) return false;
     this.#run.skip(source.path, reason, KEEP_REASONS[reason]);
     return true;
@@ -110,14 +109,5 @@ export class TreeFiles {
   #rule(): Overwrite {
     const { overwrite, resume } = this.#run.options;
     return ruleFor(overwrite, { resumes: resume !== undefined });
-  }
-
-  async #lookAt({ fileSystem, path }: Place): Promise<FileInfo | undefined> {
-    try {
-      return await fileSystem.lstat(path, { signal: this.#run.tasks.signal });
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
   }
 }
