@@ -1,6 +1,7 @@
 /**
- * A file that is being written on a server. A large one over a long line is written through several sessions at
- * once, each with a handle of its own, as one channel carries no more than its window in a round trip.
+ * A file that is being written on a server. A large one is written through several sessions at once, each with a handle
+ * of its own: one channel carries no more than its window in a round trip, and however short that is, a server that has
+ * its next bytes on another channel need not wait for us.
  */
 import type { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
@@ -16,12 +17,19 @@ import type { Cancellable, FileChanges, TargetFile } from './file-system.js';
  * they announce it anew when half of it is used up.
  */
 const FULL_LANE_BYTES = 1024 * 1024;
-/** Below this a channel is fast enough, and opening more takes longer than it saves. */
+/** From here on the round trips are what takes the time. */
 const LONG_ROUND_TRIP_MS = 10;
-/** What is left of a file must be worth another lane. */
-const BYTES_PER_LANE = 8 * 1024 * 1024;
+
+/** How many channels a line is worth. */
+interface Width {
+  readonly maxChannels: number;
+  /** What must be left of a file for each lane more: opening one takes a round trip, and a process on the server. */
+  readonly bytesPerLane: number;
+}
+
 /** OpenSSH allows ten sessions on a connection; some are left for commands. */
-const MAX_CHANNELS = 8;
+const LONG_LINE: Width = { maxChannels: 8, bytesPerLane: 8 * 1024 * 1024 };
+const SHORT_LINE: Width = { maxChannels: 3, bytesPerLane: 64 * 1024 * 1024 };
 
 /** A session that has the file open, and the bytes that are on the way through it. */
 interface Lane {
@@ -36,7 +44,7 @@ export interface RemoteTargetOptions {
   readonly path: Buffer;
   /** How long the file will be, where that is known. */
   readonly size: number | undefined;
-  /** The most channels to use, this one among them. Default: 8. */
+  /** The most channels to use, this one among them. Default: 8 over a long line, 3 over a short one. */
   readonly channels?: number | undefined;
   readonly lanes: Lanes | undefined;
 }
@@ -100,10 +108,10 @@ export class RemoteTarget implements TargetFile {
 
   /** Called when every lane is full: as many more as the rest of the file is worth. */
   #widen(offset: number): void {
-    const { lanes, size = 0, client, channels = MAX_CHANNELS } = this.#options;
+    const { lanes, size = 0, client, channels } = this.#options;
     if (this.#widening !== undefined || lanes === undefined) return;
-    if (client.roundTripMs < LONG_ROUND_TRIP_MS) return;
-    const count = Math.min(Math.floor((size - offset) / BYTES_PER_LANE), channels - 1);
+    const { maxChannels, bytesPerLane } = client.roundTripMs < LONG_ROUND_TRIP_MS ? SHORT_LINE : LONG_LINE;
+    const count = Math.min(Math.floor((size - offset) / bytesPerLane), (channels ?? maxChannels) - 1);
     if (count > 0) this.#widening = Promise.all(lanes.take(count).map((opening) => this.#join(opening)));
   }
 

@@ -52,19 +52,29 @@ describe('a large file', () => {
     });
   }
 
-  test('goes through one channel over a short line', async (t) => {
-    const { path, content } = await makeFile(t, 48 * MIB);
-    await using server = await startServer({ files: {} });
-    await using sftp = await connect(server.host, {
-      port: server.port,
-      username: server.username,
-      password: server.password,
-      cnopts: { fingerprint: server.hostKey.fingerprint },
+  for (const { mebibytes, channels, most } of [
+    { mebibytes: 48, channels: undefined, most: 1 },
+    { mebibytes: 160, channels: undefined, most: 3 },
+    { mebibytes: 160, channels: 1, most: 1 },
+  ]) {
+    const title = `of ${mebibytes} MiB goes through ${most} over a short line (channels: ${channels})`;
+    test(title, { skip: needsOpenSsh }, async (t) => {
+      const { path, content } = await makeFile(t, mebibytes * MIB);
+      const target = join(await makeFolder(t), 'target');
+      await using sshd = await startSshd({ config: ['LogLevel VERBOSE'] });
+      await using sftp = await connect(sshd.host, {
+        port: sshd.port,
+        username: sshd.user,
+        privateKey: sshd.privateKeyPath,
+        cnopts: { hostkeys: null },
+      });
+      await sftp.put(path, target, { channels });
+      assert.ok(content.equals(await readFile(target)));
+      // The extra sessions stay open for the next file: each is an sftp-server of its own.
+      const sessions = sshd.log().split('\n').filter((line) => /starting session: subsystem/i.test(line));
+      assert.equal(sessions.length, most);
     });
-    await sftp.put(path, 'target');
-    assert.ok(content.equals(server.readFile('target')));
-    assert.equal(server.counters.sessions, 1);
-  });
+  }
 
   test('arrives where the server allows no second session', { skip: needsOpenSsh }, async (t) => {
     const { path, content } = await makeFile(t, 24 * MIB);
