@@ -6,6 +6,7 @@ import type { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
 import { byteLength } from '../wire/bytes.js';
 import type { SourceFile, TargetFile } from './file-system.js';
+import { readFully } from './read-fully.js';
 import { TaskGroup } from './task-group.js';
 import type { Throttle } from './throttle.js';
 import type { Window } from './window.js';
@@ -23,8 +24,10 @@ export interface LineUse {
 }
 
 export interface ContentOptions extends LineUse {
-  /** Bytes to ask for at once; a server may tell only while a copy is under way how many it takes. */
+  /** Bytes to ask for in one request; a server may tell only while a copy is under way how many it takes. */
   readonly chunkLength: () => number;
+  /** Source and target take several requests in one call. Default: false. */
+  readonly inBlocks?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** The target holds so many bytes already, and they are not copied again. Default: 0. */
   readonly start?: number | undefined;
@@ -37,16 +40,25 @@ export interface ContentOptions extends LineUse {
   readonly finish: (target: TargetFile) => Promise<void>;
 }
 
+/** What one call asks for. */
 interface Chunk {
   readonly offset: number;
   readonly length: number;
+  readonly requests: number;
   readonly content: Promise<readonly Buffer[]>;
   /** What of the window it has. */
   held: number;
 }
 
 /** Servers have been seen to fail when more than this is asked of one file at once. */
-const MAX_CHUNKS = 64;
+const MAX_REQUESTS = 64;
+/**
+ * Several requests in one call cost little more than one does, and a disk is asked for more at a time. Larger blocks
+ * bring nothing, and their end would be long in coming over a slow line.
+ */
+export const MAX_BLOCK_LENGTH = 1024 * 1024;
+/** What is being read, what is on its way and what is being written are not the same. */
+const BLOCKS_PER_WINDOW = 4;
 /**
  * Nothing is read so far ahead of the first byte that is not confirmed to be written: of a file that nobody could
  * cut after a failure, everything but its last so many bytes is without a hole.
@@ -65,7 +77,8 @@ export class ContentCopy {
   readonly #chunks: Chunk[] = [];
   /** Given to the target and not yet confirmed without a hole before it, in ascending order. */
   readonly #writes: { readonly end: number; done: boolean }[] = [];
-  /** How many chunks may be asked for at once. */
+  /** How many requests of the source are under way, and how many may be. */
+  #asked = 0;
   #allowed: number;
   #nextOffset: number;
   /** The turn of the last chunk that waits for the throttle, and how many wait. */
@@ -88,7 +101,7 @@ export class ContentCopy {
     this.#writtenBytes = this.#nextOffset;
     this.#contiguousBytes = this.#nextOffset;
     // A source of unknown size is approached step by step: much would be asked behind its end.
-    this.#allowed = this.#size === undefined ? 1 : MAX_CHUNKS;
+    this.#allowed = this.#size === undefined ? 1 : MAX_REQUESTS;
   }
 
   /** How far the target is complete, also after a failure. */
@@ -128,9 +141,10 @@ export class ContentCopy {
   async #readAhead(): Promise<boolean> {
     // A disk does not heed the signal, and would be read to the end in vain.
     this.#tasks.signal.throwIfAborted();
-    while (this.#end === undefined && this.#chunks.length < this.#allowed) {
+    while (this.#end === undefined && this.#asked < this.#allowed) {
       const length = this.#nextLength();
       if (length === 0) break;
+      if (this.#chunks.length > 0 && this.#asked + this.#requestsFor(length) > this.#allowed) break;
       if (this.#isFarAhead(length)) {
         if (this.#chunks.length > 0) break;
         await this.#advance();
@@ -167,8 +181,9 @@ export class ContentCopy {
   #ask(length: number, held: number, content: Promise<readonly Buffer[]>): Chunk {
     // Its failure is noticed when its turn has come.
     content.catch(() => {});
-    const chunk = { offset: this.#nextOffset, length, held, content };
+    const chunk = { offset: this.#nextOffset, length, requests: this.#requestsFor(length), held, content };
     this.#chunks.push(chunk);
+    this.#asked += chunk.requests;
     this.#nextOffset += length;
     return chunk;
   }
@@ -206,28 +221,36 @@ export class ContentCopy {
   /** One byte more is asked for than there should be: it tells whether the source has grown. */
   #nextLength(): number {
     const size = this.#size;
-    const { chunkLength, throttle } = this.#options;
-    const most = throttle?.isLimited ? Math.min(chunkLength(), throttle.chunkLength) : chunkLength();
-    return size === undefined ? most : Math.min(most, Math.max(0, size + 1 - this.#nextOffset));
+    if (size === undefined) return this.#chunkLength;
+    return Math.min(this.#blockLength, Math.max(0, size + 1 - this.#nextOffset));
   }
 
-  /** Short reads are legal: what is missing is asked for again, up to the end of the file. */
-  async #readFully(offset: number, length: number): Promise<readonly Buffer[]> {
-    const pieces: Buffer[] = [];
-    let count = 0;
-    // At the size that it tells a source is only asked whether it has grown where no answer has come so far.
-    while (count < length && (count === 0 || offset + count !== this.#size)) {
-      const more = await this.#source.read(offset + count, length - count, { signal: this.#tasks.signal });
-      if (more === null) break;
-      pieces.push(...more);
-      count += byteLength(more);
-    }
-    return pieces;
+  get #chunkLength(): number {
+    const { chunkLength, throttle } = this.#options;
+    return throttle?.isLimited ? Math.min(chunkLength(), throttle.chunkLength) : chunkLength();
+  }
+
+  /** Single requests where these are counted, or where they are held back one by one. */
+  get #blockLength(): number {
+    const { inBlocks = false, window, throttle, concurrency } = this.#options;
+    const length = this.#chunkLength;
+    if (!inBlocks || throttle?.isLimited || concurrency !== undefined) return length;
+    const most = Math.min(MAX_BLOCK_LENGTH, window.limit / BLOCKS_PER_WINDOW);
+    return length * Math.max(1, Math.min(Math.floor(most / length), MAX_REQUESTS / BLOCKS_PER_WINDOW));
+  }
+
+  #requestsFor(length: number): number {
+    return Math.max(1, Math.ceil(length / this.#chunkLength));
+  }
+
+  #readFully(offset: number, length: number): Promise<readonly Buffer[]> {
+    return readFully(this.#source, { offset, length }, { signal: this.#tasks.signal });
   }
 
   async #writeNext(target: TargetFile): Promise<void> {
     const chunk = this.#chunks.shift();
     if (chunk === undefined) return;
+    this.#asked -= chunk.requests;
     if (this.#end !== undefined) return this.#discard(chunk);
     let pieces: readonly Buffer[];
     try {
@@ -238,7 +261,7 @@ export class ContentCopy {
     }
     const count = byteLength(pieces);
     if (count < chunk.length) this.#end = chunk.offset + count;
-    else this.#allowed = Math.min(MAX_CHUNKS, this.#allowed * 2);
+    else this.#allowed = Math.min(MAX_REQUESTS, this.#allowed * 2);
     if (count === 0) this.#options.window.release(chunk.held);
     else this.#tasks.add(this.#write(target, chunk, pieces, count));
   }

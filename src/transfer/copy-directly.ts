@@ -135,6 +135,7 @@ export async function copyTo<Confirmation extends Sized>(
 
   const content = contentCopy(file, opening, {
     chunkLength: () => Math.min(source.fileSystem.chunkLength.read, target.fileSystem.chunkLength.write),
+    inBlocks: source.fileSystem.takesBlocks === true && target.fileSystem.takesBlocks === true,
     window,
     throttle: options.throttle,
     concurrency: options.concurrency,

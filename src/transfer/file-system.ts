@@ -97,8 +97,10 @@ export interface TargetFile {
 }
 
 export interface FileSystem {
-  /** The most bytes to read or to write in one call. */
+  /** The most bytes to read or to write in one request. */
   readonly chunkLength: { readonly read: number; readonly write: number };
+  /** One call may read or write what takes several requests. */
+  readonly takesBlocks?: boolean;
   /** How many files may be open at once. */
   readonly maxOpenFiles: number;
   /** What is asked of it takes no time worth mentioning: whoever aborts can wait for it. */
@@ -166,7 +168,7 @@ export interface Place {
 
 /** Where content comes from: a path, or something that only looks like one, as a stream. */
 export interface SourcePlace {
-  readonly fileSystem: Pick<FileSystem, 'chunkLength' | 'textOf' | 'openSource'>;
+  readonly fileSystem: Pick<FileSystem, 'chunkLength' | 'takesBlocks' | 'textOf' | 'openSource'>;
   readonly path: Buffer;
   /** What has been read is gone, so that nothing is read before it can be written. */
   readonly readsOnce?: boolean;
@@ -174,7 +176,7 @@ export interface SourcePlace {
 
 /** Where content goes to. */
 export interface TargetPlace {
-  readonly fileSystem: Pick<FileSystem, 'chunkLength' | 'textOf' | 'openTarget'> &
+  readonly fileSystem: Pick<FileSystem, 'chunkLength' | 'takesBlocks' | 'textOf' | 'openTarget'> &
     Partial<Pick<FileSystem, 'openSource'>>;
   readonly path: Buffer;
 }

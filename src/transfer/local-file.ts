@@ -3,8 +3,8 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
-import { byteLength } from '../wire/bytes.js';
-import { DiskTurns } from './disk-turns.js';
+import { split } from '../wire/bytes.js';
+import { MAX_BLOCK_LENGTH } from './copy-content.js';
 import type { Cancellable, FileChanges, FileInfo, SourceFile, TargetFile } from './file-system.js';
 
 const close = promisify(fs.close);
@@ -14,16 +14,21 @@ const fsync = promisify(fs.fsync);
 
 /** What the other side can take decides; this is the length of a read where it can take anything. */
 export const CHUNK_LENGTH = 256 * 1024;
-/** Buffers that are kept for the next read, for the whole process. */
-const MAX_POOLED_BUFFERS = 32;
+/** Kept of each length for the next read, for the whole process. */
+const MAX_POOLED_BYTES = 8 * 1024 * 1024;
 
-/** Reading into the same memory again spares the allocation, and its collection, of every chunk. */
-const pool: Buffer[] = [];
+/**
+ * Reading into the same memory again spares the allocation, and its collection, of every chunk. By length: single chunks,
+ * and several at once.
+ */
+const pools: ReadonlyMap<number, Buffer[]> = new Map([
+  [CHUNK_LENGTH, []],
+  [MAX_BLOCK_LENGTH, []],
+]);
 
 export class LocalSource implements SourceFile {
   readonly info: FileInfo;
   readonly #descriptor: number;
-  readonly #turns = new DiskTurns<Buffer>((buffers, offset) => this.#read(buffers, offset));
 
   constructor(descriptor: number, info: FileInfo) {
     this.#descriptor = descriptor;
@@ -31,13 +36,9 @@ export class LocalSource implements SourceFile {
   }
 
   async read(offset: number, length: number): Promise<readonly Buffer[] | null> {
-    const memory =
-      length > CHUNK_LENGTH / 2 && length <= CHUNK_LENGTH
-        ? (pool.pop() ?? Buffer.allocUnsafeSlow(CHUNK_LENGTH))
-        : Buffer.allocUnsafe(length);
-    const whole = memory.subarray(0, length);
-    const count = await this.#turns.add(offset, length, whole);
-    return count === 0 ? null : [whole.subarray(0, count)];
+    const memory = memoryFor(length);
+    const count = await readAt(this.#descriptor, memory, offset);
+    return count === 0 ? null : [memory.subarray(0, count)];
   }
 
   async sha256(offset: number, length: number, { signal }: Cancellable): Promise<Uint8Array | undefined> {
@@ -57,44 +58,33 @@ export class LocalSource implements SourceFile {
 
   release(pieces: readonly Buffer[]): void {
     for (const { buffer } of pieces) {
-      if (buffer.byteLength === CHUNK_LENGTH && pool.length < MAX_POOLED_BUFFERS)
-        pool.push(Buffer.from(buffer));
+      const pool = pools.get(buffer.byteLength);
+      if (pool && pool.length * buffer.byteLength < MAX_POOLED_BYTES) pool.push(Buffer.from(buffer));
     }
   }
 
   close(): Promise<void> {
     return close(this.#descriptor);
   }
-
-  /** How much of each buffer was filled; where one is not full, those behind it are asked for by themselves. */
-  async #read(buffers: readonly Buffer[], offset: number): Promise<readonly number[]> {
-    let left = await readAt(this.#descriptor, buffers, offset);
-    let position = offset;
-    const counts: number[] = [];
-    for (const buffer of buffers) {
-      const isBehindEnd = left === 0 && counts.length > 0;
-      const count = isBehindEnd
-        ? await readAt(this.#descriptor, [buffer], position)
-        : Math.min(left, buffer.length);
-      left = Math.max(0, left - buffer.length);
-      position += buffer.length;
-      counts.push(count);
-    }
-    return counts;
-  }
 }
 
 export class LocalTarget implements TargetFile {
   readonly isOrdered = false;
   readonly #descriptor: number;
-  readonly #turns = new DiskTurns<readonly Buffer[]>((contents, offset) => this.#write(contents, offset));
 
   constructor(descriptor: number) {
     this.#descriptor = descriptor;
   }
 
   async write(offset: number, pieces: readonly Buffer[]): Promise<void> {
-    await this.#turns.add(offset, byteLength(pieces), pieces);
+    let position = offset;
+    let rest = pieces;
+    while (rest.length > 0) {
+      const count = await writeAt(this.#descriptor, rest, position);
+      position += count;
+      // A disk may take less than it is given.
+      rest = split(rest, count).tail;
+    }
   }
 
   async setAttributes({ mode, atime, mtime }: FileChanges): Promise<void> {
@@ -109,36 +99,27 @@ export class LocalTarget implements TargetFile {
   close(): Promise<void> {
     return close(this.#descriptor);
   }
-
-  async #write(contents: readonly (readonly Buffer[])[], offset: number): Promise<readonly number[]> {
-    let position = offset;
-    let rest: readonly Buffer[] = contents.flat();
-    while (rest.length > 0) {
-      const count = await writeAt(this.#descriptor, rest, position);
-      position += count;
-      rest = without(rest, count);
-    }
-    return contents.map(byteLength);
-  }
 }
 
-function readAt(descriptor: number, buffers: readonly Buffer[], offset: number): Promise<number> {
+/** Exactly as long; a part of pooled memory where it is worth that. */
+function memoryFor(length: number): Buffer {
+  for (const [pooled, pool] of pools) {
+    if (length > pooled || length <= pooled / 2) continue;
+    return (pool.pop() ?? Buffer.allocUnsafeSlow(pooled)).subarray(0, length);
+  }
+  return Buffer.allocUnsafe(length);
+}
+
+function readAt(descriptor: number, buffer: Buffer, offset: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.readv(descriptor, buffers, offset, (error, count) => (error ? reject(error) : resolve(count)));
+    fs.read(descriptor, buffer, 0, buffer.length, offset, (error, count) =>
+      error ? reject(error) : resolve(count),
+    );
   });
 }
+
 function writeAt(descriptor: number, pieces: readonly Buffer[], offset: number): Promise<number> {
   return new Promise((resolve, reject) => {
     fs.writev(descriptor, pieces, offset, (error, count) => (error ? reject(error) : resolve(count)));
-  });
-}
-
-/** What is left of the pieces after `count` bytes: a disk may take less than it is given. */
-function without(pieces: readonly Buffer[], count: number): readonly Buffer[] {
-  let skip = count;
-  return pieces.flatMap((piece) => {
-    const left = piece.subarray(Math.min(skip, piece.length));
-    skip -= piece.length - left.length;
-    return left.length === 0 ? [] : [left];
   });
 }

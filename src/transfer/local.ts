@@ -35,6 +35,7 @@ const OPEN_PAUSE_MS = 10;
 
 export const localFileSystem: FileSystem = {
   chunkLength: { read: CHUNK_LENGTH, write: Number.POSITIVE_INFINITY },
+  takesBlocks: true,
   maxOpenFiles: 512,
 
   textOf: (file) => file.toString('utf8'),

@@ -4,7 +4,10 @@ import { untilAborted } from '../abort.js';
 import { SftpStatusError } from '../errors.js';
 import { release } from '../lent-memory.js';
 import type { RemoteHandle, SftpClient } from '../session/sftp-client.js';
+import { byteLength } from '../wire/bytes.js';
 import type { Cancellable, FileInfo, SourceFile } from './file-system.js';
+import { readFully } from './read-fully.js';
+import { together } from './task-group.js';
 
 const SHA256_LENGTH = 32;
 /** There are servers that put the length before each hash. */
@@ -38,7 +41,30 @@ export class RemoteSource implements SourceFile {
   }
 
   read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null> {
-    return this.#client.read(this.#handle, offset, length, options);
+    const most = this.#client.limits.maxReadLength;
+    return length > most
+      ? this.#readInParts({ offset, length, most }, options)
+      : this.#client.read(this.#handle, offset, length, options);
+  }
+
+  /** Up to the first part that has come short: there the file ended when that was asked for. */
+  async #readInParts(
+    { offset, length, most }: { offset: number; length: number; most: number },
+    options: Cancellable,
+  ): Promise<readonly Buffer[] | null> {
+    const parts: Promise<readonly Buffer[]>[] = [];
+    for (let at = 0; at < length; at += most) {
+      const range = { offset: offset + at, length: Math.min(most, length - at) };
+      parts.push(readFully(this, range, options));
+    }
+    const pieces: Buffer[] = [];
+    let wanted = 0;
+    for (const part of await together(parts)) {
+      if (byteLength(pieces) < wanted) this.release(part);
+      else pieces.push(...part);
+      wanted += most;
+    }
+    return pieces.length === 0 ? null : pieces;
   }
 
   release(pieces: readonly Buffer[]): void {

@@ -9,8 +9,9 @@ import { SftpStatusError } from '../errors.js';
 import type { Lanes } from '../session/lanes.js';
 import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-client.js';
 import type { AttributeValues } from '../wire/attributes.js';
-import { byteLength } from '../wire/bytes.js';
+import { byteLength, split } from '../wire/bytes.js';
 import type { Cancellable, FileChanges, TargetFile } from './file-system.js';
+import { together } from './task-group.js';
 
 /**
  * With so much on the way a channel is at its end: OpenSSH's window, and that of many others, is twice as large, and
@@ -68,6 +69,18 @@ export class RemoteTarget implements TargetFile {
   }
 
   async write(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void> {
+    const most = this.#options.client.limits.maxWriteLength;
+    if (byteLength(pieces) <= most) return this.#writeOnce(offset, pieces, options);
+    const writes: Promise<void>[] = [];
+    for (let at = offset, rest = pieces; rest.length > 0; at += most) {
+      const { head, tail } = split(rest, most);
+      writes.push(this.#writeOnce(at, head, options));
+      rest = tail;
+    }
+    await together(writes);
+  }
+
+  async #writeOnce(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void> {
     const lane = this.#leastBusy();
     if (lane.bytes >= FULL_LANE_BYTES) this.#widen(offset);
     const length = byteLength(pieces);

@@ -34,6 +34,7 @@ const SPARE_HANDLES = 8;
 const MAX_FILES = 512;
 
 export class RemoteFileSystem implements FileSystem {
+  readonly takesBlocks = true;
   readonly #client: SftpClient;
   readonly #lanes: Lanes | undefined;
   /** As the server told last; every request asks for this. */

@@ -57,6 +57,15 @@ export class TaskGroup {
   }
 }
 
+/** What all of them come to. Rejects with the first failure, when none of them is under way any more. */
+export async function together<T>(tasks: readonly Promise<T>[]): Promise<readonly T[]> {
+  const results = await Promise.allSettled(tasks);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
+
 function makeIdle(): Idle {
   let resolve = () => {};
   const promise = new Promise<void>((wake) => {

@@ -60,6 +60,19 @@ export function byteLength(pieces: readonly Uint8Array[]): number {
   return length;
 }
 
+/** Content in two, the first part of `length` bytes; nothing is copied. */
+export function split(pieces: readonly Buffer[], length: number): { head: Buffer[]; tail: Buffer[] } {
+  const head: Buffer[] = [];
+  const tail: Buffer[] = [];
+  let missing = length;
+  for (const piece of pieces) {
+    if (missing > 0) head.push(piece.subarray(0, missing));
+    if (piece.length > missing) tail.push(piece.subarray(missing));
+    missing = Math.max(0, missing - piece.length);
+  }
+  return { head, tail };
+}
+
 /** Payloads up to this size are copied behind their header: cheaper than a write of their own. */
 const SMALL_PAYLOAD = 4096;
 const BLOCK_SIZE = 16 * 1024;

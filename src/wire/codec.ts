@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
 import { release } from '../lent-memory.js';
-import { ByteReader, type ByteWriter, byteLength } from './bytes.js';
+import { ByteReader, type ByteWriter, byteLength, split } from './bytes.js';
 import type { Layout } from './fields.js';
 import { type Frame, MAX_PACKET_LENGTH } from './framing.js';
 import { readLayout, writeLayout } from './layout.js';
@@ -124,18 +124,6 @@ function decodeData(frame: Frame): Reply {
     throw new ProtocolError(`A field of ${length} bytes does not fit: ${present} bytes are left`);
   }
   return { kind: 'data', id, data: length === present ? header.tail : split(header.tail, length).head };
-}
-
-function split(pieces: readonly Buffer[], length: number): { head: Buffer[]; tail: Buffer[] } {
-  const head: Buffer[] = [];
-  const tail: Buffer[] = [];
-  let missing = length;
-  for (const piece of pieces) {
-    if (missing > 0) head.push(piece.subarray(0, missing));
-    if (piece.length > missing) tail.push(piece.subarray(missing));
-    missing = Math.max(0, missing - piece.length);
-  }
-  return { head, tail };
 }
 
 function joined(pieces: readonly Buffer[]): Buffer {

@@ -44,6 +44,7 @@ export interface Step {
 
 export interface FakeOptions {
   readonly chunkLength?: number;
+  readonly takesBlocks?: boolean;
   readonly maxOpenFiles?: number;
   /** Of its target files: whether writes take effect in the order of the calls. */
   readonly isOrdered?: boolean;
@@ -87,6 +88,7 @@ export class FakeFileSystem implements FileSystem {
   readonly steps: Step[] = [];
   readonly violations: string[] = [];
   readonly chunkLength: { readonly read: number; readonly write: number };
+  readonly takesBlocks: boolean;
   readonly maxOpenFiles: number;
   readonly options: FakeOptions;
   /** Whether what is left behind can be cleaned up. */
@@ -96,10 +98,11 @@ export class FakeFileSystem implements FileSystem {
   mostOpenFiles = 0;
 
   constructor(options: FakeOptions = {}) {
-    const { chunkLength = 4, maxOpenFiles = 8 } = options;
+    const { chunkLength = 4, maxOpenFiles = 8, takesBlocks = false } = options;
     this.options = options;
     this.chunkLength = { read: chunkLength, write: chunkLength };
     this.maxOpenFiles = maxOpenFiles;
+    this.takesBlocks = takesBlocks;
   }
 
   // For tests
@@ -341,7 +344,8 @@ class FakeSource implements SourceFile {
     signal?.throwIfAborted();
     const { violations, options, chunkLength } = this.#system;
     if (!this.#isOpen) violations.push(`read of ${this.#path} after close`);
-    if (length < 1 || length > chunkLength.read) violations.push(`read of ${length} bytes`);
+    if (length < 1 || (length > chunkLength.read && !this.#system.takesBlocks))
+      violations.push(`read of ${length} bytes`);
     await this.#system.step('read', this.#path, offset, length);
     const available = Math.min(length, this.#node.content.length - offset);
     if (available <= 0) return null;
@@ -380,7 +384,8 @@ class FakeTarget implements TargetFile {
     const { violations, chunkLength } = this.#system;
     const bytes = Buffer.concat(pieces);
     if (!this.#isOpen) violations.push(`write to ${this.#path} after close`);
-    if (bytes.length < 1 || bytes.length > chunkLength.write) violations.push(`write of ${bytes.length}`);
+    if (bytes.length < 1 || (bytes.length > chunkLength.write && !this.#system.takesBlocks))
+      violations.push(`write of ${bytes.length}`);
     if (offset <= this.#lastOffset) violations.push(`write at ${offset} after ${this.#lastOffset}`);
     this.#lastOffset = offset;
     this.#writing += 1;

@@ -71,7 +71,10 @@ describe('a large file', () => {
       await sftp.put(path, target, { channels });
       assert.ok(content.equals(await readFile(target)));
       // The extra sessions stay open for the next file: each is an sftp-server of its own.
-      const sessions = sshd.log().split('\n').filter((line) => /starting session: subsystem/i.test(line));
+      const sessions = sshd
+        .log()
+        .split('\n')
+        .filter((line) => /starting session: subsystem/i.test(line));
       assert.equal(sessions.length, most);
     });
   }

@@ -96,13 +96,15 @@ describe('copyFile', () => {
         fc.constantFrom('true', 'zero', 'absent'),
         fc.boolean(),
         fc.boolean(),
+        fc.boolean(),
         fc.scheduler(),
-        async (bytes, chunkLength, max, lengths, told, isOrdered, atomic, scheduler) => {
+        async (bytes, chunkLength, max, lengths, told, isOrdered, atomic, takesBlocks, scheduler) => {
           const gate = () => scheduler.schedule(Promise.resolve());
           const readLength = (available: number) => Math.min(available, lengths.next().value ?? 1);
           const window = new Window({ max, initial: Math.min(max, chunkLength) });
-          const source = { chunkLength, gate, readLength };
-          const copy = new Copy({ source, target: { chunkLength, isOrdered, gate }, atomic, window });
+          const source = { chunkLength, takesBlocks, gate, readLength };
+          const target = { chunkLength, takesBlocks, isOrdered, gate };
+          const copy = new Copy({ source, target, atomic, window });
           const size = { true: bytes.length, zero: 0, absent: undefined }[told];
           copy.source.addFile('/source', bytes, { size });
           await scheduler.waitFor(copy.run());
@@ -133,6 +135,47 @@ describe('copyFile', () => {
     await new Copy({ content: 'x'.repeat(400), source: { gate }, target: { gate }, window }).run();
     assert.equal(most, max);
   });
+
+  const whole = { length: 1000, max: 80 * CHUNK };
+  for (const { title, length, max, concurrency, longest } of [
+    { title: 'a quarter of the window', ...whole, concurrency: undefined, longest: 16 },
+    {
+      title: 'single requests where the window is small',
+      ...whole,
+      max: 7 * CHUNK,
+      concurrency: undefined,
+      longest: 1,
+    },
+    { title: 'single requests where these are counted', ...whole, concurrency: 3, longest: 1 },
+    {
+      title: 'no more than a quarter of 64',
+      ...whole,
+      length: 4000,
+      max: 900 * CHUNK,
+      concurrency: undefined,
+      longest: 16,
+    },
+  ]) {
+    test(`a call asks for ${title}, and never is more than 64 requests under way`, async () => {
+      let asked = 0;
+      let mostAsked = 0;
+      const gate = async (step: Step) => {
+        if (step.kind !== 'read') return;
+        asked += Math.ceil(step.length / CHUNK);
+        mostAsked = Math.max(mostAsked, asked);
+        await new Promise(setImmediate);
+        asked -= Math.ceil(step.length / CHUNK);
+      };
+      const window = new Window({ max });
+      const source = { takesBlocks: true, gate };
+      const target = { takesBlocks: true };
+      const copy = new Copy({ content: 'x'.repeat(length), source, target, window, concurrency });
+      await copy.run();
+      assert.equal(copy.target.content('/target'), 'x'.repeat(length));
+      assert.equal(Math.max(...copy.source.stepsOf('read').map((step) => step.length)), longest * CHUNK);
+      assert.ok(mostAsked <= Math.min(64, concurrency ?? 64), `${mostAsked} requests`);
+    });
+  }
 
   test('several copies share one window and all end', async () => {
     const window = new Window({ max: 2 * CHUNK });

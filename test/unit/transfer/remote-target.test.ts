@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { Lanes } from '../../../src/session/lanes.js';
 import type { RemoteHandle, SftpClient } from '../../../src/session/sftp-client.js';
 import { RemoteTarget } from '../../../src/transfer/remote-target.js';
@@ -29,6 +30,7 @@ async function sessionsThatWrite({
     const own = sessions;
     return {
       roundTripMs,
+      limits: { maxWriteLength: MIB },
       open: async (): Promise<RemoteHandle> => ({ bytes: Buffer.alloc(4), path: 'file' }),
       write: () => {
         written.set(own, (written.get(own) ?? 0) + 1);
@@ -71,7 +73,69 @@ describe('A large file on a server', () => {
     assert.equal(await sessionsThatWrite({ size: 8 * MIB }), 1);
   });
 
-  test('is written through one channel over a short line', async () => {
-    assert.equal(await sessionsThatWrite({ roundTripMs: 5 }), 1);
+  test('is written through three over a short line, where so much is left that this is worth it', async () => {
+    assert.equal(await sessionsThatWrite({ roundTripMs: 5 }), 3);
+    assert.equal(await sessionsThatWrite({ roundTripMs: 5, size: 100 * MIB }), 2);
+    assert.equal(await sessionsThatWrite({ roundTripMs: 5, size: 60 * MIB }), 1);
+  });
+});
+
+describe('A block on its way to a server', () => {
+  test('is cut into requests of at most the length that the server takes, without a gap', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.uint8Array({ minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 8 }),
+        fc.integer({ min: 1, max: 30 }),
+        fc.nat({ max: 1000 }),
+        async (contents, maxWriteLength, offset) => {
+          const pieces = contents.map((content) => Buffer.from(content));
+          const lengths: number[] = [];
+          const written = Buffer.alloc(offset + 160);
+          const client = {
+            limits: { maxWriteLength },
+            write: async (_: RemoteHandle, at: number, parts: readonly Buffer[]) => {
+              const bytes = Buffer.concat(parts);
+              lengths.push(bytes.length);
+              bytes.copy(written, at);
+            },
+          } as unknown as SftpClient;
+          const handle = { bytes: Buffer.alloc(4), path: 'file' };
+          const options = { client, handle, path: Buffer.from('file'), size: undefined, lanes: undefined };
+          await new RemoteTarget(options).write(offset, pieces, {});
+          const whole = Buffer.concat(pieces);
+          assert.deepEqual(written.subarray(offset, offset + whole.length), whole);
+          const full = Math.floor(whole.length / maxWriteLength);
+          const rest = whole.length % maxWriteLength;
+          assert.deepEqual(lengths, [...Array(full).fill(maxWriteLength), ...(rest > 0 ? [rest] : [])]);
+        },
+      ),
+    );
+  });
+
+  test('fails with the first of its requests that fails, when none is under way any more', async () => {
+    const answers = new Map<number, (error?: Error) => void>();
+    const client = {
+      limits: { maxWriteLength: 4 },
+      write: (_: RemoteHandle, at: number) =>
+        new Promise<void>((resolve, reject) => {
+          answers.set(at, (error) => (error ? reject(error) : resolve()));
+        }),
+    } as unknown as SftpClient;
+    const handle = { bytes: Buffer.alloc(4), path: 'file' };
+    const options = { client, handle, path: Buffer.from('file'), size: undefined, lanes: undefined };
+    let isOver = false;
+    const writing = new RemoteTarget(options).write(0, [Buffer.alloc(12)], {});
+    writing.then(
+      () => {},
+      () => {
+        isOver = true;
+      },
+    );
+    answers.get(4)?.(new Error('the disk is full'));
+    answers.get(0)?.();
+    await new Promise(setImmediate);
+    assert.equal(isOver, false);
+    answers.get(8)?.();
+    await assert.rejects(writing, { message: 'the disk is full' });
   });
 });
