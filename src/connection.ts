@@ -13,7 +13,7 @@ import {
 import { type CopyBetweenOptions, copyBetweenServers, type ServerEnd } from './connection/between.js';
 import { linesOf, type RunOptions, type RunResult, runCommand } from './connection/commands.js';
 import type { ReadFileOptions, WriteFileOptions } from './connection/content-options.js';
-import { listDirectory, makeDirectories } from './connection/directories.js';
+import { listDirectory, listNames, makeDirectories } from './connection/directories.js';
 import { describeFileSystem, type FileSystemStatistics } from './connection/file-system-statistics.js';
 import {
   Files,
@@ -253,7 +253,7 @@ export class Connection implements AsyncDisposable {
    * await sftp.listdir();   // ['pub', 'readme.sym', 'readme.txt']
    */
   async listdir(path: RemotePath = '.', options: CallOptions = {}): Promise<string[]> {
-    return (await this.listdirAttr(path, options)).map(({ filename }) => filename);
+    return listNames(this.sftpClient, this.#directory.resolve(path), options);
   }
 
   /**

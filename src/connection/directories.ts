@@ -1,11 +1,24 @@
 /** Listing and making directories. */
 import { Buffer } from 'node:buffer';
+import { byCodePoint } from '../code-point-order.js';
 import { SftpError, SftpStatusError } from '../errors.js';
 import { decodePath, directoryName, quote } from '../remote-path.js';
-import { readDirectory } from '../session/directory-reader.js';
+import { type ListingOptions, readDirectory, readEntries } from '../session/directory-reader.js';
 import { statWithType } from '../session/file-type.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import type { FileAttributes } from '../wire/attributes.js';
+
+/** The names in a directory, sorted. */
+export async function listNames(
+  client: SftpClient,
+  path: Buffer,
+  options: OperationOptions,
+): Promise<string[]> {
+  const names: string[] = [];
+  // The attributes of a large directory take much more memory than its names.
+  await readEntries(client, path, ({ filename }) => names.push(filename), { ...options, ...UNATTENDED });
+  return names.sort(byCodePoint);
+}
 
 /** The entries of a directory, sorted by name, without `.` and `..`. */
 export async function listDirectory(
@@ -13,13 +26,17 @@ export async function listDirectory(
   path: Buffer,
   options: OperationOptions,
 ): Promise<FileAttributes[]> {
-  // What is asked next comes after the CLOSE, which never rejects here: nobody need wait for its answer.
-  return (await readDirectory(client, path, { ...options, inBackground: () => {} })).sort(byName);
+  return (await readDirectory(client, path, { ...options, ...UNATTENDED })).sort(byName);
 }
 
-/** UTF-8 sorts by code point where its bytes are compared. */
-function byName(left: FileAttributes, right: FileAttributes): number {
-  return Buffer.compare(left.filenameBytes, right.filenameBytes);
+/** What is asked next comes after the CLOSE, which never rejects here: nobody need wait for its answer. */
+const UNATTENDED: Pick<ListingOptions, 'inBackground'> = { inBackground: () => {} };
+
+/** By code point, and by their bytes where names read the same that are not UTF-8. */
+export function byName(left: FileAttributes, right: FileAttributes): number {
+  return (
+    byCodePoint(left.filename, right.filename) || Buffer.compare(left.filenameBytes, right.filenameBytes)
+  );
 }
 
 /**

@@ -16,6 +16,7 @@ import { hasCode } from '../transfer/file-system.js';
 import { objectionTo } from '../transfer/local-names.js';
 import { Window } from '../transfer/window.js';
 import type { FileAttributes } from '../wire/attributes.js';
+import { byName } from './directories.js';
 
 /** Something that was found below a directory. */
 export interface WalkEntry {
@@ -187,7 +188,7 @@ class TreeWalk {
   async #foundIn(directory: Directory): Promise<readonly Found[]> {
     try {
       const entries = await this.#read(directory);
-      entries.sort((left, right) => Buffer.compare(left.filenameBytes, right.filenameBytes));
+      entries.sort(byName);
       const found = await Promise.all(entries.map((entry) => this.#find(directory, entry)));
       return found.filter((one) => one !== undefined);
     } catch (error) {

@@ -18,23 +18,35 @@ export interface ListingOptions extends OperationOptions {
   readonly inBackground?: ((closing: Promise<void>) => void) | undefined;
 }
 
-/**
- * The entries of a directory, without `.` and `..`, in no order. Several READDIRs are on the way at once, more
- * with each answer that was not the last. They are carried out in their order (section 6 of the draft asks that
- * of requests for one handle), so what was asked behind the end is not waited for.
- *
- * @throws SftpError (`LIMIT`) where a million entries have not been all.
- */
+/** The entries of a directory, without `.` and `..`, in no order; errors as {@link readEntries}. */
 export async function readDirectory(
   client: SftpClient,
   path: RemotePath,
-  { inBackground, ...options }: ListingOptions = {},
+  options: ListingOptions = {},
 ): Promise<FileAttributes[]> {
-  const handle = await client.opendir(path, options);
   const entries: FileAttributes[] = [];
+  await readEntries(client, path, (entry) => entries.push(entry), options);
+  return entries;
+}
+
+/**
+ * Gives every entry of a directory to `take`, without `.` and `..`, in no order. Several READDIRs are on the way at
+ * once, more with each answer that was not the last. They are carried out in their order (section 6 of the draft asks
+ * that of requests for one handle), so what was asked behind the end is not waited for.
+ *
+ * @throws SftpError (`LIMIT`) where a million entries have not been all.
+ */
+export async function readEntries(
+  client: SftpClient,
+  path: RemotePath,
+  take: (entry: FileAttributes) => void,
+  { inBackground, ...options }: ListingOptions = {},
+): Promise<void> {
+  const handle = await client.opendir(path, options);
+  let count = 0;
   const asked: Promise<readonly FileAttributes[] | null>[] = [];
-  const askUpTo = (count: number) => {
-    while (asked.length < count) {
+  const askUpTo = (allowed: number) => {
+    while (asked.length < allowed) {
       const answer = client.readdir(handle, options);
       // Its failure is noticed when its turn has come, which behind the end never comes.
       answer.catch(() => {});
@@ -47,13 +59,14 @@ export async function readDirectory(
     for (let allowed = FIRST_REQUESTS; ; allowed = Math.min(MAX_REQUESTS, allowed + 1)) {
       const batch = await asked.shift();
       if (batch === undefined || batch === null) break;
-      for (const entry of batch) if (entry.filename !== '.' && entry.filename !== '..') entries.push(entry);
+      for (const entry of batch) {
+        if (entry.filename === '.' || entry.filename === '..') continue;
+        count += 1;
+        take(entry);
+      }
       if (batch.length === 0) emptyAnswers += 1;
-      if (entries.length > MAX_ENTRIES || emptyAnswers > MAX_EMPTY_ANSWERS) {
-        throw new SftpError(
-          'LIMIT',
-          `${quote(path)}: the listing has no end after ${entries.length} entries`,
-        );
+      if (count > MAX_ENTRIES || emptyAnswers > MAX_EMPTY_ANSWERS) {
+        throw new SftpError('LIMIT', `${quote(path)}: the listing has no end after ${count} entries`);
       }
       askUpTo(allowed);
     }
@@ -63,5 +76,4 @@ export async function readDirectory(
     if (inBackground === undefined) await closing;
     else inBackground(closing);
   }
-  return entries;
 }
