@@ -17,6 +17,9 @@ export interface Data {
 
 export const MIB = 1024 * 1024;
 
+/** Nothing at all, for those who only connect. */
+export const nothing: Data = { name: 'nothing', bytes: 0, make: () => {} };
+
 /** A file of noise: nothing on the way can make it smaller. */
 export function file(bytes: number): Data {
   return {

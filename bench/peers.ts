@@ -13,7 +13,8 @@ export type Job =
   | 'getStreamSmall'
   | 'putStreamSmall'
   | 'list'
-  | 'walk';
+  | 'walk'
+  | 'connect';
 
 export interface Paths {
   readonly local: string;
@@ -77,7 +78,7 @@ function rclone(words: readonly string[], server: BenchServer): readonly string[
 
 export const peers: readonly Peer[] = [
   nodeProgram('tsftp', [
-    ...(['get', 'put', 'getTree', 'putTree', 'list', 'walk'] as const),
+    ...(['get', 'put', 'getTree', 'putTree', 'list', 'walk', 'connect'] as const),
     ...(['getStream', 'putStream', 'getStreamSmall', 'putStreamSmall'] as const),
   ]),
   {
@@ -89,6 +90,7 @@ export const peers: readonly Peer[] = [
       getTree: ({ local, remote }, server) => sftp(`get -R ${remote}/. ${local}`, server),
       putTree: ({ local, remote }, server) => sftp(`put -R ${local}/. ${remote}`, server),
       list: ({ remote }, server) => sftp(`ls -1 -f ${remote}`, server),
+      connect: (_, server) => sftp('pwd', server),
     },
   },
   {
@@ -99,8 +101,8 @@ export const peers: readonly Peer[] = [
       put: ({ local, remote }, server) => sshCommand(`cat > ${remote}`, server, `< ${quoted(local)}`),
     },
   },
-  nodeProgram('ssh2', ['get', 'put', 'list']),
-  nodeProgram('ssh2-sftp-client', ['getTree', 'putTree']),
+  nodeProgram('ssh2', ['get', 'put', 'list', 'connect']),
+  nodeProgram('ssh2-sftp-client', ['getTree', 'putTree', 'connect']),
   {
     name: 'lftp',
     isPresent: has('lftp'),

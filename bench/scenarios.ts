@@ -1,5 +1,5 @@
 /** What is measured, and which figures are to be reached. */
-import { type Data, deepTree, file, MIB, smallFiles, wideDirectory } from './data.js';
+import { type Data, deepTree, file, MIB, nothing, smallFiles, wideDirectory } from './data.js';
 import type { Job } from './peers.js';
 
 /** A figure to reach. */
@@ -28,6 +28,14 @@ const HALF_GIB = 512 * MIB;
 const ONE_GIB = 'tsftp, 1 GiB';
 
 export const scenarios: readonly Scenario[] = [
+  {
+    id: 'S0',
+    title: 'start, connect and leave, loopback: a part of each of the others',
+    job: 'connect',
+    roundTripMs: 0,
+    data: nothing,
+    goals: [],
+  },
   {
     id: 'S1',
     title: '512 MiB get, loopback',

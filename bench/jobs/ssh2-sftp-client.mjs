@@ -10,6 +10,7 @@ const jobs = {
   getTree: (sftp) => sftp.downloadDir(remote, local),
   putTree: (sftp) => sftp.uploadDir(local, remote),
   list: (sftp) => sftp.list(remote),
+  connect: () => {},
 };
 const sftp = new Client();
 await sftp.connect({
