@@ -54,11 +54,13 @@ interface Chunk {
 const MAX_REQUESTS = 64;
 /**
  * Several requests in one call cost little more than one does, and a disk is asked for more at a time. Larger blocks
- * bring nothing, and their end would be long in coming over a slow line.
+ * bring nothing.
  */
 export const MAX_BLOCK_LENGTH = 1024 * 1024;
 /** What is being read, what is on its way and what is being written are not the same. */
 const BLOCKS_PER_WINDOW = 4;
+/** A block does not take longer: over a slow line whoever looks at the progress wants to see every request. */
+const MAX_BLOCK_MS = 100;
 /**
  * Nothing is read so far ahead of the first byte that is not confirmed to be written: of a file that nobody could
  * cut after a failure, everything but its last so many bytes is without a hole.
@@ -235,7 +237,7 @@ export class ContentCopy {
     const { inBlocks = false, window, throttle, concurrency } = this.#options;
     const length = this.#chunkLength;
     if (!inBlocks || throttle?.isLimited || concurrency !== undefined) return length;
-    const most = Math.min(MAX_BLOCK_LENGTH, window.limit / BLOCKS_PER_WINDOW);
+    const most = Math.min(MAX_BLOCK_LENGTH, window.limit / BLOCKS_PER_WINDOW, window.rate * MAX_BLOCK_MS);
     return length * Math.max(1, Math.min(Math.floor(most / length), MAX_REQUESTS / BLOCKS_PER_WINDOW));
   }
 

@@ -33,6 +33,7 @@ export class Pace {
   /** The window that has brought the best so far, while a larger one is tried. */
   #before: number | undefined;
   #bestRate = 0;
+  #rate = 0;
   #turnsUntilTry = 0;
   /** The turn under way: the time in which as much comes back as was out at its beginning. */
   #startedAt: number;
@@ -60,6 +61,11 @@ export class Pace {
     return this.#limit;
   }
 
+  /** Units that came back per millisecond in the last full turn; 0 before the first. */
+  get rate(): number {
+    return this.#rate;
+  }
+
   /** After a time of rest there is nothing to compare with. */
   start(): void {
     this.#startedAt = this.#now();
@@ -79,7 +85,8 @@ export class Pace {
     // Where nobody had to wait, a larger window would have changed nothing.
     if (this.#isOpening && this.#wasFull) this.#grow(units);
     if (this.#units < this.#turn) return;
-    if (this.#wasFull) this.#decide(this.#units / Math.max(this.#now() - this.#startedAt, 0.001));
+    this.#rate = this.#units / Math.max(this.#now() - this.#startedAt, 0.001);
+    if (this.#wasFull) this.#decide(this.#rate);
     this.start();
   }
 

@@ -31,6 +31,11 @@ export class Window {
     return this.#pace.limit;
   }
 
+  /** Units that came back per millisecond of late; 0 as long as that is not known. */
+  get rate(): number {
+    return this.#pace.rate;
+  }
+
   /** Takes `amount` units if they are free and nobody waits. */
   tryAcquire(amount: number): boolean {
     if (this.#queue.wanted !== undefined || !this.#fits(amount)) {

@@ -177,6 +177,23 @@ describe('copyFile', () => {
     });
   }
 
+  test('a call asks for single requests where these alone take the line a while', async () => {
+    let nowMs = 0;
+    const now = () => {
+      nowMs += 10_000;
+      return nowMs;
+    };
+    const window = new Window({ max: 80 * CHUNK, now });
+    const copy = new Copy({
+      content: 'x'.repeat(1000),
+      source: { takesBlocks: true },
+      target: { takesBlocks: true },
+      window,
+    });
+    await copy.run();
+    assert.equal(Math.max(...copy.source.stepsOf('read').map(({ length }) => length)), CHUNK);
+  });
+
   test('several copies share one window and all end', async () => {
     const window = new Window({ max: 2 * CHUNK });
     let most = 0;

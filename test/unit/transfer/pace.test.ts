@@ -21,6 +21,20 @@ function makePace(initial: number, max: number, modest = initial) {
 }
 
 describe('Pace', () => {
+  test('tells the rate of the last full turn, once there was one', () => {
+    let nowMs = 0;
+    const pace = new Pace({ initial: 100, max: 100, now: () => nowMs });
+    pace.start();
+    pace.count(60);
+    assert.equal(pace.rate, 0);
+    nowMs = 20;
+    pace.count(40);
+    assert.equal(pace.rate, 5);
+    nowMs = 220;
+    pace.count(100);
+    assert.equal(pace.rate, 0.5);
+  });
+
   test('doubles up to the maximum as long as more brings more, as on a long line', () => {
     const { pace, clock } = makePace(1, 32);
     const limits = runTurns(pace, clock, 7, (limit) => limit / 50);
