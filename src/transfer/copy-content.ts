@@ -5,7 +5,7 @@
 import type { Buffer } from 'node:buffer';
 import { untilAborted } from '../abort.js';
 import { byteLength } from '../wire/bytes.js';
-import type { SourceFile, TargetFile } from './file-system.js';
+import { MAX_BLOCK_LENGTH, type SourceFile, type TargetFile } from './file-system.js';
 import { readFully } from './read-fully.js';
 import { TaskGroup } from './task-group.js';
 import type { Throttle } from './throttle.js';
@@ -52,11 +52,6 @@ interface Chunk {
 
 /** Servers have been seen to fail when more than this is asked of one file at once. */
 const MAX_REQUESTS = 64;
-/**
- * Several requests in one call cost little more than one does, and a disk is asked for more at a time. Larger blocks
- * bring nothing.
- */
-export const MAX_BLOCK_LENGTH = 1024 * 1024;
 /** What is being read, what is on its way and what is being written are not the same. */
 const BLOCKS_PER_WINDOW = 4;
 /** A block does not take longer: over a slow line whoever looks at the progress wants to see every request. */

@@ -96,10 +96,16 @@ export interface TargetFile {
   close(options: Cancellable): Promise<void>;
 }
 
+/**
+ * Several requests in one call cost little more than one does, and a disk is asked for more at a time. Larger blocks
+ * bring nothing.
+ */
+export const MAX_BLOCK_LENGTH = 1024 * 1024;
+
 export interface FileSystem {
   /** The most bytes to read or to write in one request. */
   readonly chunkLength: { readonly read: number; readonly write: number };
-  /** One call may read or write what takes several requests. */
+  /** One call may read or write what takes several requests, up to {@link MAX_BLOCK_LENGTH}. */
   readonly takesBlocks?: boolean;
   /** How many files may be open at once. */
   readonly maxOpenFiles: number;

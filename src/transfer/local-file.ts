@@ -4,8 +4,14 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
 import { split } from '../wire/bytes.js';
-import { MAX_BLOCK_LENGTH } from './copy-content.js';
-import type { Cancellable, FileChanges, FileInfo, SourceFile, TargetFile } from './file-system.js';
+import {
+  type Cancellable,
+  type FileChanges,
+  type FileInfo,
+  MAX_BLOCK_LENGTH,
+  type SourceFile,
+  type TargetFile,
+} from './file-system.js';
 
 const close = promisify(fs.close);
 const fchmod = promisify(fs.fchmod);
@@ -103,11 +109,9 @@ export class LocalTarget implements TargetFile {
 
 /** Exactly as long; a part of pooled memory where it is worth that. */
 function memoryFor(length: number): Buffer {
-  for (const [pooled, pool] of pools) {
-    if (length > pooled || length <= pooled / 2) continue;
-    return (pool.pop() ?? Buffer.allocUnsafeSlow(pooled)).subarray(0, length);
-  }
-  return Buffer.allocUnsafe(length);
+  if (length <= CHUNK_LENGTH / 2 || length > MAX_BLOCK_LENGTH) return Buffer.allocUnsafe(length);
+  const pooled = length <= CHUNK_LENGTH ? CHUNK_LENGTH : MAX_BLOCK_LENGTH;
+  return (pools.get(pooled)?.pop() ?? Buffer.allocUnsafeSlow(pooled)).subarray(0, length);
 }
 
 function readAt(descriptor: number, buffer: Buffer, offset: number): Promise<number> {

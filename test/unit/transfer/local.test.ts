@@ -14,6 +14,20 @@ const bytes = (text: string) => Buffer.from(text);
 const isWindows = process.platform === 'win32';
 
 describe('the local disk', () => {
+  test('what a block of one, two or four requests was read into is read into again', async (t) => {
+    const file = join(makeFolder(t), 'file');
+    writeFileSync(file, Buffer.alloc(1024 * 1024, 'x'));
+    const source = await localFileSystem.openSource(bytes(file), {});
+    for (const length of [261_120, 2 * 261_120, 4 * 261_120]) {
+      const [first] = (await source.read(0, length, {})) ?? [];
+      assert.equal(first?.length, length);
+      if (first !== undefined) source.release?.([first]);
+      const [second] = (await source.read(0, length, {})) ?? [];
+      assert.equal(second?.buffer, first?.buffer);
+    }
+    await source.close({});
+  });
+
   test('a directory is no file to read from, and what is not there is Node’s own error', async (t) => {
     const folder = makeFolder(t);
     await assert.rejects(localFileSystem.openSource(bytes(folder), {}), {
