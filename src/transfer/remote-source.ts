@@ -58,11 +58,9 @@ export class RemoteSource implements SourceFile {
       parts.push(readFully(this, range, options));
     }
     const pieces: Buffer[] = [];
-    let wanted = 0;
-    for (const part of await together(parts)) {
-      if (byteLength(pieces) < wanted) this.release(part);
+    for (const [index, part] of (await together(parts)).entries()) {
+      if (byteLength(pieces) < index * most) this.release(part);
       else pieces.push(...part);
-      wanted += most;
     }
     return pieces.length === 0 ? null : pieces;
   }
