@@ -41,7 +41,7 @@ export class RemoteFileSystem implements FileSystem {
   #limits: Limits | undefined;
   #chunkLength = { read: 0, write: 0 };
 
-  /** @param lanes where more sessions come from, for large files over long lines */
+  /** @param lanes where more sessions come from, for large files */
   constructor(client: SftpClient, lanes?: Lanes) {
     this.#client = client;
     this.#lanes = lanes;
