@@ -32,11 +32,14 @@ export class Pace {
   #isOpening = true;
   /** The window that has brought the best so far, while a larger one is tried. */
   #before: number | undefined;
+  /** That has brought nothing in one turn, which may be chance. */
+  #isInDoubt = false;
   #bestRate = 0;
   #rate = 0;
   #turnsUntilTry = 0;
-  /** The turn under way: the time in which as much comes back as was out at its beginning. */
+  /** The turn under way: the time in which as much comes back as was out when the window was first full. */
   #startedAt: number;
+  #limitAtStart: number;
   #turn: number;
   #units = 0;
   #wasFull = false;
@@ -53,6 +56,7 @@ export class Pace {
     this.#ceiling = ceiling;
     this.#now = now;
     this.#limit = Math.min(initial, max);
+    this.#limitAtStart = this.#limit;
     this.#turn = this.#limit;
     this.#startedAt = now();
   }
@@ -69,13 +73,15 @@ export class Pace {
   /** After a time of rest there is nothing to compare with. */
   start(): void {
     this.#startedAt = this.#now();
+    this.#limitAtStart = this.#limit;
     this.#turn = this.#limit;
     this.#units = 0;
     this.#wasFull = false;
   }
 
-  /** Somebody wanted more than there was. */
-  noteFull(): void {
+  /** Somebody wanted more than there was: `out` units are out, which hardly ever are quite as many as may be. */
+  noteFull(out: number): void {
+    if (!this.#wasFull) this.#turn = Math.min(this.#limit, Math.max(out, 1));
     this.#wasFull = true;
   }
 
@@ -83,7 +89,7 @@ export class Pace {
   count(units: number): void {
     this.#units += units;
     // Where nobody had to wait, a larger window would have changed nothing.
-    if (this.#isOpening && this.#wasFull) this.#grow(units);
+    if (this.#isOpening && this.#wasFull && !this.#isInDoubt) this.#grow(units);
     if (this.#units < this.#turn) return;
     this.#rate = this.#units / Math.max(this.#now() - this.#startedAt, 0.001);
     if (this.#wasFull) this.#decide(this.#rate);
@@ -95,22 +101,30 @@ export class Pace {
   }
 
   #decide(rate: number): void {
-    if (this.#turn < this.#modest) {
+    if (this.#limitAtStart < this.#modest) {
       this.#limit = Math.max(this.#limit, this.#modest);
       return;
     }
     const hasGained = rate > this.#bestRate * GAIN;
-    if (this.#before !== undefined && !hasGained) {
-      this.#limit = this.#before;
-      this.#before = undefined;
-      this.#isOpening = false;
-      this.#turnsUntilTry = TURNS_BETWEEN_TRIES;
+    if (this.#before === undefined) {
+      this.#turnsUntilTry -= 1;
+      if (!this.#isOpening && this.#turnsUntilTry > 0) return;
+    } else if (!hasGained) {
+      if (this.#isInDoubt) this.#stepBack(this.#before);
+      else this.#isInDoubt = true;
       return;
     }
-    this.#turnsUntilTry -= 1;
-    if (!hasGained && this.#turnsUntilTry > 0) return;
+    this.#isInDoubt = false;
     this.#bestRate = rate;
-    this.#before = this.#turn;
+    this.#before = this.#limitAtStart;
     if (!this.#isOpening) this.#grow(this.#limit);
+  }
+
+  #stepBack(limit: number): void {
+    this.#limit = limit;
+    this.#before = undefined;
+    this.#isInDoubt = false;
+    this.#isOpening = false;
+    this.#turnsUntilTry = TURNS_BETWEEN_TRIES;
   }
 }

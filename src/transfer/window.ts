@@ -39,7 +39,7 @@ export class Window {
   /** Takes `amount` units if they are free and nobody waits. */
   tryAcquire(amount: number): boolean {
     if (this.#queue.wanted !== undefined || !this.#fits(amount)) {
-      this.#pace.noteFull();
+      this.#pace.noteFull(this.#used);
       return false;
     }
     if (this.#used === 0) this.#pace.start();
@@ -77,5 +77,6 @@ export class Window {
       this.#used += amount;
       this.#queue.grant();
     }
+    if (this.#queue.wanted !== undefined) this.#pace.noteFull(this.#used);
   }
 }

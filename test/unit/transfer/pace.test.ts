@@ -8,7 +8,7 @@ function runTurns(pace: Pace, clock: { time: number }, turns: number, unitsPerMs
   for (let turn = 0; turn < turns; turn += 1) {
     const { limit } = pace;
     clock.time += limit / unitsPerMs(limit);
-    pace.noteFull();
+    pace.noteFull(limit);
     pace.count(limit);
     limits.push(pace.limit);
   }
@@ -44,18 +44,47 @@ describe('Pace', () => {
   test('steps back to what was enough where more brings nothing, and rests there', () => {
     const { pace, clock } = makePace(1, 1024);
     const limits = runTurns(pace, clock, 12, (limit) => Math.min(limit, 8));
-    assert.deepEqual(limits, [2, 4, 8, 16, 8, 8, 8, 8, 8, 8, 8, 8]);
+    assert.deepEqual(limits, [2, 4, 8, 16, 32, 8, 8, 8, 8, 8, 8, 8]);
   });
 
   test('opens to what is modest after one turn, and asks from there on what more brings', () => {
     const { pace, clock } = makePace(1, 1024, 24);
-    const limits = runTurns(pace, clock, 4, () => 1);
-    assert.deepEqual(limits, [24, 48, 24, 24]);
+    const limits = runTurns(pace, clock, 5, () => 1);
+    assert.deepEqual(limits, [24, 48, 96, 24, 24]);
+  });
+
+  test('one turn that brings nothing more may be chance', () => {
+    const { pace, clock } = makePace(1, 64);
+    const delays = [50, 50, 200, 50, 50];
+    const limits = delays.map((delay) => runTurns(pace, clock, 1, (limit) => limit / delay)[0]);
+    assert.deepEqual(limits, [2, 4, 8, 8, 16]);
+  });
+
+  test('a turn is what was out, where requests do not fill the window to the brim', () => {
+    const { pace, clock } = makePace(10, 160);
+    const limits: number[] = [];
+    for (let turn = 0; turn < 4; turn += 1) {
+      const requests = Math.floor(pace.limit / 4);
+      pace.noteFull(4 * requests);
+      clock.time += 50;
+      for (let request = 0; request < requests; request += 1) pace.count(4);
+      limits.push(pace.limit);
+    }
+    assert.deepEqual(limits, [18, 34, 66, 130]);
+  });
+
+  test('at rest, a line that has become faster by itself is no reason to open', () => {
+    const { pace, clock } = makePace(1, 1024);
+    runTurns(pace, clock, 6, (limit) => Math.min(limit, 8));
+    assert.deepEqual(
+      runTurns(pace, clock, 3, () => 100),
+      [8, 8, 8],
+    );
   });
 
   test('at first grows by whatever comes back, without waiting for a whole turn', () => {
     const { pace } = makePace(8, 1024);
-    pace.noteFull();
+    pace.noteFull(8);
     const limits = [1, 2, 3].map((units) => {
       pace.count(units);
       return pace.limit;
@@ -65,8 +94,8 @@ describe('Pace', () => {
 
   test('once more has brought nothing, what comes back opens nothing', () => {
     const { pace, clock } = makePace(1, 1024);
-    runTurns(pace, clock, 5, (limit) => Math.min(limit, 8));
-    pace.noteFull();
+    runTurns(pace, clock, 6, (limit) => Math.min(limit, 8));
+    pace.noteFull(8);
     pace.count(7);
     assert.equal(pace.limit, 8);
   });
