@@ -50,7 +50,7 @@ interface Chunk {
   held: number;
 }
 
-/** Servers have been seen to fail when more than this is asked of one file at once. */
+/** Of a source that does not say how many it bears. */
 const MAX_REQUESTS = 64;
 /** What is being read, what is on its way and what is being written are not the same. */
 const BLOCKS_PER_WINDOW = 4;
@@ -74,9 +74,10 @@ export class ContentCopy {
   readonly #chunks: Chunk[] = [];
   /** Given to the target and not yet confirmed without a hole before it, in ascending order. */
   readonly #writes: { readonly end: number; done: boolean }[] = [];
-  /** How many requests of the source are under way, and how many may be. */
+  /** How many requests of the source are under way, how many may be at present, and how many ever. */
   #asked = 0;
   #allowed: number;
+  readonly #maxRequests: number;
   #nextOffset: number;
   /** The turn of the last chunk that waits for the throttle, and how many wait. */
   #turn: Promise<void> = Promise.resolve();
@@ -85,6 +86,8 @@ export class ContentCopy {
   #end: number | undefined;
   #writtenBytes: number;
   #contiguousBytes: number;
+  /** The next one to be asked for waits until there is room for it. */
+  #isWaitingForRoom = false;
   /** Wakes whoever waits for the contiguous bytes to become more. */
   #noteAdvance: () => void = () => {};
 
@@ -98,7 +101,8 @@ export class ContentCopy {
     this.#writtenBytes = this.#nextOffset;
     this.#contiguousBytes = this.#nextOffset;
     // A source of unknown size is approached step by step: much would be asked behind its end.
-    this.#allowed = this.#size === undefined ? 1 : MAX_REQUESTS;
+    this.#maxRequests = source.maxRequests ?? MAX_REQUESTS;
+    this.#allowed = this.#size === undefined ? 1 : this.#maxRequests;
   }
 
   /** How far the target is complete, also after a failure. */
@@ -138,21 +142,35 @@ export class ContentCopy {
   async #readAhead(): Promise<boolean> {
     // A disk does not heed the signal, and would be read to the end in vain.
     this.#tasks.signal.throwIfAborted();
-    while (this.#end === undefined && this.#asked < this.#allowed) {
-      const length = this.#nextLength();
-      if (length === 0) break;
-      if (this.#chunks.length > 0 && this.#asked + this.#requestsFor(length) > this.#allowed) break;
-      if (this.#isFarAhead(length)) {
-        if (this.#chunks.length > 0) break;
-        await this.#advance();
-        continue;
-      }
-      if (this.#askNow(length)) continue;
-      if (this.#chunks.length > 0) break;
-      await this.#options.window.acquire(length, this.#tasks.signal);
-      this.#ask(length, length, this.#readFully(this.#nextOffset, length));
+    this.#askMore();
+    while (this.#chunks.length === 0 && this.#end === undefined && this.#nextLength() > 0) {
+      await this.#waitForRoom(this.#nextLength());
+      this.#askMore();
     }
     return this.#chunks.length > 0;
+  }
+
+  /** Asks for as much as is allowed at present; called again whenever that may have become more. */
+  #askMore(): void {
+    if (this.#isWaitingForRoom || this.#tasks.signal.aborted) return;
+    while (this.#end === undefined && this.#asked < this.#allowed) {
+      const length = this.#nextLength();
+      if (length === 0 || this.#isFarAhead(length)) return;
+      if (this.#chunks.length > 0 && this.#asked + this.#requestsFor(length) > this.#allowed) return;
+      if (!this.#askNow(length)) return;
+    }
+  }
+
+  /** For whoever has nothing under way: no answer would wake it. */
+  async #waitForRoom(length: number): Promise<void> {
+    this.#isWaitingForRoom = true;
+    try {
+      if (this.#isFarAhead(length)) return await this.#advance();
+      await this.#options.window.acquire(length, this.#tasks.signal);
+      this.#ask(length, length, this.#readFully(this.#nextOffset, length));
+    } finally {
+      this.#isWaitingForRoom = false;
+    }
   }
 
   /** False where there is no room at present. */
@@ -245,20 +263,16 @@ export class ContentCopy {
   }
 
   async #writeNext(target: TargetFile): Promise<void> {
-    const chunk = this.#chunks.shift();
+    const [chunk] = this.#chunks;
     if (chunk === undefined) return;
+    // Where it fails it stays with those that are discarded.
+    const pieces = this.#end === undefined ? await chunk.content : undefined;
+    this.#chunks.shift();
     this.#asked -= chunk.requests;
-    if (this.#end !== undefined) return this.#discard(chunk);
-    let pieces: readonly Buffer[];
-    try {
-      pieces = await chunk.content;
-    } catch (error) {
-      this.#options.window.release(chunk.held, { counts: false });
-      throw error;
-    }
+    if (pieces === undefined) return this.#discard(chunk);
     const count = byteLength(pieces);
     if (count < chunk.length) this.#end = chunk.offset + count;
-    else this.#allowed = Math.min(MAX_REQUESTS, this.#allowed * 2);
+    else this.#allowed = Math.min(this.#maxRequests, this.#allowed * 2);
     if (count === 0) this.#options.window.release(chunk.held);
     else this.#tasks.add(this.#write(target, chunk, pieces, count));
   }
@@ -280,6 +294,7 @@ export class ContentCopy {
     }
     this.#writtenBytes += count;
     this.#options.onProgress?.(this.#writtenBytes);
+    this.#askMore();
   }
 
   /** What was asked for behind the end, or in vain. */

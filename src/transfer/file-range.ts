@@ -6,6 +6,7 @@ import type { Cancellable, FileInfo, SourceFile, TargetFile } from './file-syste
 /** Counts offsets from `start`, and ends before `start + length` where the file does not end sooner. */
 export class FileRange implements SourceFile {
   readonly info: FileInfo;
+  readonly maxRequests: number | undefined;
   readonly #file: SourceFile;
   readonly #start: number;
   readonly #length: number;
@@ -13,6 +14,7 @@ export class FileRange implements SourceFile {
   constructor(file: SourceFile, start: number, length = Number.POSITIVE_INFINITY) {
     const { size } = file.info;
     this.#file = file;
+    this.maxRequests = file.maxRequests;
     this.#start = start;
     this.#length = length;
     // A size of 0 says nothing.

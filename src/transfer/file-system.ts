@@ -60,6 +60,8 @@ export interface ListOptions extends Cancellable {
 /** A file that is open for reading. */
 export interface SourceFile {
   readonly info: FileInfo;
+  /** How many requests may be under way at once. Default: 64, as there are servers that fail when it is more. */
+  readonly maxRequests?: number | undefined;
   /** Up to `length` bytes at `offset`, in pieces; fewer are legal, `null` is the end of the file. */
   read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null>;
   /**

@@ -45,6 +45,8 @@ export interface Step {
 export interface FakeOptions {
   readonly chunkLength?: number;
   readonly takesBlocks?: boolean;
+  /** Of its source files. */
+  readonly maxRequests?: number | undefined;
   readonly maxOpenFiles?: number;
   /** Of its target files: whether writes take effect in the order of the calls. */
   readonly isOrdered?: boolean;
@@ -328,6 +330,7 @@ export class FakeFileSystem implements FileSystem {
 
 class FakeSource implements SourceFile {
   readonly info: FileInfo;
+  readonly maxRequests: number | undefined;
   readonly #system: FakeFileSystem;
   readonly #path: string;
   readonly #node: Node;
@@ -338,6 +341,7 @@ class FakeSource implements SourceFile {
     this.#path = path;
     this.#node = node;
     this.info = infoOf(node);
+    this.maxRequests = system.options.maxRequests;
   }
 
   async read(offset: number, length: number, { signal }: Cancellable): Promise<readonly Buffer[] | null> {

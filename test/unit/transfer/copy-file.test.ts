@@ -194,6 +194,48 @@ describe('copyFile', () => {
     assert.equal(Math.max(...copy.source.stepsOf('read').map(({ length }) => length)), CHUNK);
   });
 
+  test('the next is asked for as soon as something is written, not only with the next answer', async () => {
+    let answerLast = () => {};
+    const lastAnswer = new Promise<void>((resolve) => {
+      answerLast = resolve;
+    });
+    const gate = async (step: Step) => {
+      if (step.kind === 'read' && step.offset >= 7 * CHUNK) await lastAnswer;
+    };
+    const copy = new Copy({
+      content: 'x'.repeat(100 * CHUNK),
+      source: { gate },
+      window: new Window({ max: 8 * CHUNK }),
+    });
+    const done = copy.run();
+    // All that runs without another answer has run by then.
+    await new Promise(setImmediate);
+    const asked = copy.source.stepsOf('read').length;
+    answerLast();
+    await done;
+    assert.equal(asked, 7 + 8);
+  });
+
+  test('no more is asked of a file at once than its source says', async () => {
+    for (const [maxRequests, most] of [
+      [undefined, 64],
+      [100, 100],
+      [10, 10],
+    ] as const) {
+      let asked = 0;
+      let mostAsked = 0;
+      const gate = async ({ kind }: Step) => {
+        if (kind !== 'read') return;
+        mostAsked = Math.max(mostAsked, ++asked);
+        await new Promise(setImmediate);
+        asked -= 1;
+      };
+      const source = { gate, maxRequests };
+      await new Copy({ content: 'x'.repeat(1000), source, window: new Window({ max: 1000 }) }).run();
+      assert.equal(mostAsked, most);
+    }
+  });
+
   test('several copies share one window and all end', async () => {
     const window = new Window({ max: 2 * CHUNK });
     let most = 0;
