@@ -920,7 +920,9 @@ export class Connection implements AsyncDisposable {
 
   /**
    * A Node Writable into a file. It does not wait for each answer of the server, but accepts no more than
-   * `highWaterMark` unconfirmed bytes. `finish` is emitted when the server has confirmed all and closed the file.
+   * `highWaterMark` unconfirmed bytes. `finish` is emitted when the server has confirmed all and closed the file. It
+   * writes in order and through one channel: over a long line {@link putfo}, which takes a stream, is several times as
+   * fast.
    *
    * @throws TypeError | RangeError at the call, as Node does, where an argument cannot be meant
    *

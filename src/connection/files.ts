@@ -19,7 +19,8 @@ import { type ReadStreamOptions, RemoteReadStream } from '../transfer/read-strea
 import type { RemoteFileSystem } from '../transfer/remote.js';
 import { type ContentSource, SequentialSource } from '../transfer/sequential-source.js';
 import { type ContentSink, SinkTarget } from '../transfer/sink.js';
-import { windowOf } from '../transfer/stream-options.js';
+import { streamBytes, windowOf } from '../transfer/stream-options.js';
+import type { Window } from '../transfer/window.js';
 import { RemoteWriteStream, type WriteStreamOptions } from '../transfer/write-stream.js';
 import { FileAttributes } from '../wire/attributes.js';
 import {
@@ -62,9 +63,6 @@ export interface PutfoOptions
   readonly fileSize?: number | undefined;
 }
 
-/** Streams in either direction whose other end is the caller's. */
-const STREAM_BYTES = 8 * 1024 * 1024;
-
 export class Files {
   readonly #client: SftpClient;
   readonly #transfers: Pick<Transfers, 'lineUse'>;
@@ -79,6 +77,11 @@ export class Files {
   /** For what waits for the server only, and never for the caller. */
   get #line(): LineUse {
     return this.#transfers.lineUse({});
+  }
+
+  /** For streams whose other end is the caller's. */
+  #ownWindow(): Window {
+    return windowOf(streamBytes(this.#client.roundTripMs));
   }
 
   async open(path: Buffer, mode: string, options: number | OpenOptions): Promise<RemoteFile> {
@@ -163,6 +166,7 @@ export class Files {
       position: 0,
       throttle,
       chunkLength: () => this.#client.limits.maxReadLength,
+      roundTripMs: () => this.#client.roundTripMs,
       open: (opening: OperationOptions) => this.#remote.openSource(path, opening),
     };
     return new RemoteReadStream(from, options);
@@ -201,7 +205,7 @@ export class Files {
     const line = this.#transfers.lineUse(options);
     const copying = copyDirectly({ fileSystem: this.#remote, path }, target, {
       ...line,
-      window: windowOf(STREAM_BYTES),
+      window: this.#ownWindow(),
       signal,
       onProgress: tell && ((transferred, total) => tell(transferred, total, {})),
     });
@@ -221,7 +225,7 @@ export class Files {
       { fileSystem: this.#remote, path },
       {
         ...line,
-        window: windowOf(STREAM_BYTES),
+        window: this.#ownWindow(),
         signal,
         atomic,
         confirm: confirm ? (file) => this.#client.stat(file, { signal }) : undefined,

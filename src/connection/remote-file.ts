@@ -292,6 +292,7 @@ export class RemoteFile implements AsyncDisposable {
       position: this.#position,
       throttle: this.#line.throttle,
       chunkLength: () => this.#client.limits.maxReadLength,
+      roundTripMs: () => this.#client.roundTripMs,
       open: async () => {
         this.#checkReads();
         return { ...this.#source(), close };

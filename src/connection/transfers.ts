@@ -14,6 +14,7 @@ import { type CopiedFile, copyFile } from '../transfer/copy-file.js';
 import { copyTree } from '../transfer/copy-tree.js';
 import type { Place } from '../transfer/file-system.js';
 import { Leftovers } from '../transfer/leftovers.js';
+import { lineCapacity } from '../transfer/line-capacity.js';
 import { localFileSystem } from '../transfer/local.js';
 import { measured } from '../transfer/progress.js';
 import { RemoteFileSystem } from '../transfer/remote.js';
@@ -41,10 +42,6 @@ import {
 
 /** In flight over one connection, both ways together, where the line is long enough to hold it. */
 const MAX_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
-/** A line of a gigabyte per second holds so much for each millisecond of its round trip … */
-const BYTES_PER_MS = 1024 * 1024;
-/** … and even a short one keeps a disk, a cipher and a server busy with this. */
-const SHORT_LINE_BYTES = 4 * 1024 * 1024;
 /** The first request goes alone, of the length that OpenSSH allows: some servers bear no more than one. */
 const FIRST_BYTES_IN_FLIGHT = 255 * 1024;
 /** OpenSSH's own client has so much on the way from the start, whatever the server: 64 requests of 32 KiB. */
@@ -62,7 +59,7 @@ export class Transfers {
     max: MAX_BYTES_IN_FLIGHT,
     initial: FIRST_BYTES_IN_FLIGHT,
     modest: MODEST_BYTES_IN_FLIGHT,
-    ceiling: () => Math.max(SHORT_LINE_BYTES, this.#client.roundTripMs * BYTES_PER_MS),
+    ceiling: () => lineCapacity(this.#client.roundTripMs),
   });
   /** What all of them together keep to. */
   readonly throttle: Throttle;

@@ -7,7 +7,15 @@ import { TransferError } from '../errors.js';
 import { quote } from '../remote-path.js';
 import { copyToEnd, FileRange } from './file-range.js';
 import type { Cancellable, SourceFile, TargetFile } from './file-system.js';
-import { asError, callBack, checkHighWaterMark, checkRange, throttleOf, windowOf } from './stream-options.js';
+import {
+  asError,
+  callBack,
+  checkHighWaterMark,
+  checkRange,
+  streamBytes,
+  throttleOf,
+  windowOf,
+} from './stream-options.js';
 import type { Throttle } from './throttle.js';
 
 /** Options of a stream that reads. */
@@ -18,7 +26,7 @@ export interface ReadStreamOptions {
   readonly end?: number | undefined;
   /** Gives text in place of bytes; characters are never torn apart. */
   readonly encoding?: BufferEncoding | undefined;
-  /** How many bytes are asked for ahead of the consumer at most. Default: 4 MiB. */
+  /** How many bytes are asked for ahead of the consumer at most. Default: 4 MiB, and over a long line up to 16 MiB. */
   readonly highWaterMark?: number | undefined;
   /** The most bytes per second, beside the connection's limit. Default: no limit. */
   readonly bytesPerSecond?: number | undefined;
@@ -35,6 +43,8 @@ export interface ReadStreamSource {
   readonly throttle?: Throttle | undefined;
   /** The most bytes in one request, asked when the file is open. */
   readonly chunkLength: () => number;
+  /** Of the line, in milliseconds, asked when the file is open. */
+  readonly roundTripMs: () => number;
   readonly open: (options: Cancellable) => Promise<SourceFile>;
 }
 
@@ -49,7 +59,7 @@ export class RemoteReadStream extends Readable {
   readonly #from: ReadStreamSource;
   readonly #start: number;
   readonly #length: number;
-  readonly #maxBytes: number;
+  readonly #maxBytes: number | undefined;
   readonly #throttle: Throttle;
   readonly #signal: AbortSignal | undefined;
   readonly #abort = new AbortController();
@@ -125,9 +135,10 @@ export class RemoteReadStream extends Readable {
       close: async () => {},
     };
     const range = new FileRange(file, this.#start, this.#length);
+    const maxBytes = this.#maxBytes ?? streamBytes(this.#from.roundTripMs());
     const count = await copyToEnd(range, target, {
-      chunkLength: () => Math.min(this.#from.chunkLength(), this.#maxBytes),
-      window: windowOf(this.#maxBytes),
+      chunkLength: () => Math.min(this.#from.chunkLength(), maxBytes),
+      window: windowOf(maxBytes),
       throttle: this.#throttle,
       signal: this.#abort.signal,
     });

@@ -26,11 +26,13 @@ interface Width {
   readonly maxChannels: number;
   /** What must be left of a file for each lane more: opening one takes a round trip, and a process on the server. */
   readonly bytesPerLane: number;
+  /** Of a file whose length nobody knows, as much is expected to come again as has come. */
+  readonly expectsMore: boolean;
 }
 
 /** OpenSSH allows ten sessions on a connection; some are left for commands. */
-const LONG_LINE: Width = { maxChannels: 8, bytesPerLane: 8 * 1024 * 1024 };
-const SHORT_LINE: Width = { maxChannels: 3, bytesPerLane: 64 * 1024 * 1024 };
+const LONG_LINE: Width = { maxChannels: 8, bytesPerLane: 8 * 1024 * 1024, expectsMore: true };
+const SHORT_LINE: Width = { maxChannels: 3, bytesPerLane: 64 * 1024 * 1024, expectsMore: false };
 
 /** A session that has the file open, and the bytes that are on the way through it. */
 interface Lane {
@@ -54,7 +56,8 @@ export class RemoteTarget implements TargetFile {
   readonly #options: RemoteTargetOptions;
   readonly #first: Lane;
   readonly #lanes: Lane[];
-  /** Lanes that are being opened, once there was a need. */
+  /** Lanes beside the first that are open or being opened. */
+  #wanted = 0;
   #widening: Promise<unknown> | undefined;
   #isClosed = false;
 
@@ -121,11 +124,16 @@ export class RemoteTarget implements TargetFile {
 
   /** Called when every lane is full: as many more as the rest of the file is worth. */
   #widen(offset: number): void {
-    const { lanes, size = 0, client, channels } = this.#options;
-    if (this.#widening !== undefined || lanes === undefined) return;
-    const { maxChannels, bytesPerLane } = client.roundTripMs < LONG_ROUND_TRIP_MS ? SHORT_LINE : LONG_LINE;
-    const count = Math.min(Math.floor((size - offset) / bytesPerLane), (channels ?? maxChannels) - 1);
-    if (count > 0) this.#widening = Promise.all(lanes.take(count).map((opening) => this.#join(opening)));
+    const { lanes, size, client, channels } = this.#options;
+    if (lanes === undefined) return;
+    const width = client.roundTripMs < LONG_ROUND_TRIP_MS ? SHORT_LINE : LONG_LINE;
+    const end = size ?? (width.expectsMore ? 2 * offset : offset);
+    const worth = Math.floor((end - offset) / width.bytesPerLane);
+    const count = Math.min(worth, (channels ?? width.maxChannels) - 1);
+    if (count <= this.#wanted) return;
+    const more = lanes.take(count).slice(this.#wanted);
+    this.#wanted = count;
+    this.#widening = Promise.all([this.#widening, ...more.map((opening) => this.#join(opening))]);
   }
 
   /** Opens the file once more; where that fails, the other lanes carry its share. */

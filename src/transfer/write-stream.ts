@@ -33,6 +33,8 @@ export interface WriteStreamTarget {
   readonly open: (options: Cancellable) => Promise<{ readonly file: TargetFile; readonly position: number }>;
 }
 
+/** A stream goes through one channel, whose window seldom is larger: more on the way would only wait. */
+const HIGH_WATER_MARK = 4 * 1024 * 1024;
 /** Of `highWaterMark`, the part that Node keeps; small writes of one tick gather there. */
 const MAX_BUFFERED = 64 * 1024;
 
@@ -59,7 +61,7 @@ export class RemoteWriteStream extends Writable {
   /** @internal */
   constructor(to: WriteStreamTarget, options: WriteStreamOptions) {
     const { signal } = options;
-    const total = checkHighWaterMark(options.highWaterMark);
+    const total = checkHighWaterMark(options.highWaterMark) ?? HIGH_WATER_MARK;
     const buffered = Math.min(MAX_BUFFERED, Math.ceil(total / 2));
     const start = options.start === undefined ? undefined : checkCount('start', options.start);
     const defaultEncoding = checkEncoding(options.encoding) ?? 'utf8';

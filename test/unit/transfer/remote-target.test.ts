@@ -9,16 +9,19 @@ import { RemoteTarget } from '../../../src/transfer/remote-target.js';
 const MIB = 1024 * 1024;
 
 interface Given {
-  readonly size?: number;
+  readonly size?: number | 'unknown';
+  /** How much is written. */
+  readonly length?: number;
   readonly channels?: number;
   readonly roundTripMs?: number;
   /** How many sessions the server allows. */
   readonly allowed?: number;
 }
 
-/** Writes 16 MiB at a time to a server that answers none of it yet; gives the sessions that have got some. */
+/** Writes to a server that answers nothing yet; gives the sessions that have got some. */
 async function sessionsThatWrite({
   size = 512 * MIB,
+  length = 16 * MIB,
   channels,
   roundTripMs = 50,
   allowed = 100,
@@ -44,9 +47,16 @@ async function sessionsThatWrite({
   });
   const client = connect();
   const handle = await client.open('file', 0);
-  const target = new RemoteTarget({ client, handle, path: Buffer.from('file'), size, channels, lanes });
-  for (let offset = 0; offset < 16; offset += 1) {
-    target.write(offset * MIB, [Buffer.alloc(MIB)], {}).catch(() => {});
+  const target = new RemoteTarget({
+    client,
+    handle,
+    path: Buffer.from('file'),
+    size: size === 'unknown' ? undefined : size,
+    channels,
+    lanes,
+  });
+  for (let offset = 0; offset < length; offset += MIB) {
+    target.write(offset, [Buffer.alloc(MIB)], {}).catch(() => {});
     await new Promise((resolve) => setImmediate(resolve));
   }
   return written.size;
@@ -77,6 +87,26 @@ describe('A large file on a server', () => {
     assert.equal(await sessionsThatWrite({ roundTripMs: 5 }), 3);
     assert.equal(await sessionsThatWrite({ roundTripMs: 5, size: 100 * MIB }), 2);
     assert.equal(await sessionsThatWrite({ roundTripMs: 5, size: 60 * MIB }), 1);
+  });
+});
+
+describe('A file of unknown length over a long line', () => {
+  for (const [mebibytes, channels] of [
+    [8, 1],
+    [10, 2],
+    [18, 3],
+    [60, 8],
+    [100, 8],
+  ] as const) {
+    test(`is written through ${channels} when ${mebibytes} MiB of it have come`, async () => {
+      assert.equal(await sessionsThatWrite({ size: 'unknown', length: mebibytes * MIB }), channels);
+    });
+  }
+});
+
+describe('A file of unknown length over a short line', () => {
+  test('is written through one', async () => {
+    assert.equal(await sessionsThatWrite({ size: 'unknown', length: 150 * MIB, roundTripMs: 5 }), 1);
   });
 });
 

@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SourceFile, TargetFile } from '../../../src/transfer/file-system.js';
 import { UNKNOWN_INFO } from '../../../src/transfer/memory.js';
 import { RemoteReadStream } from '../../../src/transfer/read-stream.js';
+import { streamBytes } from '../../../src/transfer/stream-options.js';
 import { RemoteWriteStream } from '../../../src/transfer/write-stream.js';
 
 const CHUNK_LENGTH = 10_000;
@@ -42,7 +43,13 @@ function readStream(line: Line, highWaterMark?: number): RemoteReadStream {
       line.closed += 1;
     },
   };
-  const from = { path: '/f', position: 0, chunkLength: () => CHUNK_LENGTH, open: async () => file };
+  const from = {
+    path: '/f',
+    position: 0,
+    chunkLength: () => CHUNK_LENGTH,
+    roundTripMs: () => 1,
+    open: async () => file,
+  };
   return new RemoteReadStream(from, { highWaterMark });
 }
 
@@ -94,6 +101,11 @@ describe('Streams over a line', () => {
     });
   }
 
+  test('may have as much on the way as a long line holds, within bounds', () => {
+    const mebibytes = [0.1, 4, 10, 50, Number.POSITIVE_INFINITY].map((ms) => streamBytes(ms) / 2 ** 20);
+    assert.deepEqual(mebibytes, [4, 4, 10, 16, 16]);
+  });
+
   test('gather small writes of one tick into full requests', async () => {
     const line = new Line();
     let count = 0;
@@ -108,7 +120,13 @@ describe('Streams over a line', () => {
 
   test('arguments that cannot be meant are thrown at the call', () => {
     const make = (options: object) => () => new RemoteReadStream(source, options);
-    const source = { path: '/f', position: 0, chunkLength: () => 1, open: () => assert.fail('opened') };
+    const source = {
+      path: '/f',
+      position: 0,
+      chunkLength: () => 1,
+      roundTripMs: () => 1,
+      open: () => assert.fail('opened'),
+    };
     assert.throws(make({ start: -1 }), RangeError);
     assert.throws(make({ start: '1' }), TypeError);
     assert.throws(make({ end: Number.NaN }), RangeError);
