@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,6 +81,26 @@ describe('a large file', () => {
     assert.ok(content.equals(await readFile(target)));
     const lines = sshd.log().split('\n');
     assert.equal(lines.filter((line) => line.includes('Starting session: subsystem')).length, 3);
+  });
+
+  test('goes through several channels though nobody knows its length', { skip: needsOpenSsh }, async (t) => {
+    const { path, content } = await makeFile(t, 48 * MIB);
+    const target = join(await makeFolder(t), 'target');
+    await using sshd = await startSshd({ config: ['LogLevel VERBOSE'] });
+    await using proxy = await startDelayProxy(sshd.port, ROUND_TRIP_MS);
+    await using sftp = await logIn(sshd, proxy.port);
+    const seen: number[] = [];
+    const attributes = await sftp.putfo(createReadStream(path), target, {
+      callback: (transferred) => seen.push(transferred),
+    });
+    assert.equal(attributes.size, content.length);
+    assert.ok(content.equals(await readFile(target)));
+    assert.deepEqual(
+      seen,
+      [...seen].sort((left, right) => left - right),
+    );
+    const sessions = sshd.log().match(/Starting session: subsystem/g) ?? [];
+    assert.ok(sessions.length > 2, `${sessions.length} sessions`);
   });
 
   test('arrives where the server allows no second session', { skip: needsOpenSsh }, async (t) => {
