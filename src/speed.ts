@@ -15,9 +15,10 @@ export interface SpeedOptions {
    */
   readonly concurrency?: number | undefined;
   /**
-   * How many SSH channels of the connection one large upload may use; 1: no more than one. More than one is used only
-   * where the server's window holds a channel back and enough is left to be sent; a download never needs more, as its
-   * window is ours. Default: 8 over a long line (10 ms and more) and 3 over a short one, or as many as the server allows.
+   * How many SSH channels of the connection uploads may use; 1: no more than one. More than one is used only where the
+   * server's window holds a channel back and enough is left to be sent: by one large file, and over a long line by files
+   * of more than one request that are under way at once. A download never needs more, as its window is ours. Default: 8
+   * over a long line (10 ms and more) and 3 over a short one, or as many as the server allows.
    */
   readonly channels?: number | undefined;
 }

@@ -11,6 +11,7 @@ import { OPEN_FLAGS, type RemoteHandle, type SftpClient } from '../session/sftp-
 import type { AttributeValues } from '../wire/attributes.js';
 import { byteLength, split } from '../wire/bytes.js';
 import type { Cancellable, FileChanges, TargetFile } from './file-system.js';
+import { widthOf } from './lane-choice.js';
 import { together } from './task-group.js';
 
 /**
@@ -18,22 +19,6 @@ import { together } from './task-group.js';
  * they announce it anew when half of it is used up.
  */
 const FULL_LANE_BYTES = 1024 * 1024;
-/** From here on the round trips are what takes the time. */
-const LONG_ROUND_TRIP_MS = 10;
-
-/** How many channels a line is worth. */
-interface Width {
-  readonly maxChannels: number;
-  /** What must be left of a file for each lane more: opening one takes a round trip, and a process on the server. */
-  readonly bytesPerLane: number;
-  /** Of a file whose length nobody knows, as much is expected to come again as has come. */
-  readonly expectsMore: boolean;
-}
-
-/** OpenSSH allows ten sessions on a connection; some are left for commands. */
-const LONG_LINE: Width = { maxChannels: 8, bytesPerLane: 8 * 1024 * 1024, expectsMore: true };
-const SHORT_LINE: Width = { maxChannels: 3, bytesPerLane: 64 * 1024 * 1024, expectsMore: false };
-
 /** A session that has the file open, and the bytes that are on the way through it. */
 interface Lane {
   readonly client: SftpClient;
@@ -50,6 +35,8 @@ export interface RemoteTargetOptions {
   /** The most channels to use, this one among them. Default: 8 over a long line, 3 over a short one. */
   readonly channels?: number | undefined;
   readonly lanes: Lanes | undefined;
+  /** Called when the file is being closed. */
+  readonly onClose?: (() => void) | undefined;
 }
 
 export class RemoteTarget implements TargetFile {
@@ -112,6 +99,7 @@ export class RemoteTarget implements TargetFile {
 
   async close({ signal }: Cancellable): Promise<void> {
     this.#isClosed = true;
+    this.#options.onClose?.();
     await untilAborted(
       Promise.all([this.#widening, ...this.#lanes.map(({ client, handle }) => client.close(handle))]),
       signal,
@@ -126,10 +114,10 @@ export class RemoteTarget implements TargetFile {
   #widen(offset: number): void {
     const { lanes, size, client, channels } = this.#options;
     if (lanes === undefined) return;
-    const width = client.roundTripMs < LONG_ROUND_TRIP_MS ? SHORT_LINE : LONG_LINE;
-    const end = size ?? (width.expectsMore ? 2 * offset : offset);
-    const worth = Math.floor((end - offset) / width.bytesPerLane);
-    const count = Math.min(worth, (channels ?? width.maxChannels) - 1);
+    const { maxChannels, bytesPerLane, isForOneFile } = widthOf(client);
+    // Of a file whose length nobody knows as much may come again as has come.
+    const end = size ?? (isForOneFile ? offset : 2 * offset);
+    const count = Math.min(Math.floor((end - offset) / bytesPerLane), (channels ?? maxChannels) - 1);
     if (count <= this.#wanted) return;
     const more = lanes.take(count).slice(this.#wanted);
     this.#wanted = count;

@@ -22,6 +22,7 @@ import type {
   TargetFile,
 } from './file-system.js';
 import { hasCode, isMissing } from './file-system.js';
+import { LaneChoice } from './lane-choice.js';
 import { objectionTo } from './local-names.js';
 import { UNKNOWN_INFO } from './memory.js';
 import { RemoteSource } from './remote-source.js';
@@ -37,14 +38,16 @@ export class RemoteFileSystem implements FileSystem {
   readonly takesBlocks = true;
   readonly #client: SftpClient;
   readonly #lanes: Lanes | undefined;
+  readonly #choice: LaneChoice;
   /** As the server told last; every request asks for this. */
   #limits: Limits | undefined;
   #chunkLength = { read: 0, write: 0 };
 
-  /** @param lanes where more sessions come from, for large files */
+  /** @param lanes where more sessions come from, for what is worth them */
   constructor(client: SftpClient, lanes?: Lanes) {
     this.#client = client;
     this.#lanes = lanes;
+    this.#choice = new LaneChoice(client, lanes);
   }
 
   get chunkLength(): { readonly read: number; readonly write: number } {
@@ -120,28 +123,34 @@ export class RemoteFileSystem implements FileSystem {
   }
 
   async openTarget(path: Buffer, options: OpenTargetOptions): Promise<TargetFile> {
-    const { signal, isFree = false, exclusive = false, size, channels, keep } = options;
-    const { TRUNC, EXCL } = OPEN_FLAGS;
-    const isKnown = isFree || exclusive || keep !== undefined;
-    const emptied = keep === undefined ? TRUNC : 0;
+    const { signal, size, channels, keep } = options;
+    const choice = this.#choice.choose(size ?? 0, options);
+    const { client, leave } = choice instanceof Promise ? await choice : choice;
     try {
-      const handle = isKnown
-        ? await this.#openForWriting(path, exclusive ? EXCL : emptied, options)
-        : await this.#openWarily(path, options);
-      if (keep !== undefined) await this.#cut(handle, keep, signal);
-      return new RemoteTarget({ client: this.#client, handle, path, size, channels, lanes: this.#lanes });
+      const handle = await this.#openHandle(client, path, options);
+      if (keep !== undefined) await cut(client, handle, keep, signal);
+      return new RemoteTarget({ client, handle, path, size, channels, lanes: this.#lanes, onClose: leave });
     } catch (error) {
+      leave();
       if (!hasCode(error, 'FAILURE', 'EISDIR')) throw error;
       const { type } = await this.#infoOrUnknown(path, signal);
       throw type === 'directory' ? directoryInTheWay(path, error) : error;
     }
   }
 
+  #openHandle(client: SftpClient, path: Buffer, options: OpenTargetOptions): Promise<RemoteHandle> {
+    const { isFree = false, exclusive = false, keep } = options;
+    const { TRUNC, EXCL } = OPEN_FLAGS;
+    if (exclusive) return openForWriting(client, path, EXCL, options);
+    if (keep !== undefined) return openForWriting(client, path, 0, options);
+    return isFree ? openForWriting(client, path, TRUNC, options) : this.#openWarily(client, path, options);
+  }
+
   /**
    * The opening of a FIFO would block a server, so what may be there is looked at. That takes no time where nothing
    * is there: an opening that takes nothing but a new file goes with the question.
    */
-  async #openWarily(path: Buffer, options: OpenTargetOptions): Promise<RemoteHandle> {
+  async #openWarily(client: SftpClient, path: Buffer, options: OpenTargetOptions): Promise<RemoteHandle> {
     const { TRUNC, EXCL } = OPEN_FLAGS;
     const looking = this.stat(path, options).catch((error) => {
       if (error instanceof SftpStatusError) return UNKNOWN_INFO;
@@ -149,19 +158,13 @@ export class RemoteFileSystem implements FileSystem {
     });
     looking.catch(() => {});
     try {
-      return await this.#openForWriting(path, EXCL | TRUNC, options);
+      return await openForWriting(client, path, EXCL | TRUNC, options);
     } catch (error) {
       if (!(error instanceof SftpStatusError)) throw error;
       const info = await looking;
       if (info.type !== 'directory' && !isReadable(info)) throw specialFileInTheWay(path, info);
-      return this.#openForWriting(path, TRUNC, options);
+      return openForWriting(client, path, TRUNC, options);
     }
-  }
-
-  #openForWriting(path: Buffer, extra: number, { signal, mode }: OpenTargetOptions): Promise<RemoteHandle> {
-    const { WRITE, CREAT } = OPEN_FLAGS;
-    const attributes = mode === undefined ? {} : { mode };
-    return this.#client.open(path, WRITE | CREAT | extra, { signal, attributes });
   }
 
   /** There are servers that let a file be read and not be looked at. */
@@ -235,13 +238,6 @@ export class RemoteFileSystem implements FileSystem {
     });
   }
 
-  /** What cannot be cut is written over, as far as the source goes. */
-  async #cut(handle: RemoteHandle, size: number, signal: AbortSignal | undefined): Promise<void> {
-    await this.#client.fsetstat(handle, { size }, { signal }).catch((error) => {
-      if (!(error instanceof SftpStatusError)) throw error;
-    });
-  }
-
   removeFile(path: Buffer, { signal }: Cancellable): Promise<void> {
     return untilAborted(this.#client.remove(path), signal);
   }
@@ -258,6 +254,29 @@ export class RemoteFileSystem implements FileSystem {
   makeLink(target: Buffer, path: Buffer, options: Cancellable): Promise<void> {
     return this.#client.symlink(target, path, options);
   }
+}
+
+function openForWriting(
+  client: SftpClient,
+  path: Buffer,
+  extra: number,
+  { signal, mode }: OpenTargetOptions,
+): Promise<RemoteHandle> {
+  const { WRITE, CREAT } = OPEN_FLAGS;
+  const attributes = mode === undefined ? {} : { mode };
+  return client.open(path, WRITE | CREAT | extra, { signal, attributes });
+}
+
+/** What cannot be cut is written over, as far as the source goes. */
+async function cut(
+  client: SftpClient,
+  handle: RemoteHandle,
+  size: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await client.fsetstat(handle, { size }, { signal }).catch((error) => {
+    if (!(error instanceof SftpStatusError)) throw error;
+  });
 }
 
 function infoOf(attributes: FileAttributes): FileInfo {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type Connection, connect } from '../../../src/index.js';
-import { startServer } from '../../../src/testing/index.js';
+import { startServer, type TestServer } from '../../../src/testing/index.js';
 import { startDelayProxy } from '../../support/delay-proxy.js';
 import { needsOpenSsh, type Sshd, startSshd } from '../../support/sshd.js';
 
@@ -32,18 +32,17 @@ function logIn(sshd: Sshd, port: number): Promise<Connection> {
   return connect(host, { port, username: user, privateKey: privateKeyPath, cnopts: { hostkeys: null } });
 }
 
+function logInTo({ host, username, password, hostKey }: TestServer, port: number): Promise<Connection> {
+  return connect(host, { port, username, password, cnopts: { fingerprint: hostKey.fingerprint } });
+}
+
 describe('a large file', () => {
   for (const atomic of [false, true]) {
     test(`goes through several channels of one connection over a long line (atomic: ${atomic})`, async (t) => {
       const { path, content } = await makeFile(t, 48 * MIB);
       await using server = await startServer({ files: {} });
       await using proxy = await startDelayProxy(server.port, ROUND_TRIP_MS);
-      await using sftp = await connect(server.host, {
-        port: proxy.port,
-        username: server.username,
-        password: server.password,
-        cnopts: { fingerprint: server.hostKey.fingerprint },
-      });
+      await using sftp = await logInTo(server, proxy.port);
       const seen: number[] = [];
       await sftp.put(path, 'target', { atomic, callback: (transferred) => seen.push(transferred) });
       assert.ok(content.equals(server.readFile('target')));
@@ -61,12 +60,7 @@ describe('a large file', () => {
   test('goes through one channel over a short line', async (t) => {
     const { path, content } = await makeFile(t, 48 * MIB);
     await using server = await startServer({ files: {} });
-    await using sftp = await connect(server.host, {
-      port: server.port,
-      username: server.username,
-      password: server.password,
-      cnopts: { fingerprint: server.hostKey.fingerprint },
-    });
+    await using sftp = await logInTo(server, server.port);
     await sftp.put(path, 'target');
     assert.ok(content.equals(server.readFile('target')));
     assert.equal(server.counters.sessions, 1);
@@ -111,5 +105,43 @@ describe('a large file', () => {
     await using sftp = await logIn(sshd, proxy.port);
     await sftp.put(path, target);
     assert.ok(content.equals(await readFile(target)));
+  });
+});
+
+describe('files that are not worth several channels each', () => {
+  for (const [channels, isSpread] of [
+    [undefined, true],
+    [1, false],
+  ] as const) {
+    test(`are spread over them on a long line (channels: ${channels})`, async (t) => {
+      const folder = await makeFolder(t);
+      const contents = new Map(
+        Array.from({ length: 24 }, (_, index) => [`file-${index}`, randomBytes(2 * MIB + index)] as const),
+      );
+      for (const [name, content] of contents) await writeFile(join(folder, name), content);
+      await using server = await startServer({ files: {} });
+      await using proxy = await startDelayProxy(server.port, ROUND_TRIP_MS);
+      await using sftp = await logInTo(server, proxy.port);
+      const report = await sftp.putR(folder, 'tree', { channels, preserveMtime: true });
+      assert.equal(report.files, contents.size);
+      for (const [name, content] of contents) assert.ok(content.equals(server.readFile(`tree/${name}`)));
+      assert.equal(server.counters.connections, 1);
+      assert.equal(server.counters.openHandles, 0);
+      assert.equal(server.counters.sessions > 1, isSpread, `${server.counters.sessions} sessions`);
+    });
+  }
+
+  test('arrive where the server allows no second session', { skip: needsOpenSsh }, async (t) => {
+    const folder = await makeFolder(t);
+    const contents = Array.from({ length: 8 }, () => randomBytes(2 * MIB));
+    for (const [index, content] of contents.entries()) await writeFile(join(folder, `${index}`), content);
+    const target = join(await makeFolder(t), 'target');
+    await using sshd = await startSshd({ config: ['MaxSessions 1'] });
+    await using proxy = await startDelayProxy(sshd.port, ROUND_TRIP_MS);
+    await using sftp = await logIn(sshd, proxy.port);
+    await sftp.putR(folder, target);
+    for (const [index, content] of contents.entries()) {
+      assert.ok(content.equals(await readFile(join(target, `${index}`))));
+    }
   });
 });
