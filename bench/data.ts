@@ -65,6 +65,18 @@ export function smallFiles(count: number): Data {
   };
 }
 
+/** Files of one length in one directory. */
+export function sameFiles(count: number, bytes: number): Data {
+  return {
+    name: `${count} files of ${bytes}`,
+    bytes: count * bytes,
+    make: (path) => {
+      for (let index = 0; index < count; index += 1) file(bytes).make(join(path, `file-${index}.dat`));
+    },
+    compare: (original, copy) => void execFileSync('diff', ['-r', original, copy]),
+  };
+}
+
 /** Empty files in one directory. */
 export function wideDirectory(count: number): Data {
   return {

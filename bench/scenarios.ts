@@ -1,5 +1,5 @@
 /** What is measured, and which figures are to be reached. */
-import { type Data, deepTree, file, MIB, nothing, smallFiles, wideDirectory } from './data.js';
+import { type Data, deepTree, file, MIB, nothing, sameFiles, smallFiles, wideDirectory } from './data.js';
 import type { Job } from './peers.js';
 
 /** A figure to reach. */
@@ -210,5 +210,21 @@ export const scenarios: readonly Scenario[] = [
     roundTripMs: 50,
     data: deepTree(2000),
     goals: [{ figure: 'seconds', atMost: 3 }],
+  },
+  {
+    id: 'S11',
+    title: '64 files of 4 MiB get, round trip 50 ms',
+    job: 'getTree',
+    roundTripMs: 50,
+    data: sameFiles(64, 4 * MIB),
+    goals: [],
+  },
+  {
+    id: 'S11',
+    title: '64 files of 4 MiB put, round trip 50 ms',
+    job: 'putTree',
+    roundTripMs: 50,
+    data: sameFiles(64, 4 * MIB),
+    goals: [],
   },
 ];
