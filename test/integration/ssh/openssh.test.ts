@@ -61,6 +61,10 @@ async function output({ stdin, stdout, stderr, exit }: RemoteCommand, input = ''
   return { out, err, exitCode };
 }
 
+/** A part of a password; no port and no process has such a number. */
+const SECRET = 'secret of mine';
+const SECRET_PATTERN = new RegExp(SECRET);
+
 const sshProcesses = () => ownProcesses().filter(({ commandLine }) => commandLine.startsWith('ssh '));
 
 async function folders(): Promise<readonly string[]> {
@@ -74,7 +78,7 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
   let folder = '';
   before(async () => {
     sshd = await startSshd();
-    user = addUser('planted secret 4711');
+    user = addUser(`planted ${SECRET}`);
     folder = await mkdtemp(join(tmpdir(), 'tsftp-openssh-'));
     // So that what others leave behind meanwhile is not taken for ours.
     process.env.TMPDIR = folder;
@@ -161,13 +165,13 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
     const [private_ = ''] = (await folders()).filter((name) => !before.includes(name));
     const processes = ownProcesses();
     assert.ok(sshProcesses().length > 0 && private_ !== '');
-    assert.doesNotMatch(JSON.stringify(processes), /4711/);
+    assert.doesNotMatch(JSON.stringify(processes), SECRET_PATTERN);
     for (const name of await readdir(join(tmpdir(), private_))) {
       const path = join(tmpdir(), private_, name);
-      if (!['c', 'ask'].includes(name)) assert.doesNotMatch(readFileSync(path, 'latin1'), /4711/);
+      if (!['c', 'ask'].includes(name)) assert.doesNotMatch(readFileSync(path, 'latin1'), SECRET_PATTERN);
     }
     assert.ok(lines.length > 20);
-    assert.doesNotMatch(lines.join('\n'), /4711/);
+    assert.doesNotMatch(lines.join('\n'), SECRET_PATTERN);
     await connection.close();
     assert.deepEqual(
       (await folders()).filter((name) => !before.includes(name)),
