@@ -6,7 +6,13 @@ import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CnOptsFields, type Connection, type ConnectOptions, SftpError } from '../../src/index.js';
+import {
+  type CnOptsFields,
+  type Connection,
+  ConnectionLostError,
+  type ConnectOptions,
+  SftpError,
+} from '../../src/index.js';
 import { type FaultProxy, type LineFault, startFaultProxy } from './fault-proxy.js';
 import { snapshot } from './folder.js';
 import type { ServerUnderTest } from './servers.js';
@@ -306,12 +312,24 @@ class FaultRun {
       put: (sftp, resume) => sftp.put(this.#file, remote(name, 'large'), { atomic, resume }),
       get: (sftp, resume) => sftp.get(remote('large'), join(folder, 'large'), { resume }),
       putR: (sftp, resume) => sftp.putR(this.#tree, remote(name), { atomic, resume }),
-      getR: (sftp, resume) =>
-        sftp.cd(remote('tree'), async () => void (await sftp.getR('.', folder, { resume }))),
+      getR: async (sftp, resume) => {
+        await changeDirectory(sftp, remote('tree'));
+        await sftp.getR('.', folder, { resume });
+      },
       mirrorUp: (sftp) => sftp.mirror(this.#tree, remote(name), { direction: 'up', delete: true, atomic }),
       mirrorDown: (sftp) => sftp.mirror(remote('tree'), folder, { direction: 'down', delete: true }),
     };
     return { name, isAtomic: atomic || isDown, from, to: folder, before, run: run[kind] };
+  }
+}
+
+/** This is no transfer, so that it is not repeated when the line breaks; whoever wants that asks again. */
+async function changeDirectory(sftp: Connection, path: string): Promise<void> {
+  try {
+    await sftp.chdir(path);
+  } catch (error) {
+    if (!(error instanceof ConnectionLostError)) throw error;
+    await sftp.chdir(path);
   }
 }
 
