@@ -31,7 +31,7 @@ export function widthOf({ roundTripMs }: SftpClient): Width {
 /** Longer than any line takes to open a session; a server that does not answer is not waited for. */
 const MAX_WAIT_MS = 2_000;
 
-/** A session for one file; `leave` is to be called when that is closed. */
+/** A session for one file; `leave` is to be called when that is closed, and more than once does no harm. */
 export interface ChosenLane {
   readonly client: SftpClient;
   readonly leave: () => void;
@@ -62,7 +62,11 @@ export class LaneChoice {
     if (this.#lanes === undefined || size <= this.#client.limits.maxWriteLength) return this.#uncounted;
     const index = this.#indexFor(size, channels);
     this.#add(index, size);
-    const leave = () => this.#add(index, -size);
+    let left = size;
+    const leave = () => {
+      this.#add(index, -left);
+      left = 0;
+    };
     if (index === 0) return { client: this.#client, leave };
     const opening = this.#opened(this.#lanes.take(index)[index - 1]);
     return untilAborted(opening, signal).then(
@@ -78,7 +82,9 @@ export class LaneChoice {
   #indexFor(size: number, channels: number | undefined): number {
     const { maxChannels, bytesPerLane, isForOneFile } = widthOf(this.#client);
     if (isForOneFile || size > bytesPerLane) return 0;
-    const bytes = Array.from({ length: channels ?? maxChannels }, (_, index) => this.#bytes[index] ?? 0);
+    // One more than there were so far is enough to look at.
+    const length = Math.min(channels ?? maxChannels, this.#bytes.length + 1);
+    const bytes = Array.from({ length }, (_, index) => this.#bytes[index] ?? 0);
     const free = bytes.findIndex((count) => count < bytesPerLane);
     return free >= 0 ? free : bytes.indexOf(Math.min(...bytes));
   }

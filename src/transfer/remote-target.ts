@@ -19,6 +19,7 @@ import { together } from './task-group.js';
  * they announce it anew when half of it is used up.
  */
 const FULL_LANE_BYTES = 1024 * 1024;
+
 /** A session that has the file open, and the bytes that are on the way through it. */
 interface Lane {
   readonly client: SftpClient;

@@ -78,6 +78,7 @@ describe('The session of a file', () => {
     [1, [0, 0, 0, 0, 0]],
     [2, [0, 1, 0, 1, 0]],
     [12, [0, 1, 2, 3, 4]],
+    [Number.MAX_SAFE_INTEGER, [0, 1, 2, 3, 4]],
   ] as const) {
     test(`is one of ${channels} where so many are allowed`, async () => {
       assert.deepEqual(await makeChoice().numbersOf(repeated(5, 8), channels), expected);
@@ -88,6 +89,7 @@ describe('The session of a file', () => {
     const { choice, numberOf } = makeChoice();
     const first = await choice.choose(8 * MIB);
     const second = await choice.choose(8 * MIB);
+    second.leave();
     second.leave();
     assert.equal(numberOf(await choice.choose(8 * MIB)), 1);
     first.leave();
