@@ -8,6 +8,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   statSync,
   truncateSync,
@@ -33,9 +34,18 @@ const DAMAGES = [
   ['in the middle', 0.4, 0.65],
 ] as const;
 
+/** Every byte is another one afterwards. */
 function damage(path: string, start: number, end: number): void {
   const file = openSync(path, 'r+');
-  writeSync(file, randomBytes(end - start), 0, end - start, start);
+  const bytes = Buffer.alloc(end - start);
+  readSync(file, bytes, 0, bytes.length, start);
+  writeSync(
+    file,
+    bytes.map((byte) => byte ^ 0xff),
+    0,
+    bytes.length,
+    start,
+  );
   closeSync(file);
 }
 
