@@ -80,8 +80,21 @@ export class OpensshChannel extends Duplex {
     this.#child.stdin.write(chunk, (error) => {
       // A command may end without having read its input; what it wrote, and its status, count all the same.
       const isUnread = !this.#settings.endIsError && this.#settings.explainEnd?.() === undefined;
-      callback(error == null || isUnread ? null : this.#endReason());
+      if (error == null || isUnread) callback(null);
+      else void this.#wordsOfTheEnd().then(() => callback(this.#endReason()));
     });
+  }
+
+  /** Where nothing can be written any more, the process is about to end, and to say why. */
+  async #wordsOfTheEnd(): Promise<void> {
+    const { stderr } = this.#child;
+    const said = stderr.readableEnded ? undefined : new Promise((resolve) => stderr.once('close', resolve));
+    let timer: NodeJS.Timeout | undefined;
+    const tooLong = new Promise((resolve) => {
+      timer = setTimeout(resolve, EXIT_AFTER_EOF_MS);
+    });
+    await Promise.race([Promise.all([this.exit, said]), tooLong]);
+    clearTimeout(timer);
   }
 
   override _final(callback: (error?: Error | null) => void): void {
