@@ -58,3 +58,12 @@ export function untilAborted<T>(task: Promise<T>, signal: AbortSignal | undefine
     if (signal.aborted) reject(signal.reason);
   });
 }
+
+/** What the task comes to, or `undefined` where that takes longer. */
+export function withinTime<T>(task: Promise<T> | undefined, timeMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, timeMs, undefined);
+  });
+  return Promise.race([task, tooLong]).finally(() => clearTimeout(timer));
+}

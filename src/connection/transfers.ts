@@ -14,7 +14,7 @@ import { type CopiedFile, copyFile } from '../transfer/copy-file.js';
 import { copyTree } from '../transfer/copy-tree.js';
 import type { Place } from '../transfer/file-system.js';
 import { Leftovers } from '../transfer/leftovers.js';
-import { lineCapacity } from '../transfer/line-capacity.js';
+import { FIRST_BYTES, lineCapacity } from '../transfer/line-capacity.js';
 import { localFileSystem } from '../transfer/local.js';
 import { measured } from '../transfer/progress.js';
 import { RemoteFileSystem } from '../transfer/remote.js';
@@ -42,8 +42,6 @@ import {
 
 /** In flight over one connection, both ways together, where the line is long enough to hold it. */
 const MAX_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
-/** The first request goes alone, of the length that OpenSSH allows: some servers bear no more than one. */
-const FIRST_BYTES_IN_FLIGHT = 255 * 1024;
 /** OpenSSH's own client has so much on the way from the start, whatever the server: 64 requests of 32 KiB. */
 const MODEST_BYTES_IN_FLIGHT = 2 * 1024 * 1024;
 
@@ -57,7 +55,7 @@ export class Transfers {
   /** For whatever waits for the server alone. */
   readonly window = new Window({
     max: MAX_BYTES_IN_FLIGHT,
-    initial: FIRST_BYTES_IN_FLIGHT,
+    initial: FIRST_BYTES,
     modest: MODEST_BYTES_IN_FLIGHT,
     ceiling: () => lineCapacity(this.#client.roundTripMs),
   });

@@ -1,6 +1,7 @@
 /** One channel as a Duplex: the standard input and output of an ssh process. */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { Duplex, PassThrough, type Readable } from 'node:stream';
+import { withinTime } from '../abort.js';
 import { ConnectionLostError, SshError } from '../errors.js';
 import { printable } from '../printable.js';
 import { killSsh } from './openssh-process.js';
@@ -87,14 +88,10 @@ export class OpensshChannel extends Duplex {
 
   /** Where nothing can be written any more, the process is about to end, and to say why. */
   async #wordsOfTheEnd(): Promise<void> {
+    if (this.destroyed || this.#settings.explainEnd?.() !== undefined) return;
     const { stderr } = this.#child;
-    const said = stderr.readableEnded ? undefined : new Promise((resolve) => stderr.once('close', resolve));
-    let timer: NodeJS.Timeout | undefined;
-    const tooLong = new Promise((resolve) => {
-      timer = setTimeout(resolve, EXIT_AFTER_EOF_MS);
-    });
-    await Promise.race([Promise.all([this.exit, said]), tooLong]);
-    clearTimeout(timer);
+    const said = stderr.closed ? undefined : new Promise((resolve) => stderr.once('close', resolve));
+    await withinTime(Promise.all([this.exit, said]), EXIT_AFTER_EOF_MS);
   }
 
   override _final(callback: (error?: Error | null) => void): void {

@@ -3,7 +3,7 @@
  * a file that is large enough goes through several of them by itself (see {@link RemoteTarget}), and files in between
  * are spread over them, each through one.
  */
-import { untilAborted } from '../abort.js';
+import { untilAborted, withinTime } from '../abort.js';
 import type { Lanes } from '../session/lanes.js';
 import type { SftpClient } from '../session/sftp-client.js';
 import type { Cancellable } from './file-system.js';
@@ -97,13 +97,4 @@ export class LaneChoice {
   #add(index: number, bytes: number): void {
     this.#bytes[index] = (this.#bytes[index] ?? 0) + bytes;
   }
-}
-
-/** `undefined` where it takes longer. */
-async function withinTime<T>(promise: Promise<T> | undefined, timeMs: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLong = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, timeMs, undefined);
-  });
-  return Promise.race([promise, tooLong]).finally(() => clearTimeout(timer));
 }

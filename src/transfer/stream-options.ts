@@ -1,14 +1,12 @@
 /** What the streams of files have in common: how much memory they take, and their arguments. */
 import { checkCount } from '../arguments.js';
 import { checkBytesPerSecond } from '../speed.js';
-import { lineCapacity } from './line-capacity.js';
+import { FIRST_BYTES, lineCapacity } from './line-capacity.js';
 import { Throttle } from './throttle.js';
 import { Window } from './window.js';
 
 /** What one stream may have on the way over a long line: its consumer may leave all of it lying here. */
 const MAX_STREAM_BYTES = 16 * 1024 * 1024;
-/** The first request goes alone, of the length that OpenSSH allows: some servers bear no more than one. */
-const FIRST_BYTES = 255 * 1024;
 
 /** @throws TypeError | RangeError where it is given and no number of bytes above 0 */
 export function checkHighWaterMark(value: unknown): number | undefined {
