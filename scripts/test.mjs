@@ -2,7 +2,19 @@
 // The list is made here because the runner of Node 20 finds no TypeScript by itself, and is content with none.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { buildTests } from './built-tests.mjs';
+
+/** What tests start as processes of their own. */
+const PROGRAMS = [
+  'src/index.ts',
+  'src/jobs/index.ts',
+  'test/support/transfer-child.ts',
+  'test/integration/ssh/connect-and-close.ts',
+  'examples/queue/lister.ts',
+  'examples/queue/worker.ts',
+];
 
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
@@ -16,13 +28,25 @@ if (files.length === 0) {
   process.exit(1);
 }
 
+// Most of a test's time is waiting for programs and for time-outs: one file more at once than there are processors.
+const concurrency = `--test-concurrency=${availableParallelism() + 1}`;
 const reporters = ['spec', './scripts/closing-summary.mjs'].flatMap((reporter) => [
   `--test-reporter=${reporter}`,
   '--test-reporter-destination=stdout',
 ]);
+const { built, folder, remove } = await buildTests([...files, ...PROGRAMS]);
 const { status } = spawnSync(
   process.execPath,
-  ['--import', 'tsx', '--test', '--test-timeout=300000', ...reporters, ...flags, ...files],
-  { stdio: 'inherit' },
+  [
+    '--enable-source-maps',
+    '--test',
+    '--test-timeout=300000',
+    concurrency,
+    ...reporters,
+    ...flags,
+    ...files.map(built),
+  ],
+  { stdio: 'inherit', env: { ...process.env, TSFTP_TEST_BUILD: folder } },
 );
+remove();
 process.exit(status ?? 1);

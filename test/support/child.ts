@@ -1,9 +1,18 @@
 /** A script in a process of its own: to see that it ends by itself, how much memory it takes, what it leaves behind. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const SOURCES = new URL('../../src/', import.meta.url);
+/**
+ * What Node needs to run a program of the tests, given by its path in the repository: what `npm test` has built of it,
+ * or the compiler and the source.
+ */
+export function programOf(path: string): readonly [...flags: string[], file: string] {
+  const folder = process.env.TSFTP_TEST_BUILD;
+  if (folder !== undefined) return [join(folder, path.replace(/\.ts$/, '.mjs'))];
+  return ['--import', import.meta.resolve('tsx'), fileURLToPath(new URL(`../../${path}`, import.meta.url))];
+}
 
 interface ChildOptions {
   readonly deadlineMs?: number;
@@ -29,13 +38,12 @@ export async function runChild(
   input: unknown,
   { deadlineMs = 60_000, cwd = process.cwd(), build, descriptors }: ChildOptions = {},
 ): Promise<ChildResult> {
-  const module =
-    build === undefined ? new URL('index.ts', SOURCES) : new URL('index.js', pathToFileURL(`${build}/`));
+  const [...compiler] = build === undefined ? programOf('src/index.ts') : [join(build, 'index.js')];
+  const module = pathToFileURL(compiler.pop() ?? '');
   const code = `
     import * as tsftp from ${JSON.stringify(module.href)};
     const input = JSON.parse(process.argv[1]);
     ${script}`;
-  const compiler = build === undefined ? ['--import', import.meta.resolve('tsx')] : [];
   const flags = ['--unhandled-rejections=strict', ...compiler];
   const node = [process.execPath, ...flags, '--input-type=module', '-e', code, JSON.stringify(input)];
   const limited = ['sh', '-c', `ulimit -n ${descriptors}; exec "$@"`, 'sh', ...node];
