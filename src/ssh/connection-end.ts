@@ -4,20 +4,28 @@
  */
 import type { Duplex } from 'node:stream';
 import { ConnectionLostError, SshError } from '../errors.js';
+import type { Redaction } from '../shared/redaction.js';
+import { timerDelay } from '../shared/timer-delay.js';
+import type { ChannelOptions, ConnectionFacts } from './ssh-connection.js';
 
-const CHANNEL_OPEN_TIMEOUT_MS = 10_000;
+/** Where the connection says nothing else. */
+const CHANNEL_OPEN_TIMEOUT_MS = 20_000;
 
 /** Given to who opens a channel: the first call counts. */
-export interface Opening<C> {
+export interface ChannelOpening<C> {
   done(channel: C): void;
   fail(reason: unknown): void;
   /** Has its caller given up? */
   isGivenUp(): boolean;
 }
 
+type EndFacts = Pick<ConnectionFacts, 'host' | 'port' | 'secrets' | 'connectTimeoutMs'>;
+
 export class ConnectionEnd<C extends Duplex> {
   readonly #where: string;
   readonly #lastWords: () => string;
+  readonly #secrets: Redaction | undefined;
+  readonly #timeoutMs: number;
   readonly #channels = new Set<C>();
   /** Those who wait for a channel to open. */
   readonly #waiting = new Set<(reason: Error) => void>();
@@ -25,7 +33,12 @@ export class ConnectionEnd<C extends Duplex> {
   #reason: Error | undefined;
 
   /** `lastWords` is asked for once, when the connection ends by itself. */
-  constructor({ host, port }: { readonly host: string; readonly port: number }, lastWords: () => string) {
+  constructor(
+    { host, port, secrets, connectTimeoutMs = CHANNEL_OPEN_TIMEOUT_MS }: EndFacts,
+    lastWords: () => string,
+  ) {
+    this.#secrets = secrets;
+    this.#timeoutMs = connectTimeoutMs;
     this.#where = `the connection to ${host}:${port}`;
     this.#lastWords = lastWords;
   }
@@ -39,14 +52,17 @@ export class ConnectionEnd<C extends Duplex> {
     return this.#reason;
   }
 
-  /** What whoever uses it from now on is told. */
+  /** The error that later calls get. */
   explain(): Error {
     if (this.#reason !== undefined) return this.#reason;
     if (this.#hasBegun) {
       return new ConnectionLostError(`${this.#where} was closed`, { code: 'CONNECTION_CLOSED' });
     }
     this.#hasBegun = true;
-    this.#reason = new ConnectionLostError(`${this.#where} was lost: ${this.#lastWords()}`);
+    const words = this.#lastWords();
+    this.#reason = new ConnectionLostError(
+      `${this.#where} was lost: ${this.#secrets?.apply(words) ?? words}`,
+    );
     return this.#reason;
   }
 
@@ -77,11 +93,11 @@ export class ConnectionEnd<C extends Duplex> {
     channel.once('close', () => this.#channels.delete(channel));
   }
 
-  /** Waits for a channel that `begin` opens: for ten seconds, unless the signal or the end comes first. */
+  /** Waits for a channel that `begin` opens: as long as for the connection, unless the signal or the end comes first. */
   async open(
     label: string,
-    signal: AbortSignal | undefined,
-    begin: (opening: Opening<C>) => void,
+    { signal, timeoutMs = this.#timeoutMs }: ChannelOptions,
+    begin: (opening: ChannelOpening<C>) => void,
   ): Promise<C> {
     signal?.throwIfAborted();
     if (this.#hasBegun) throw this.explain();
@@ -96,16 +112,16 @@ export class ConnectionEnd<C extends Duplex> {
         return isFirst;
       };
       const fail = (reason: unknown): void => {
-        if (settle()) reject(reason);
+        if (settle()) reject(this.#secrets?.applyTo(reason) ?? reason);
       };
       const done = (channel: C): void => {
         if (settle()) resolve(channel);
       };
       const onAbort = (): void => fail(signal?.reason);
       const timer = setTimeout(() => {
-        const text = `the server did not start ${label} within ${CHANNEL_OPEN_TIMEOUT_MS / 1000} seconds`;
+        const text = `The server did not start ${label} within ${Math.ceil(timeoutMs) / 1000} seconds: allow more time with connectTimeout`;
         fail(new SshError('CHANNEL_TIMEOUT', text));
-      }, CHANNEL_OPEN_TIMEOUT_MS);
+      }, timerDelay(timeoutMs));
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting.add(fail);
       try {
@@ -119,7 +135,7 @@ export class ConnectionEnd<C extends Duplex> {
 
 /** Why a channel is not there; `words` are the server's. */
 export function channelRefused(label: string, words: string, cause?: Error): SshError {
-  const advice = label.startsWith('the subsystem') ? ': it may not offer it to this user' : '';
+  const advice = label.startsWith('the subsystem') ? '; it may not offer it to this user' : '';
   const said = words === '' ? '' : ` (${words})`;
-  return new SshError('CHANNEL_REFUSED', `the server refused ${label}${advice}${said}`, { cause });
+  return new SshError('CHANNEL_REFUSED', `The server refused ${label}${advice}${said}`, { cause });
 }

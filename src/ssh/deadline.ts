@@ -1,4 +1,4 @@
-import { timerDelay } from '../timer-delay.js';
+import { timerDelay } from '../shared/timer-delay.js';
 
 /** A deadline that stands still while somebody is being asked: people take their time, and that is no fault of the server. */
 export class Deadline {

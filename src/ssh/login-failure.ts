@@ -1,6 +1,6 @@
 /** Why a login failed, in the same words whatever speaks SSH: to which server, what was tried, and what to do. */
 import { AuthenticationError } from '../errors.js';
-import { printable } from '../printable.js';
+import { printable } from '../shared/printable.js';
 
 /** A login that failed. */
 export interface FailedLogin {
@@ -19,24 +19,25 @@ export function loginError(
   { tried, offered }: FailedLogin,
   { advice, cause }: { readonly advice: string; readonly cause?: unknown },
 ): AuthenticationError {
-  const offers =
-    offered === undefined ? 'has not told what it offers' : `offers ${offered.join(', ') || 'nothing'}`;
-  const lists = `tried ${tried.join(', ') || 'nothing'}; the server ${offers}`;
-  return new AuthenticationError(`${what}: ${lists}. ${advice}`, { tried, offered: offered ?? [], cause });
+  const accepted =
+    offered === undefined || offered.length === 0 ? '' : `; the server accepts: ${offered.join(', ')}`;
+  const lists = `(tried: ${tried.join(', ') || 'nothing'}${accepted})`;
+  return new AuthenticationError(`${what} ${lists}. ${advice}`, { tried, offered: offered ?? [], cause });
 }
 
 /** The server said no to all that there was; `aside` is added about it. */
 export function refusedLogin(login: FailedLogin, aside = '', cause?: unknown): AuthenticationError {
-  const what = `${serverOf(login)} did not let ${printable(login.username)} in${aside}`;
+  const what = `Authentication failed for ${printable(login.username)}@${addressOf(login)}${aside}`;
   return loginError(what, login, { advice: adviceFor(login), cause });
 }
 
-export function serverOf({ host, port }: Pick<FailedLogin, 'host' | 'port'>): string {
-  return `the server ${printable(host)}:${port}`;
+export function addressOf({ host, port }: Pick<FailedLogin, 'host' | 'port'>): string {
+  return `${printable(host)}:${port}`;
 }
 
 function adviceFor({ offered = [], tried }: FailedLogin): string {
-  const has = (method: string): boolean => offered.includes(method);
+  // An empty list says nothing.
+  const has = (method: string): boolean => offered.length === 0 || offered.includes(method);
   const used = (method: string): boolean => tried.some((label) => label.startsWith(method));
   if (has('password') && used('password')) return 'Check the user name and the password';
   if (has('publickey') && used('publickey')) {
@@ -46,5 +47,5 @@ function adviceFor({ offered = [], tried }: FailedLogin): string {
     return 'Give a password or a privateKey, or load a key into an agent';
   }
   if (has('publickey')) return 'Give a privateKey, or load one into an agent';
-  return has('password') ? 'Give a password' : 'Check the user name and the way to log in';
+  return has('password') ? 'Give a password' : 'Check the user name and the login method';
 }

@@ -5,8 +5,8 @@
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ConnectionError, SshError } from '../errors.js';
-import { ReceiveMemory, retain } from '../lent-memory.js';
-import { printable } from '../printable.js';
+import { ReceiveMemory, retain } from '../shared/lent-memory.js';
+import { printable } from '../shared/printable.js';
 
 /** RFC 4253, section 4.2 allows lines before the identification and does not bound them; we do. */
 const MAXIMUM_BANNER_BYTES = 64 * 1024;
@@ -24,15 +24,15 @@ interface Address {
 type Explain = (address: Address) => string;
 
 const REASONS: Partial<Record<string, Explain>> = {
-  ENOTFOUND: ({ host }) => `the host name ${printable(host)} was not found: check its spelling`,
-  EAI_AGAIN: ({ host }) => `the name server did not answer for ${printable(host)}: check the network`,
+  ENOTFOUND: ({ host }) => `the host name ${printable(host)} was not found; check the spelling`,
+  EAI_AGAIN: ({ host }) => `the name server did not answer for ${printable(host)}; check the network`,
   ECONNREFUSED: ({ port }) =>
-    `the connection was refused: is an SSH server running there, and is ${port} its port?`,
-  EHOSTUNREACH: () => 'there is no route to the host: check the address and the network',
-  ENETUNREACH: () => 'the network cannot be reached: check the address and the network',
-  ETIMEDOUT: () => 'no answer: check the address, the port, and the firewalls in between',
+    `the connection was refused; check that an SSH server runs there and listens on port ${port}`,
+  EHOSTUNREACH: () => 'there is no route to the host; check the address and the network',
+  ENETUNREACH: () => 'the network is unreachable; check the address and the network',
+  ETIMEDOUT: () => 'no answer; check the address, the port, and firewalls on the way',
   ECONNRESET: () =>
-    'the server ended the connection at once: it may be overloaded or may not let this address in',
+    'the server closed the connection at once; it may be overloaded, or it may not accept this address',
 };
 
 /** Turns what Node says about a socket into an error with host, port and advice. */
@@ -40,7 +40,7 @@ export function connectionError(address: Address, cause: unknown): ConnectionErr
   const code = (cause as NodeJS.ErrnoException).code ?? firstCode(cause) ?? 'ECONNFAILED';
   const reason = REASONS[code]?.(address) ?? printable(String((cause as Error).message));
   const where = `${printable(address.host)}:${address.port}`;
-  return new ConnectionError(code, `cannot connect to ${where}: ${reason} (${code})`, {
+  return new ConnectionError(code, `Cannot connect to ${where}: ${reason} (${code})`, {
     host: address.host,
     port: address.port,
     cause,
@@ -54,16 +54,19 @@ function firstCode(cause: unknown): string | undefined {
 }
 
 export interface DialOptions extends Address {
+  readonly family?: 4 | 6 | undefined;
+  readonly localAddress?: string | undefined;
   readonly onConnect: () => void;
   readonly onError: (error: ConnectionError) => void;
-  /** Whether whoever reads copies or retains what it needs for longer than the event. */
+  /** Whether the reader copies or retains what it needs for longer than the event. */
   readonly lends: () => boolean;
   /** Called after the event: the last moment for that. */
   readonly onRead: (chunk: Buffer) => void;
 }
 
 /** Dials. The socket is returned at once, so that a deadline can destroy it. */
-export function dial({ host, port, onConnect, onError, lends, onRead }: DialOptions): Socket {
+export function dial(options: DialOptions): Socket {
+  const { host, port, family, localAddress, onConnect, onError, lends, onRead } = options;
   const memory = new ReceiveMemory();
   const receive = (count: number): boolean => {
     const chunk = memory.take(count);
@@ -78,7 +81,11 @@ export function dial({ host, port, onConnect, onError, lends, onRead }: DialOpti
     return wantsMore;
   };
   const onread = { buffer: () => memory.room(), callback: receive };
-  const socket: Socket = connect({ host, port, noDelay: true, autoSelectFamily: true, onread });
+  const from = {
+    ...(family !== undefined && { family }),
+    ...(localAddress !== undefined && { localAddress }),
+  };
+  const socket: Socket = connect({ host, port, ...from, noDelay: true, autoSelectFamily: true, onread });
   socket.once('close', () => memory.end());
   const failed = (cause: Error): void => onError(connectionError({ host, port }, cause));
   socket.once('error', failed);
@@ -92,8 +99,13 @@ export function dial({ host, port, onConnect, onError, lends, onRead }: DialOpti
 /**
  * Reads up to the end of the server's identification, drops the lines before it, and puts the rest back into
  * the socket, in one piece, for ssh2 to read. `onDone` is called once, and not after the socket is destroyed.
+ * Gives what tells how the server has begun so far.
  */
-export function readIdentification(socket: Duplex, address: Address, onDone: (error?: Error) => void): void {
+export function readIdentification(
+  socket: Duplex,
+  address: Address,
+  onDone: (error?: Error) => void,
+): () => string {
   const where = `${printable(address.host)}:${address.port}`;
   let received: Buffer<ArrayBufferLike> = Buffer.alloc(0);
   let lineStart = 0;
@@ -111,35 +123,49 @@ export function readIdentification(socket: Duplex, address: Address, onDone: (er
   const onEnd = (): void => finish(endedEarly(address, received));
   const onData = (chunk: Buffer): void => {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
-    for (;;) {
-      const newline = received.indexOf(10, searched);
-      if (newline < 0) {
-        break;
-      }
+    let newline = received.indexOf(10, searched);
+    for (; newline >= 0 && lines < MAXIMUM_BANNER_LINES; newline = received.indexOf(10, lineStart)) {
       const line = received.subarray(lineStart, newline + 1);
-      if (line.toString('latin1', 0, 4) === 'SSH-') {
-        finish(identificationError(line, where));
+      const isIdentification = line.toString('latin1', 0, 4) === 'SSH-';
+      if (isIdentification || isForeign(line)) {
+        finish(isIdentification ? identificationError(line, where) : notSsh(where, received));
         socket.unshift(received.subarray(lineStart));
         return;
       }
       lineStart = newline + 1;
-      searched = lineStart;
-      if (++lines >= MAXIMUM_BANNER_LINES) {
-        break;
-      }
+      lines++;
     }
     searched = received.length;
-    const partial = received.length - lineStart;
-    if (
-      lines >= MAXIMUM_BANNER_LINES ||
-      received.length > MAXIMUM_BANNER_BYTES ||
-      (partial > MAXIMUM_IDENTIFICATION_LENGTH &&
-        received.toString('latin1', lineStart, lineStart + 4) === 'SSH-')
-    ) {
-      finish(notSsh(where, received));
-    }
+    const isTooMuch = lines >= MAXIMUM_BANNER_LINES || received.length > MAXIMUM_BANNER_BYTES;
+    if (isTooMuch || isHopeless(received.subarray(lineStart), chunk)) finish(notSsh(where, received));
   };
   socket.on('data', onData).on('end', onEnd).on('error', onSocketError);
+  return () => (received.length === 0 ? '' : quote(beginningOf(received)));
+}
+
+/**
+ * What servers of FTP, SMTP, HTTP, POP3, IMAP, NNTP, VNC and rsync begin with. A line before the identification may hold
+ * anything (RFC 4253, section 4.2), but nobody writes such a one; and these servers wait for us, and would wait for ever.
+ */
+const OTHER_GREETING = /^(?:[245]\d\d[ -]|HTTP\/\d|\+OK\b|-ERR\b|\* (?:OK|BYE|PREAUTH)\b|RFB \d{3}|@RSYNCD:)/;
+
+export function isOtherGreeting(line: string): boolean {
+  return OTHER_GREETING.test(line);
+}
+
+function isForeign(line: Buffer): boolean {
+  return isOtherGreeting(line.toString('latin1', 0, 16)) || isBinary(line, line);
+}
+
+/** A line that has not ended: of no text, or longer than any identification; `chunk` is its last piece. */
+function isHopeless(line: Buffer, chunk: Buffer): boolean {
+  const isTooLong = line.length > MAXIMUM_IDENTIFICATION_LENGTH && line.toString('latin1', 0, 4) === 'SSH-';
+  return isTooLong || isBinary(line, chunk.subarray(-line.length));
+}
+
+/** No text holds a NUL, nor what Telnet and TLS begin with. */
+function isBinary([first]: Buffer, fresh: Buffer): boolean {
+  return first === 0xff || first === 0x15 || first === 0x16 || fresh.includes(0);
 }
 
 function identificationError(line: Buffer, where: string): SshError | undefined {
@@ -147,31 +173,32 @@ function identificationError(line: Buffer, where: string): SshError | undefined 
   if (/^SSH-(?:2\.0|1\.99)-/.test(text) && text.length <= MAXIMUM_IDENTIFICATION_LENGTH) {
     return undefined;
   }
-  return new SshError(
-    'UNSUPPORTED_VERSION',
-    `${where} speaks a version of SSH that is not 2.0: ${quote(text)}`,
-  );
+  return new SshError('UNSUPPORTED_VERSION', `${where} does not speak SSH 2.0; it sent: ${quote(text)}`);
 }
 
 function endedEarly(address: Address, received: Buffer, cause?: Error): Error {
   const where = `${printable(address.host)}:${address.port}`;
   if (/^Exceeded MaxStartups\r?\n$/.test(received.toString('latin1'))) {
-    const text = `cannot connect to ${where}: too many others are logging in there just now; try again in a while`;
+    const text = `Cannot connect to ${where}: too many other clients are logging in; try again later`;
     return new ConnectionError('SERVER_BUSY', text, { ...address, cause });
   }
   return received.length > 0
     ? notSsh(where, received)
     : new ConnectionError(
         'ECONNRESET',
-        `cannot connect to ${where}: the server ended the connection at once: it may be overloaded or may not let ` +
+        `Cannot connect to ${where}: the server ended the connection at once: it may be overloaded or may not let ` +
           'this address in',
         { ...address, cause },
       );
 }
 
 function notSsh(where: string, received: Buffer): SshError {
-  const text = received.toString('utf8', 0, 200);
-  return new SshError('NOT_SSH', `${where} does not answer like an SSH server; it says: ${quote(text)}`);
+  const text = `${where} is not an SSH server; it sent: ${quote(beginningOf(received))}`;
+  return new SshError('NOT_SSH', text);
+}
+
+function beginningOf(received: Buffer): string {
+  return received.toString('utf8', 0, MAXIMUM_IDENTIFICATION_LENGTH);
 }
 
 function quote(text: string): string {

@@ -3,6 +3,7 @@
  * commands, what was negotiated, and one way to end it all.
  */
 import type { Duplex, Readable, Writable } from 'node:stream';
+import type { Redaction } from '../shared/redaction.js';
 import type { SecurityOptions } from './algorithms.js';
 
 /** An authenticated connection to a server whose host key was verified. */
@@ -35,16 +36,23 @@ export interface SshConnection {
 export type ConnectionFacts = Pick<
   SshConnection,
   'host' | 'port' | 'username' | 'negotiated' | 'securityOptions' | 'remoteServerKey'
->;
+> & {
+  /** What is struck out of what the server says. */
+  readonly secrets?: Redaction | undefined;
+  /** How long a channel may take to open; as long as connecting. */
+  readonly connectTimeoutMs?: number | undefined;
+};
 
 export interface ChannelOptions {
   readonly signal?: AbortSignal | undefined;
+  /** How long the server may take to open it, in ms. Default: as long as for connecting. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export interface StreamOptions extends ChannelOptions {
   /**
    * What is written on the stream before all else, where the server's window allows it together with the request
-   * that starts what reads it: that spares a turn of the line.
+   * that starts what reads it: that saves a round trip.
    */
   readonly first?: Buffer | undefined;
 }

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { DEFAULT_OFFER, legacyWouldHelp, makeOffer, needsStrictKex } from '../../../src/ssh/algorithms.js';
+import {
+  DEFAULT_OFFER,
+  LEGACY_ADDITIONS,
+  legacyWouldHelp,
+  makeOffer,
+  needsStrictKex,
+} from '../../../src/ssh/algorithms.js';
+import { optionArguments } from '../../../src/ssh/openssh/openssh-arguments.js';
 
 describe('algorithms', () => {
   test('H9 nothing with SHA-1, CBC, MD5, RC4 or DSA, and no compression, is offered', () => {
@@ -43,7 +50,7 @@ describe('algorithms', () => {
 
   test('the legacy preset adds what is old after what is modern, and is never the default', () => {
     const legacy = makeOffer({ preset: 'legacy' });
-    for (const list of ['kex', 'hostKeyAlgorithms', 'macs'] as const) {
+    for (const list of ['kex', 'hostKeyAlgorithms', 'ciphers'] as const) {
       assert.deepEqual(legacy[list].slice(0, DEFAULT_OFFER[list].length), DEFAULT_OFFER[list]);
     }
     assert.equal(legacy.kex.at(-1), 'diffie-hellman-group1-sha1');
@@ -55,6 +62,37 @@ describe('algorithms', () => {
       [],
     );
     assert.deepEqual(makeOffer({ preset: 'modern' }), makeOffer());
+  });
+
+  test('with CBC the MACs come first that are safe without strict key exchange, unless the user has a list', () => {
+    const safe = ['hmac-sha2-256', 'hmac-sha2-512'];
+    const isEtm = (mac: string): boolean => mac.includes('-etm@');
+    const etm = DEFAULT_OFFER.macs.filter(isEtm);
+    assert.deepEqual(makeOffer({ ciphers: ['aes128-ctr', 'aes128-cbc'] }).macs, [...safe, ...etm]);
+    assert.deepEqual(makeOffer({ preset: 'legacy' }).macs.map(isEtm), [
+      false,
+      false,
+      false,
+      true,
+      true,
+      true,
+    ]);
+    assert.deepEqual(makeOffer({ preset: 'legacy', macs: etm }).macs, etm);
+    assert.deepEqual(makeOffer({ preset: 'legacy', ciphers: ['aes128-ctr'] }).macs.at(0), etm[0]);
+  });
+
+  test('X18: a list with an operator of ssh, or with a pattern, is refused', () => {
+    for (const list of ['kex', 'hostKeyAlgorithms', 'ciphers', 'macs'] as const) {
+      for (const name of ['+x', '-x', '^x', '*', 'aes?', '', 'a,b', 'a b']) {
+        assert.throws(() => makeOffer({ [list]: ['aes128-ctr', name] }), TypeError, name);
+        const options = { host: 'h', config: true, connectTimeoutMs: 1, interactive: false } as const;
+        assert.throws(() => optionArguments({ ...options, algorithms: { [list]: [name] } }), TypeError, name);
+      }
+    }
+    const message =
+      "'+aes128-cbc' is not the name of an algorithm: a list takes the place of the preset; to change " +
+      'that, give { append, prepend, remove }';
+    assert.throws(() => makeOffer({ ciphers: ['+aes128-cbc'] }), new TypeError(message));
   });
 
   test('the preset is named where it would help, and not where it would not', () => {
@@ -70,9 +108,8 @@ describe('algorithms', () => {
     for (const [list, names] of Object.entries(DEFAULT_OFFER)) {
       assert.ok(text.includes(`| \`${list}\` | ${names.join(', ')} |`), list);
     }
-    const legacy = makeOffer({ preset: 'legacy' });
     for (const list of ['kex', 'hostKeyAlgorithms', 'ciphers', 'macs'] as const) {
-      const added = legacy[list].slice(DEFAULT_OFFER[list].length).join(', ');
+      const added = LEGACY_ADDITIONS[list].join(', ');
       assert.ok(text.replaceAll('\n', ' ').includes(added), added);
     }
   });

@@ -107,7 +107,7 @@ describe('a file of ssh', () => {
 test('Whatever is named as known_hosts, configuration or key, connecting neither hangs nor grows', {
   skip: isWindows,
 }, async (t) => {
-  const server = await startServer({ files: {} });
+  const server = await startServer({ files: {} }, { users: { me: 'a password that is in no path' } });
   t.after(() => server.close());
   const folder = makeFolder(t);
   const fifo = join(folder, 'fifo');
@@ -136,8 +136,8 @@ test('Whatever is named as known_hosts, configuration or key, connecting neither
       knownHosts,
       acceptNew: knownHosts,
       configured: knownHosts,
-      config: `CONFIG_UNUSABLE: cannot use the ssh configuration ${file}: ${config}`,
-      key: `KEY_UNREADABLE: cannot read the private key ${file}: ${key}`,
+      config: `CONFIG_UNUSABLE: Cannot use the ssh configuration ${file}: ${config}`,
+      key: `KEY_UNREADABLE: Cannot read the private key ${file}: ${key}`,
     };
   };
   const tooLong = (most: string) => `it holds more than ${most}, the most that is read: check the path`;
@@ -148,7 +148,7 @@ test('Whatever is named as known_hosts, configuration or key, connecting neither
   const configured = 'HOST_KEY_UNKNOWN';
   assert.deepEqual(said[folder], { ...refused(folder, ['EISDIR', 'EISDIR', 'EISDIR']), configured });
   assert.deepEqual(said[devNull], {
-    knownHosts: `KNOWN_HOSTS_UNUSABLE: the known_hosts file ${devNull} holds no usable key`,
+    knownHosts: `KNOWN_HOSTS_UNUSABLE: The known_hosts file ${devNull} has no usable key`,
     acceptNew: 'connected',
     configured,
     config: 'connected',
