@@ -4,6 +4,8 @@
  * up, and it comes out as it was thrown.
  */
 
+import { readable } from '../errors/readable-error.js';
+
 /** Carries what the caller's code has thrown through the transfer. */
 export class CallerError extends Error {
   readonly reason: unknown;
@@ -35,6 +37,6 @@ export async function unmarked<T>(transfer: Promise<T>): Promise<T> {
   try {
     return await transfer;
   } catch (error) {
-    throw error instanceof CallerError ? error.reason : error;
+    throw error instanceof CallerError ? error.reason : readable(error);
   }
 }

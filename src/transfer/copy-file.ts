@@ -1,38 +1,65 @@
 /** One file from one file system to another: whole, or not at all where the copy is atomic. */
-import { untilAborted } from '../abort.js';
+import type { Buffer } from 'node:buffer';
+import { SftpError, SftpStatusError } from '../errors.js';
+import { anew, isGivenTwice } from '../session/quirks/repeated-handle.js';
 import {
-  type Attempt,
   type Copied,
   type Copy,
-  type CopyOptions,
   closeSource,
   copyTo,
+  type DirectCopyOptions,
+  type Opened,
+  openPath,
   openSource,
   type Sized,
+  type TargetChanges,
 } from './copy-directly.js';
-import { type FileChanges, type FileInfo, hasCode, type Place, type SourcePlace } from './file-system.js';
-import { type Beginning, drop, type Journal, rest } from './journal.js';
-import type { Leftovers } from './leftovers.js';
-import { findReasonToKeep, type KeepReason, type Overwrite, ruleFor } from './overwriting.js';
-import { findBeginning } from './resumption.js';
+import { isRefusal, NotReplaceable, withNameOf } from './copy-failure.js';
+import {
+  type FileInfo,
+  hasCode,
+  isMissing,
+  type Place,
+  type SourcePlace,
+  unlessCode,
+} from './file-system.js';
+import { findReasonToKeep, type InPlace, type KeepReason, type Overwrite, ruleFor } from './overwriting.js';
+import { replacedBy } from './ownership.js';
+import { type Beginning, drop, type Journal, rest } from './resume/journal.js';
+import type { Leftovers } from './resume/leftovers.js';
+import { findBeginning } from './resume/resumption.js';
 import {
   existingFile,
-  releaseTemporary,
+  leaveBlindly,
+  notReplaceable,
   sourceMark,
   temporaryPath,
   UNKNOWN_SOURCE,
-} from './temporary-file.js';
+} from './resume/temporary-file.js';
 
-export interface CopyFileOptions<Confirmation extends Sized = Sized> extends CopyOptions<Confirmation> {
-  /** Write under a temporary name in the same directory, and rename when all is there. */
-  readonly atomic: boolean;
+/**
+ * Whether content is gathered under a temporary name in the same directory, and renamed when it is complete: always, never,
+ * or only to replace a file that exists.
+ */
+export type Atomic = boolean | 'existing';
+
+export interface CopyFileOptions<Confirmation extends Sized = Sized> extends DirectCopyOptions<Confirmation> {
+  readonly atomic: Atomic;
+  /** Where the target allows no temporary name or no renaming. Left out: that is an error. */
+  readonly inPlace?: InPlace | undefined;
   readonly preserveMode?: boolean | undefined;
+  /** The permissions of the copy, whatever those of the source or of what is replaced are. */
+  readonly mode?: number | undefined;
+  /** Where the target is a link to a file, that file is replaced. Default: the link itself is. */
+  readonly followLink?: boolean | undefined;
   /** Default: `always`. */
   readonly overwrite?: Overwrite | undefined;
   /** Goes on, where atomic, with what an earlier run has left, and leaves what a later one may go on with. */
   readonly resume?: Leftovers | undefined;
-  /** That of the caller, where `signal` may abort for other reasons: it alone ends the waiting for what is tidied up. */
-  readonly callerSignal?: AbortSignal | undefined;
+  /** What the caller calls himself: what he has left, he goes on with wherever he is. */
+  readonly owner?: string | undefined;
+  /** A last look before the file gets its name: what it throws ends the copy, and leaves the target as it was. */
+  readonly beforeRename?: (() => Promise<void>) | undefined;
   /** What earlier attempts of this transfer have come to, and where it is noted for the next. */
   readonly journal?: Journal | undefined;
 }
@@ -40,6 +67,8 @@ export interface CopyFileOptions<Confirmation extends Sized = Sized> extends Cop
 export interface CopiedFile<Confirmation> extends Copied<Confirmation> {
   /** Why nothing was copied, where nothing was. */
   readonly kept?: KeepReason | undefined;
+  /** Whether it has taken the place of a file. */
+  readonly hasReplaced?: boolean | undefined;
 }
 
 /**
@@ -48,7 +77,38 @@ export interface CopiedFile<Confirmation> extends Copied<Confirmation> {
  * @throws TransferError where content could not be read or written, or where sizes do not agree. An atomic
  *   copy then leaves the target as it was, and nothing beside it, save for what `resume` and `journal` keep.
  */
-export async function copyFile<Confirmation extends Sized>(
+export function copyFile<Confirmation extends Sized>(
+  source: SourcePlace,
+  target: Place,
+  options: CopyFileOptions<Confirmation>,
+): Promise<CopiedFile<Confirmation>> {
+  if (source.readsOnce) return copyOnce(source, target, options);
+  const repeatsOf = ({ fileSystem }: SourcePlace | Place) => fileSystem.repeatedHandles ?? 0;
+  let isOurs = false;
+  return anew(
+    async (isFirst) => {
+      // What is there the second time is what the first has made.
+      const again = {
+        ...options,
+        onProgress: onlyEnd(options.onProgress),
+        ...(isOurs && { overwrite: 'always' as const }),
+      };
+      const copied = await copyOnce(source, target, isFirst ? options : again);
+      isOurs ||= copied.kept === undefined;
+      return copied;
+    },
+    () => repeatsOf(source) + repeatsOf(target),
+  );
+}
+
+/** A copy that is made anew tells nothing of what had been told, until it is complete. */
+function onlyEnd(onProgress: DirectCopyOptions['onProgress']): DirectCopyOptions['onProgress'] {
+  return (bytes, total) => {
+    if (bytes === total) onProgress?.(bytes, total);
+  };
+}
+
+async function copyOnce<Confirmation extends Sized>(
   source: SourcePlace,
   target: Place,
   options: CopyFileOptions<Confirmation>,
@@ -59,7 +119,7 @@ export async function copyFile<Confirmation extends Sized>(
     const kept = mayKeep(copy)
       ? await findReasonToKeep(file.info, target, ruleOf(options), options)
       : undefined;
-    if (kept === undefined) return await (options.atomic ? copyAside(copy) : copyInPlace(copy));
+    if (kept === undefined) return await copyOrOverwrite(copy);
     const { size = 0 } = file.info;
     options.onProgress?.(size, size);
     return { bytes: 0, confirmation: undefined, kept };
@@ -83,94 +143,259 @@ function ruleOf({ overwrite, resume }: CopyFileOptions): Overwrite {
   return ruleFor(overwrite, { resumes: resume !== undefined });
 }
 
-/** The file is half-written meanwhile; only another attempt of the same transfer goes on with that. */
-async function copyInPlace<Confirmation extends Sized>(
+async function copyOrOverwrite<Confirmation extends Sized>(
   copy: FileCopy<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
-  const { file, options, target } = copy;
-  const { journal, signal, overwrite } = options;
-  const source = sourceMark(copy.source.path, file.info);
-  const isOurs = journal?.hasBegun(target) ?? false;
-  const beginning =
-    journal && (await findBeginning(file, source, target, { journal, leftovers: undefined, signal }));
-  const attempt: Attempt = { reached: 0, closed: Promise.resolve() };
-  const start = beginning?.bytes ?? 0;
-  const exclusive = overwrite === 'never' && !isOurs;
-  const prepare = () => modeFor(copy, undefined);
+  const { target, options } = copy;
   try {
-    return await copyTo({ path: target.path, start, exclusive, prepare, attempt }, copy);
+    return await new FileWriting(copy, atomicOf(options)).run();
   } catch (error) {
-    if (journal?.goesOnAfter(error)) {
-      journal.noteBeginning(target, { path: target.path, bytes: attempt.reached, source });
+    if (!(error instanceof NotReplaceable)) throw error;
+    if (options.inPlace === undefined) throw error.explain(copy.source, target);
+    const again = { ...copy, options: { ...options, onProgress: onlyEnd(options.onProgress) } };
+    return options.inPlace(target, () => new FileWriting(again, false).run());
+  }
+}
+
+/** By the other rules a new file of which only a part has arrived would be kept the next time. */
+function atomicOf(options: CopyFileOptions): Atomic {
+  return options.atomic === 'existing' && ruleOf(options) !== 'always' ? true : options.atomic;
+}
+
+const SLASH = 0x2f;
+
+/** The target of one copy, from its opening to the name that it has in the end. */
+class FileWriting<Confirmation extends Sized> {
+  readonly #copy: FileCopy<Confirmation>;
+  readonly #atomic: Atomic;
+  /** Where a link leads, where that is followed. */
+  #target: Place;
+  readonly #source: string;
+  /** Where it is written, as soon as something may be there. */
+  #path: Buffer | undefined;
+  /** Whether it takes the place of a file. */
+  #replaces = false;
+  #stay: (() => void) | undefined;
+
+  constructor(copy: FileCopy<Confirmation>, atomic: Atomic) {
+    this.#copy = copy;
+    this.#atomic = atomic;
+    this.#target = copy.target;
+    this.#source = sourceMark(copy.source.path, copy.file.info);
+  }
+
+  async run(): Promise<CopiedFile<Confirmation>> {
+    const { journal, resume } = this.#copy.options;
+    const renamed = await this.#findRenamed();
+    if (renamed !== undefined) return renamed;
+    // What has been left before lies beside the file.
+    if (this.#atomic && (journal || resume)) await this.#existing();
+    const isOurs = journal?.hasBegun(this.#target) ?? false;
+    const beginning = await this.#findBeginning();
+    const attempt = { reached: beginning?.bytes ?? 0 };
+    const open = () => (beginning ? this.#openAgain(beginning) : this.#open(isOurs));
+    try {
+      const copied = await copyTo({ start: attempt.reached, open, attempt }, this.#copy);
+      attempt.reached = copied.bytes;
+      await this.#rename(copied);
+      return { ...copied, hasReplaced: this.#replaces };
+    } catch (error) {
+      const advance = attempt.reached - (beginning?.bytes ?? 0);
+      if (advance > 0) journal?.noteAdvance(advance);
+      await this.#leave(attempt.reached, error);
+      throw error;
+    } finally {
+      this.#stay?.();
+      await beginning?.reopened?.close().catch(() => {});
     }
-    throw error;
+  }
+
+  /** The answer of the renaming may have been lost: then all is done, and nothing need be sent again. */
+  async #findRenamed(): Promise<CopiedFile<Confirmation> | undefined> {
+    const { target, options } = this.#copy;
+    const { journal, signal, confirm, onProgress } = options;
+    const lost = journal?.takeRename(target);
+    if (journal === undefined || lost === undefined || lost.source !== this.#source) return undefined;
+    const { fileSystem } = target;
+    const look = (path: Buffer) => unlessCode(fileSystem.lstat(path, { signal }), 'ENOENT');
+    const [left, there] = await Promise.all([look(lost.path), look(lost.target)]);
+    const isThere = there !== undefined && (there.type === 'file' || there.type === 'unknown');
+    const isSame = isThere && there.size === lost.bytes && there.mtime === (lost.mtime ?? there.mtime);
+    if (left !== undefined || !isSame) return undefined;
+    journal.takeBeginning(target);
+    onProgress?.(lost.bytes, lost.bytes);
+    return { bytes: lost.bytes, confirmation: await confirm?.(lost.target), hasReplaced: true };
+  }
+
+  async #findBeginning(): Promise<Beginning | undefined> {
+    const { file, options } = this.#copy;
+    const { isFree, journal, resume, owner, throttle, signal } = options;
+    const leftovers = isFree || !this.#atomic ? undefined : resume;
+    if (journal === undefined && leftovers === undefined) return undefined;
+    return findBeginning(file, this.#source, this.#target, { journal, leftovers, owner, throttle, signal });
+  }
+
+  async #openAgain({ path, bytes, reopened }: Beginning): Promise<Opened> {
+    const isInPlace = path.equals(this.#target.path);
+    const changes = changesFor(this.#copy, isInPlace ? undefined : await this.#existing());
+    this.#note(path);
+    // Not a byte of it need be good.
+    return openPath(this.#copy, { path, changes, keep: bytes > 0 ? bytes : undefined, reopened });
+  }
+
+  /** @param isOurs an earlier attempt has made what is there */
+  async #open(isOurs: boolean): Promise<Opened> {
+    if (this.#atomic === true) return this.#openBeside(await this.#existing());
+    const { options } = this.#copy;
+    const { path } = this.#target;
+    const exclusive = this.#atomic === 'existing' || (options.overwrite === 'never' && !isOurs);
+    // It is asked at the same time, as a file that exists is the usual reason for a refusal.
+    const looking = this.#atomic === 'existing' ? this.#existing() : undefined;
+    looking?.catch(() => {});
+    try {
+      const changes = changesFor(this.#copy, undefined);
+      const mayExist = looking !== undefined;
+      const opened = await openPath(this.#copy, { path, changes, exclusive, mayExist });
+      this.#path = path;
+      return opened;
+    } catch (error) {
+      if (looking === undefined || !isAnswer(error)) throw error;
+      return this.#openBeside(await (options.isFree ? this.#look() : looking));
+    }
+  }
+
+  async #openBeside(existing: FileInfo | undefined): Promise<Opened> {
+    const target = this.#target;
+    const path = temporaryPath(target, this.#source, this.#copy.options.owner);
+    this.#note(path);
+    this.#replaces = existing !== undefined;
+    try {
+      const changes = changesFor(this.#copy, existing);
+      return await openPath(this.#copy, { path, changes, exclusive: true });
+    } catch (error) {
+      if (isAnswer(error)) {
+        this.#path = undefined;
+      }
+      // Where nothing is there, a file of any other name is refused as well, for all that anybody knows.
+      const hasWay = this.#replaces || this.#copy.options.inPlace !== undefined;
+      throw hasWay && isRefusal(error) ? new NotReplaceable(error) : error;
+    }
+  }
+
+  #note(path: Buffer): void {
+    this.#path = path;
+    if (!this.#isBeside || this.#copy.options.resume !== undefined) return;
+    this.#stay = this.#target.fileSystem.removeOnExit?.(path);
+  }
+
+  get #isBeside(): boolean {
+    return this.#path !== undefined && !this.#path.equals(this.#target.path);
+  }
+
+  /** What is in the target's place, where anything can be. */
+  async #existing(): Promise<FileInfo | undefined> {
+    return this.#copy.options.isFree ? undefined : this.#look();
+  }
+
+  async #look(): Promise<FileInfo | undefined> {
+    const { source, options } = this.#copy;
+    const { signal, followLink } = options;
+    const existing = await existingFile(source, this.#target, signal);
+    if (existing?.type !== 'symlink') return existing;
+    if (!followLink || !isOurs(this.#target)) return undefined;
+    const link = this.#target;
+    this.#target = await whereItLeads(link, signal);
+    const found = await existingFile(source, this.#target, signal);
+    const isNamed = found !== undefined && found.type !== 'symlink';
+    if (isNamed || !link.fileSystem.isLocal) return found;
+    // Links of the kernel, as /dev/stdout, lead to what has no path of its own.
+    const itself = await link.fileSystem.stat(link.path, { signal }).catch(() => undefined);
+    if (itself !== undefined) throw notReplaceable(itself, source, link);
+    return found;
+  }
+
+  async #rename({ bytes, confirmation }: Copied<Confirmation>): Promise<void> {
+    const target = this.#target;
+    const { overwrite, signal, inPlace, beforeRename, journal } = this.#copy.options;
+    if (this.#path === undefined || !this.#isBeside) return;
+    await beforeRename?.();
+    signal?.throwIfAborted();
+    try {
+      if (overwrite === 'never') await target.fileSystem.rename(this.#path, target.path, { signal });
+      else await target.fileSystem.replace(this.#path, target.path, { signal });
+    } catch (error) {
+      if (journal?.goesOnAfter(error)) {
+        const lost = { path: this.#path, target: target.path, source: this.#source };
+        journal.noteRename(this.#copy.target, { ...lost, bytes, mtime: confirmation?.mtime });
+      }
+      const hasWay = overwrite !== 'never' || inPlace !== undefined;
+      const named = withNameOf(this.#copy.target, this.#path, error);
+      throw hasWay && isRefusal(named) ? new NotReplaceable(named) : named;
+    }
+  }
+
+  /** What becomes of the content of a copy that has failed. */
+  async #leave(bytes: number, error: unknown): Promise<void> {
+    const target = this.#target;
+    const { journal, resume, signal } = this.#copy.options;
+    if (this.#path === undefined) return;
+    const beginning = { path: this.#path, bytes, source: this.#source };
+    if (journal?.goesOnAfter(error)) return journal.noteBeginning(target, beginning);
+    if (!this.#isBeside) return;
+    if (!target.fileSystem.isReachable) {
+      leaveBlindly(target, beginning.path);
+      resume?.forget(target);
+    } else if (resume === undefined || !isWorthKeeping(beginning, error)) {
+      await drop(target, beginning.path, { journal, signal });
+    } else {
+      await rest(target, beginning, { signal }).catch(() => {});
+      resume.forget(target);
+    }
   }
 }
 
-async function copyAside<Confirmation extends Sized>(
-  copy: FileCopy<Confirmation>,
-): Promise<CopiedFile<Confirmation>> {
-  const { file, options, target } = copy;
-  const { isFree, journal, resume: leftovers, signal, callerSignal = signal, overwrite } = options;
-  const { fileSystem } = target;
-  const source = sourceMark(copy.source.path, file.info);
-  const earlier = { journal, leftovers: isFree ? undefined : leftovers };
-  const beginning =
-    (earlier.journal || earlier.leftovers) &&
-    (await findBeginning(file, source, target, { ...earlier, signal }));
-  const { path, bytes: start } = beginning ?? { path: temporaryPath(target, source), bytes: 0 };
-  const attempt: Attempt = { reached: start, closed: Promise.resolve() };
-  const prepare = () => (isFree ? modeFor(copy, undefined) : modeOfExisting(copy));
-  const stay = leftovers === undefined ? fileSystem.removeOnExit?.(path) : undefined;
+/** A link that somebody else may have laid to lead the content elsewhere is replaced. */
+function isOurs({ fileSystem, path }: Place): boolean {
   try {
-    const exclusive = beginning === undefined;
-    const copied = await copyTo({ path, start, exclusive, prepare, attempt }, copy);
-    if (overwrite === 'never') await fileSystem.rename(path, target.path);
-    else await fileSystem.replace(path, target.path);
-    releaseTemporary(target, path);
-    return copied;
-  } catch (error) {
-    const leaving = leave({ path, bytes: attempt.reached, source }, error, attempt.closed, copy);
-    leftovers?.noteSettling(target, leaving);
-    await untilAborted(leaving, fileSystem.isLocal ? undefined : callerSignal).catch(() => {});
-    throw error;
-  } finally {
-    stay?.();
+    fileSystem.checkLink?.(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 
-/** What becomes of the content of a copy that has failed. */
-async function leave(
-  beginning: Beginning,
-  error: unknown,
-  closed: Promise<unknown>,
-  { target, options: { journal, resume } }: FileCopy<Sized>,
-): Promise<void> {
-  if (journal?.goesOnAfter(error)) return journal.noteBeginning(target, beginning);
-  // What was sent before the failure may arrive until then.
-  await closed.catch(() => {});
-  if (!target.fileSystem.isReachable) {
-    releaseTemporary(target, beginning.path);
-    resume?.forget(target);
-  } else if (resume === undefined || !isWorthKeeping(beginning, error))
-    await drop(target, beginning.path, journal);
-  else {
-    await rest(target, beginning);
-    resume.forget(target);
+/** Where a link leads, also where nothing is there yet. */
+async function whereItLeads(link: Place, signal: AbortSignal | undefined): Promise<Place> {
+  const { fileSystem, path } = link;
+  try {
+    return { fileSystem, path: await fileSystem.realPath(path, { signal }) };
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    const text = await fileSystem.readLink(path, { signal });
+    const isAbsolute = text[0] === SLASH;
+    return { fileSystem, path: isAbsolute ? text : fileSystem.join(fileSystem.split(path).directory, text) };
   }
+}
+
+/** It is the file system that says no: what is in the way can be looked at. */
+function isAnswer(error: unknown): boolean {
+  if (error instanceof SftpError) return error instanceof SftpStatusError;
+  return error instanceof Error && 'code' in error;
 }
 
 function isWorthKeeping({ bytes, source }: Beginning, error: unknown): boolean {
-  return bytes > 0 && source !== UNKNOWN_SOURCE && !hasCode(error, 'SOURCE_CHANGED');
+  const isDoubtful = hasCode(error, 'SOURCE_CHANGED') || isGivenTwice(error);
+  return bytes > 0 && source !== UNKNOWN_SOURCE && !isDoubtful;
 }
 
-async function modeOfExisting(copy: FileCopy<Sized>): Promise<FileChanges> {
-  return modeFor(copy, await existingFile(copy.source, copy.target, copy.options.signal));
-}
-
-/** That of the file that is replaced, or of the source where it is to be kept; never a right beyond the usual ones. */
-function modeFor({ file, target, options }: FileCopy<Sized>, existing: FileInfo | undefined): FileChanges {
+/** The mode that is given, or that of the file that is replaced, or of the source if that is kept. */
+function changesFor(
+  { file, target, options }: FileCopy<Sized>,
+  existing: FileInfo | undefined,
+): TargetChanges {
   const { mode } = file.info;
-  if (options.preserveMode && mode !== undefined) return { mode: target.fileSystem.permitted(mode) };
-  return existing?.mode === undefined ? {} : { mode: existing.mode & 0o777 };
+  const replaced = replacedBy(existing);
+  if (options.mode !== undefined) return { owner: replaced.owner, mode: options.mode, isModeGiven: true };
+  if (!options.preserveMode || mode === undefined) return replaced;
+  return { owner: replaced.owner, mode: target.fileSystem.permitted(mode) };
 }

@@ -1,7 +1,7 @@
 /** Content that fits into one request: one read, one write, and nothing beside them that could fail first. */
 import type { Buffer } from 'node:buffer';
 import { byteLength } from '../wire/bytes.js';
-import { ContentCopy, type ContentOptions } from './copy-content.js';
+import { ContentCopy, type ContentOptions } from './engine/copy-content.js';
 import type { SourceFile, TargetFile } from './file-system.js';
 
 /**
@@ -35,6 +35,7 @@ export class WholeCopy {
     // One byte more than there should be tells whether the source has grown.
     const length = this.#size + 1;
     if (!window.tryAcquire(length)) await window.acquire(length, signal);
+    const mark = window.mark();
     let pieces: readonly Buffer[] | null = null;
     let isWhole = false;
     const reading = this.#source.read(0, length, { signal });
@@ -50,7 +51,7 @@ export class WholeCopy {
       await reading.catch(() => {});
       throw error;
     } finally {
-      window.release(length, { counts: isWhole });
+      window.release(length, isWhole ? mark : undefined);
     }
     return isWhole ? this.#size : this.#copyInParts(pieces);
   }
@@ -84,9 +85,10 @@ export function contentCopy(
   options: ContentOptions,
 ): ContentCopy | WholeCopy {
   const { size = 0 } = source.info;
-  const { start = 0, throttle, chunkLength } = options;
+  const { start = 0, throttle, chunkLength, carefulLength = Number.POSITIVE_INFINITY } = options;
   // A size of 0 says nothing.
-  const isWhole = size > 0 && size < chunkLength() && start === 0 && !throttle?.isLimited;
+  const isWhole =
+    size > 0 && size < Math.min(chunkLength(), carefulLength) && start === 0 && !throttle?.isLimited;
   return isWhole ? new WholeCopy(source, target, options, size) : new ContentCopy(source, target, options);
 }
 

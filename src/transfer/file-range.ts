@@ -1,12 +1,13 @@
 /** A part of a file as a source, and reading one to where it really ends. */
 import type { Buffer } from 'node:buffer';
-import { ContentCopy, type ContentOptions } from './copy-content.js';
+import { ContentCopy, type ContentOptions } from './engine/copy-content.js';
 import type { Cancellable, FileInfo, SourceFile, TargetFile } from './file-system.js';
 
 /** Counts offsets from `start`, and ends before `start + length` where the file does not end sooner. */
 export class FileRange implements SourceFile {
   readonly info: FileInfo;
   readonly maxRequests: number | undefined;
+  readonly isSpread: boolean;
   readonly #file: SourceFile;
   readonly #start: number;
   readonly #length: number;
@@ -15,6 +16,7 @@ export class FileRange implements SourceFile {
     const { size } = file.info;
     this.#file = file;
     this.maxRequests = file.maxRequests;
+    this.isSpread = file.isSpread === true;
     this.#start = start;
     this.#length = length;
     // A size of 0 says nothing.
@@ -37,7 +39,7 @@ export class FileRange implements SourceFile {
 }
 
 /**
- * Copies a source to where it really ends, though it was said to end sooner: whoever reads a file that grows
+ * Copies a source to where it really ends, though it was said to end sooner: a reader of a file that grows
  * gets what is there. The target sees ascending writes, but not a meaningful offset.
  */
 export async function copyToEnd(

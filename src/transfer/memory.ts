@@ -47,10 +47,10 @@ export class MemoryTarget implements TargetFile {
   async write(_offset: number, pieces: readonly Buffer[]): Promise<void> {
     for (const piece of pieces) this.#length += piece.length;
     if (this.#length > this.#maxLength) {
-      const advice = 'read it in parts, or as a stream';
+      const advice = 'raise maxLength, read it in parts, or as a stream';
       throw new SftpError('LIMIT', `${this.#subject} has more than ${this.#maxLength} bytes: ${advice}`);
     }
-    this.#pieces.push(...pieces);
+    for (const piece of pieces) this.#pieces.push(piece);
   }
 
   async setAttributes(): Promise<void> {}

@@ -1,11 +1,31 @@
 /** Whether a file takes the place of another. */
+
+import { Window } from './engine/window.js';
 import { type Cancellable, type FileInfo, isMissing, type Place } from './file-system.js';
+import { sftpTime } from './sftp-time.js';
 
 /**
- * What happens to a file that is there already: it is always replaced, never, only by one that was changed later,
+ * What happens to a file that exists already: it is always replaced, never, only by one that was changed later,
  * or only by one whose size or time differs.
  */
 export type Overwrite = 'always' | 'never' | 'newer' | 'different';
+
+/** Lets one file at a time be overwritten in place: a failure in the middle of that harms no more than one. */
+export function oneInPlace(note: (target: string) => void, signal: AbortSignal | undefined): InPlace {
+  const turn = new Window({ max: 1 });
+  return async ({ fileSystem, path }, write) => {
+    await turn.acquire(1, signal);
+    try {
+      note(fileSystem.textOf(path));
+      return await write();
+    } finally {
+      turn.release(1);
+    }
+  };
+}
+
+/** Writes in place what cannot be replaced, while nothing else is written so. */
+export type InPlace = <T>(target: Place, write: () => Promise<T>) => Promise<T>;
 
 /** Why a file is left as it is. */
 export type KeepReason = 'EXISTS' | 'NOT_NEWER' | 'SAME';
@@ -19,14 +39,16 @@ export const KEEP_REASONS: Readonly<Record<KeepReason, string>> = {
 const RULES: Readonly<Record<Overwrite, (source: FileInfo, existing: FileInfo) => KeepReason | undefined>> = {
   always: () => undefined,
   never: () => 'EXISTS',
+  // The time of a directory or a link tells nothing about a file.
   newer: (source, existing) => {
+    if (existing.type !== 'file' && existing.type !== 'unknown') return undefined;
     const [ours, theirs] = [seconds(source), seconds(existing)];
     return ours !== undefined && theirs !== undefined && ours <= theirs ? 'NOT_NEWER' : undefined;
   },
   different: (source, existing) => (isSame(source, existing) ? 'SAME' : undefined),
 };
 
-/** Whoever resumes does not copy again what is complete. */
+/** A transfer that resumes does not copy again what is complete. */
 export function ruleFor(
   overwrite: Overwrite = 'always',
   { resumes }: { readonly resumes: boolean },
@@ -48,7 +70,7 @@ export async function findReasonToKeep(
   return existing && reasonToKeep(source, existing, overwrite);
 }
 
-/** The reason to leave what is there, or `undefined` where it is to be replaced. */
+/** The reason to keep the existing file, or `undefined` if it will be replaced. */
 function reasonToKeep(source: FileInfo, existing: FileInfo, overwrite: Overwrite): KeepReason | undefined {
   return RULES[overwrite](source, existing);
 }
@@ -66,5 +88,5 @@ function isSame(source: FileInfo, existing: FileInfo): boolean {
 }
 
 function seconds({ mtime }: FileInfo): number | undefined {
-  return mtime === undefined ? undefined : Math.floor(mtime);
+  return mtime === undefined ? undefined : sftpTime(mtime);
 }

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type CopyFileOptions, copyFile } from '../../../src/transfer/copy-file.js';
-import { Window } from '../../../src/transfer/window.js';
+import { Window } from '../../../src/transfer/engine/window.js';
 import {
   errorWithCode,
   FakeFileSystem,
@@ -72,6 +72,22 @@ const failing =
     step.kind === kind && step.offset >= offset ? errorWithCode(code) : undefined;
 
 describe('copyFile', () => {
+  test('takes nothing of the window while it waits for its file on a server', async () => {
+    const window = new Window({ max: 4 * CHUNK, initial: CHUNK });
+    const used: number[] = [];
+    const gate = async ({ kind }: Step) => {
+      if (kind !== 'openTarget') return;
+      await new Promise((resolve) => setImmediate(resolve));
+      used.push(window.used);
+    };
+    for (const content of ['x', 'x'.repeat(10 * CHUNK)]) {
+      const copy = new Copy({ content, window, target: { gate } });
+      Object.defineProperty(copy.target, 'isLocal', { value: false });
+      await copy.run();
+    }
+    assert.deepEqual(used, [0, 0]);
+  });
+
   for (const isOrdered of [true, false]) {
     const kind = isOrdered ? 'an ordered' : 'an unordered';
     for (const length of [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 10 * CHUNK, 1000]) {
@@ -183,7 +199,7 @@ describe('copyFile', () => {
       nowMs += 10_000;
       return nowMs;
     };
-    const window = new Window({ max: 80 * CHUNK, now });
+    const window = new Window({ max: 80 * CHUNK, initial: 80 * CHUNK, now });
     const copy = new Copy({
       content: 'x'.repeat(1000),
       source: { takesBlocks: true },
@@ -278,7 +294,8 @@ describe('copyFile', () => {
       source: '/source',
       destination: '/target',
       bytesDone: 10,
-      message: "'/source' ended after 10 of 30 bytes while it was copied; try again when it rests",
+      message:
+        "'/source' ended after 10 of 30 bytes while it was copied; retry once nothing is writing to it",
     });
   });
 
@@ -332,9 +349,13 @@ describe('copyFile', () => {
     assert.deepEqual(copy.target.steps, []);
   });
 
-  test('a target that cannot be opened is told by its own error, and the source is closed', async () => {
+  test('a target that cannot be replaced fails with advice, and the source is closed', async () => {
     const copy = new Copy({ target: { fail: failing('openTarget', 'EACCES') } });
-    await copy.fails({ name: 'Error', code: 'EACCES' });
+    await copy.fails({
+      name: 'TransferError',
+      code: 'EACCES',
+      message: /set atomic: false to write it in place/,
+    });
     assert.equal(copy.source.stepsOf('closeSource').length, 1);
   });
 
@@ -510,7 +531,7 @@ describe('copyFile, content that fits into one request', () => {
 
     test(`is read with one request and written to ${kind} target with one`, async () => {
       const copy = new Copy(to());
-      assert.deepEqual(await copy.run(), { bytes: 19, confirmation: undefined });
+      assert.deepEqual(await copy.run(), { bytes: 19, confirmation: undefined, hasReplaced: true });
       assert.equal(copy.target.content('/target'), 'The quick brown fox');
       const read = copy.source.stepsOf('read').map(({ offset, length }) => [offset, length]);
       assert.deepEqual([read, copy.target.stepsOf('write').length], [[[0, 20]], 1]);
@@ -530,7 +551,11 @@ describe('copyFile, content that fits into one request', () => {
 
     test(`where ${kind} target cannot be opened, the source is closed once it is read`, async () => {
       const copy = new Copy(to(failing('openTarget', 'EACCES')));
-      await copy.fails({ name: 'Error', code: 'EACCES' });
+      await copy.fails({
+        name: 'TransferError',
+        code: 'EACCES',
+        message: /set atomic: false to write it in place/,
+      });
       const steps = copy.source.steps.map(({ kind: step }) => step);
       assert.deepEqual(steps, ['openSource', 'read', 'closeSource']);
     });

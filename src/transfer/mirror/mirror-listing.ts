@@ -1,0 +1,334 @@
+/** One directory of a mirror, listed on both sides. Links of the target are never entered. */
+import { Buffer } from 'node:buffer';
+import { SftpError } from '../../errors.js';
+import { untilAborted } from '../../shared/abort.js';
+import { quote } from '../../shared/remote-path.js';
+import { PackedEntries } from '../../wire/packed-entries.js';
+import { CallerError } from '../caller-error.js';
+import { Window } from '../engine/window.js';
+import { type DirectoryEntry, type FileInfo, type FileSystem, hasCode, type Place } from '../file-system.js';
+import { isBeingWritten, readTemporaryName } from '../resume/temporary-file.js';
+import { leadsOutside } from '../tree/copy-link.js';
+import { type EntryFilter, passes } from '../tree/entry-filter.js';
+import type { MirrorEntry } from './mirror-step.js';
+import {
+  DirectoryEntries,
+  INDEX_BYTES,
+  type MirrorDirectory,
+  type Note,
+  note,
+  publicEntry,
+} from './mirror-tree.js';
+
+export interface MirrorListingOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Links of the source: what they lead to, the links themselves, or nothing. */
+  readonly symlinks: 'follow' | 'copy' | 'skip';
+  /** Whether the target is listed also where the source has nothing. */
+  readonly withExtras: boolean;
+  /** The target is there. */
+  readonly hasTarget: boolean;
+  /** False for what is left alone on both sides. */
+  readonly filter?: EntryFilter<MirrorEntry> | undefined;
+}
+
+/** Deeper trees are taken for a loop, or for an attack. */
+const MAX_DEPTH = 64;
+const MAX_ENTRIES_PER_DIRECTORY = 1_000_000;
+/** What each directory takes beside its entries. */
+const DIRECTORY_BYTES = 800;
+/** Directories that are read at once. */
+export const MAX_LISTINGS = 32;
+/** Questions about single entries on the way at once. */
+const MAX_QUESTIONS = 64;
+
+/** A directory of either side or both, by its key; `''` is the root. */
+export interface Branch {
+  readonly key: string;
+  readonly depth: number;
+  readonly onSource: boolean;
+  readonly onTarget: boolean;
+  /** The paths without links from the root down to it; only kept where links are followed. */
+  readonly ancestors: readonly string[];
+}
+
+/** What was found in a directory. */
+export interface Listing {
+  readonly directory: MirrorDirectory;
+  /** It holds something on the target's side that must stay. */
+  readonly isHeld: boolean;
+  /** Programs that were killed have left something there. */
+  readonly isAbandoned: boolean;
+  /** Those to go on with, by their indexes. */
+  readonly branches: ReadonlyMap<number, Branch>;
+}
+
+/** What listing a directory takes and tells on the way. */
+export interface ListingCharge {
+  /** So many bytes more of memory: of what the server sends, or of what lies on our own disk. */
+  charge(bytes: number, isLocal: boolean): void;
+  close(closing: Promise<void>): void;
+}
+
+export class Lister {
+  readonly #source: Place;
+  readonly #target: Place;
+  readonly #options: MirrorListingOptions;
+  readonly #questions = new Window({ max: MAX_QUESTIONS });
+  readonly #listings: Window;
+
+  constructor(source: Place, target: Place, options: MirrorListingOptions) {
+    this.#source = source;
+    this.#target = target;
+    this.#options = options;
+    const max = Math.min(source.fileSystem.maxOpenFiles, target.fileSystem.maxOpenFiles, MAX_LISTINGS);
+    this.#listings = new Window({ max });
+  }
+
+  async root(): Promise<Branch> {
+    const ancestors = this.#options.symlinks === 'follow' ? [await this.#realPath('')] : [];
+    return { key: '', depth: 0, onSource: true, onTarget: this.#options.hasTarget, ancestors };
+  }
+
+  /** A directory that cannot be read is an error: half a listing is no ground for deleting. */
+  async list(branch: Branch, charge: ListingCharge): Promise<Listing> {
+    const { key, onSource, onTarget, depth } = branch;
+    if (depth > MAX_DEPTH) throw tooMuch(this.#source, key, `more than ${MAX_DEPTH} levels of directories`);
+    const found = new Found(branch, charge);
+    const [source, target] = await allSettled([
+      onSource ? this.#positionsOf(this.#source, found) : [],
+      onTarget ? this.#positionsOf(this.#target, found) : [],
+    ]);
+    const directory = found.entries.merged(key, source, target);
+    const branches = new Map<number, Branch>();
+    for (let index = 0; index < directory.count; index += 1) {
+      if (this.#options.filter !== undefined) await this.#applyFilter(directory, index);
+      const leftOut = directory.leftOut(index);
+      const isRefused = leftOut === 'unsafe-name' || leftOut === 'filtered';
+      if (isRefused && directory.targetType(index) !== undefined) found.isHeld = true;
+      if (leftOut !== undefined) continue;
+      const below = this.#below(directory, index, found);
+      if (below !== undefined) branches.set(index, below);
+    }
+    if (branches.size > 0) charge.charge(branches.size * DIRECTORY_BYTES, this.#isLocal);
+    return { directory, branches, isHeld: found.isHeld, isAbandoned: found.isAbandoned };
+  }
+
+  get #isLocal(): boolean {
+    return this.#source.fileSystem.isLocal && this.#target.fileSystem.isLocal;
+  }
+
+  #below(directory: MirrorDirectory, index: number, { branch, realPaths }: Found): Branch | undefined {
+    const onSource = directory.sourceType(index) === 'directory';
+    const mayDiffer = onSource || this.#options.withExtras;
+    const onTarget = mayDiffer && directory.targetType(index) === 'directory';
+    if (!onSource && !onTarget) return undefined;
+    const key = directory.keyAt(index);
+    const { ancestors } = branch;
+    const isFollowed = onSource && this.#options.symlinks === 'follow';
+    const real = realPaths.get(directory.sourceAt(index) ?? -1) ?? realBelow(ancestors, key);
+    return {
+      ...{ key, depth: branch.depth + 1, onSource, onTarget },
+      ancestors: isFollowed ? [...ancestors, real] : [],
+    };
+  }
+
+  /** What either side's entry is refused for is left alone on both. */
+  async #applyFilter(directory: MirrorDirectory, index: number): Promise<void> {
+    const { filter } = this.#options;
+    if (filter === undefined || directory.leftOut(index) === 'unsafe-name') return;
+    const key = directory.keyAt(index);
+    for (const entry of [directory.source(index), directory.target(index)]) {
+      if (entry === undefined) continue;
+      if (await untilAborted(chooses(filter, publicEntry(key, entry)), this.#options.signal)) continue;
+      return directory.note(index, 'filtered');
+    }
+  }
+
+  /** Where the entries of one side lie, with what the listing leaves open asked for. */
+  async #positionsOf(side: Place, found: Found): Promise<number[]> {
+    const { fileSystem } = side;
+    const { signal } = this.#options;
+    const { key } = found.branch;
+    const positions: number[] = [];
+    const inBackground = (closing: Promise<void>) => found.charge.close(closing);
+    await this.#listings.acquire(1, signal);
+    try {
+      for await (const batch of fileSystem.list(pathOf(side, key), { signal, inBackground })) {
+        await this.#takeBatch(side, found, batch, positions);
+        if (positions.length > MAX_ENTRIES_PER_DIRECTORY) {
+          throw tooMuch(side, key, `more than ${MAX_ENTRIES_PER_DIRECTORY} entries`);
+        }
+      }
+    } finally {
+      this.#listings.release(1);
+    }
+    return positions;
+  }
+
+  async #takeBatch(
+    side: Place,
+    found: Found,
+    batch: readonly DirectoryEntry[],
+    positions: number[],
+  ): Promise<void> {
+    const questions: Promise<void>[] = [];
+    for (const { name, info } of batch) {
+      if (this.#isUnfinished(side, name, found)) continue;
+      const add = (judged: Judged) => void positions.push(this.#add(side, found, name, judged));
+      if (this.#isRefused(side, name)) add({ info, what: 'unsafe-name' });
+      else if (this.#isOpen(side, info))
+        questions.push(this.#examine(side, found.branch, { name, info }).then(add));
+      else add(this.#judge(side, info));
+    }
+    await allSettled(questions);
+  }
+
+  #add(side: Place, { entries, charge, realPaths }: Found, name: Buffer, judged: Judged): number {
+    const { info, what, link, real } = judged;
+    const { type, size, mode, atime, mtime } = info;
+    const packed = side === this.#source ? entries.source : entries.target;
+    const entry = { name, type, attributes: { size, mode, atime, mtime }, longname: link };
+    const length = PackedEntries.lengthOf(entry) + INDEX_BYTES + 2 * (real?.length ?? 0);
+    charge.charge(length, side.fileSystem.isLocal);
+    const position = packed.add(entry);
+    if (what !== undefined) note(packed, position, what);
+    if (real !== undefined) realPaths.set(position, real);
+    return position;
+  }
+
+  /** A name to which either side objects. */
+  #isRefused(side: Place, name: Buffer): boolean {
+    if (side.fileSystem.objectionTo(name) !== undefined) return true;
+    return side === this.#source && this.#target.fileSystem.objectionTo(name) !== undefined;
+  }
+
+  /** A file that somebody still writes, or may go on with, is none of the tree. */
+  #isUnfinished(side: Place, name: Buffer, found: Found): boolean {
+    const told = readTemporaryName(name);
+    if (told === undefined) return false;
+    if (side === this.#source) return true;
+    if (told.writer !== undefined && isBeingWritten(name, told.writer) === false) found.isAbandoned = true;
+    else found.isHeld = true;
+    return true;
+  }
+
+  /** The listing does not tell all of it. */
+  #isOpen(side: Place, { type }: FileInfo): boolean {
+    const { symlinks } = this.#options;
+    const asksLinks = symlinks === 'copy' || (symlinks === 'follow' && side === this.#source);
+    return type === 'unknown' || (type === 'symlink' && asksLinks);
+  }
+
+  async #examine(side: Place, branch: Branch, { name, info: listed }: DirectoryEntry): Promise<Judged> {
+    const path = side.fileSystem.join(pathOf(side, branch.key), name);
+    const { fileSystem } = side;
+    const { signal } = this.#options;
+    const isSource = side === this.#source;
+    const info =
+      listed.type === 'unknown' ? await this.#ask(() => fileSystem.lstat(path, { signal })) : listed;
+    if (info.type === 'symlink' && this.#options.symlinks === 'copy') {
+      const link = await this.#ask(() => fileSystem.readLink(path, { signal }));
+      return { info, link, what: isSource && leadsOutside(link, branch.depth) ? 'outside-link' : undefined };
+    }
+    const isFollowed = info.type === 'symlink' && isSource && this.#options.symlinks === 'follow';
+    return isFollowed ? this.#follow(path, info, branch) : this.#judge(side, info);
+  }
+
+  #judge(side: Place, info: FileInfo): Judged {
+    if (side !== this.#source || info.type === 'file' || info.type === 'directory') return { info };
+    return { info, what: info.type === 'symlink' ? 'symlink' : 'special-file' };
+  }
+
+  async #follow(path: Buffer, link: FileInfo, branch: Branch): Promise<Judged> {
+    const { signal } = this.#options;
+    let info: FileInfo;
+    try {
+      info = await this.#ask(() => this.#source.fileSystem.stat(path, { signal }));
+    } catch (error) {
+      // Links that lead to each other are dangling too, and servers make no difference.
+      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return { info: link, what: 'broken-link' };
+      throw error;
+    }
+    if (info.type !== 'directory') return this.#judge(this.#source, info);
+    const real = (await this.#ask(() => this.#source.fileSystem.realPath(path, { signal }))).toString(
+      'latin1',
+    );
+    return branch.ancestors.includes(real) ? { info, what: 'loop' } : { info, real };
+  }
+
+  async #realPath(key: string): Promise<string> {
+    const { signal } = this.#options;
+    const real = await this.#source.fileSystem.realPath(pathOf(this.#source, key), { signal });
+    return real.toString('latin1');
+  }
+
+  async #ask<T>(question: () => Promise<T>): Promise<T> {
+    await this.#questions.acquire(1, this.#options.signal);
+    try {
+      return await question();
+    } finally {
+      this.#questions.release(1);
+    }
+  }
+}
+
+/** What has been found in a directory so far. */
+class Found {
+  readonly branch: Branch;
+  readonly charge: ListingCharge;
+  readonly entries = new DirectoryEntries();
+  /** The paths without links of the directories to which links lead, by their positions. */
+  readonly realPaths = new Map<number, string>();
+  isHeld = false;
+  isAbandoned = false;
+
+  constructor(branch: Branch, charge: ListingCharge) {
+    this.branch = branch;
+    this.charge = charge;
+  }
+}
+
+/** What an entry turned out to be. */
+interface Judged {
+  readonly info: FileInfo;
+  /** Why it is left out. */
+  readonly what?: Note | undefined;
+  /** What a link says, where links are mirrored. */
+  readonly link?: Buffer | undefined;
+  /** Where a directory really lies to which a link has led. */
+  readonly real?: string | undefined;
+}
+
+/** The path of a key on one side. */
+export function pathOf({ fileSystem, path }: Place, key: string): Buffer {
+  return key === '' ? path : fileSystem.join(path, Buffer.from(key, 'latin1'));
+}
+
+/** As `Promise.all`, and nothing is left running where one fails. */
+async function allSettled<T extends readonly unknown[]>(tasks: { [K in keyof T]: T[K] | Promise<T[K]> }) {
+  await Promise.allSettled(tasks);
+  return Promise.all(tasks);
+}
+
+function realBelow(ancestors: readonly string[], key: string): string {
+  return `${ancestors.at(-1)?.replace(/\/$/, '') ?? ''}/${key.slice(key.lastIndexOf('/') + 1)}`;
+}
+
+export function tooMuch(
+  side: { readonly fileSystem: Pick<FileSystem, 'textOf'>; readonly path: Buffer },
+  key: string,
+  what: string,
+): SftpError {
+  const path = key === '' ? side.fileSystem.textOf(side.path) : Buffer.from(key, 'latin1').toString();
+  return new SftpError('LIMIT', `${quote(path)} has ${what}: it is not mirrored`);
+}
+
+/** What the caller's filter throws is not a failure of the mirror. */
+async function chooses(filter: EntryFilter<MirrorEntry>, entry: MirrorEntry): Promise<boolean> {
+  try {
+    return await passes(filter, entry);
+  } catch (error) {
+    throw new CallerError(error);
+  }
+}

@@ -1,0 +1,174 @@
+/** What the attempts of one transfer know of each other, and what becomes of what they leave. */
+import { Buffer } from 'node:buffer';
+import { isLost } from '../../shared/retry.js';
+import { CAREFUL_BYTES } from '../engine/copy-content.js';
+import {
+  type Cancellable,
+  type FileSystem,
+  isMissing,
+  type Place,
+  type ReopenedFile,
+} from '../file-system.js';
+import { leaveTemporary, restingPath, UNKNOWN_SOURCE } from './temporary-file.js';
+
+/** A file that is complete up to `bytes`, and by what source. */
+export interface Beginning {
+  readonly path: Buffer;
+  readonly bytes: number;
+  readonly source: string;
+  /** The file itself, where it has been opened to be gone on with. */
+  readonly reopened?: ReopenedFile | undefined;
+}
+
+/** A rename to the name of the target, of which nobody knows whether it has been carried out. */
+export interface LostRename {
+  /** From where, and to where. */
+  readonly path: Buffer;
+  readonly target: Buffer;
+  /** What was renamed: where that lies under the new name, and nothing under the old one, it has been carried out. */
+  readonly bytes: number;
+  readonly mtime: number | undefined;
+  readonly source: string;
+}
+
+/** An attempt is to bring at least so many pieces, as far as the last one tells. */
+const PIECES_PER_ATTEMPT = 4;
+const MAX_CAREFUL_PIECE = 64 * 1024;
+const MIN_PIECE = 4 * 1024;
+
+/** What the attempts of one transfer know of each other, as long as the program runs. */
+export class Journal {
+  readonly #beginnings = new Map<string, Beginning>();
+  readonly #done = new Map<string, string>();
+  /** What the connection was lost over before it was removed, or before it could be seen. */
+  readonly #waste: Buffer[] = [];
+  readonly #renames = new Map<string, LostRename>();
+  /** Whether anything has come further since this was last asked, and how many bytes of files that are not done. */
+  #hasAdvanced = false;
+  #advancedBytes = 0;
+  #carefulLength: number | undefined;
+
+  noteBeginning({ path }: Place, beginning: Beginning): void {
+    this.#beginnings.set(keyOf(path), beginning);
+  }
+
+  takeBeginning({ path }: Place): Beginning | undefined {
+    const beginning = this.#beginnings.get(keyOf(path));
+    this.#beginnings.delete(keyOf(path));
+    return beginning;
+  }
+
+  /** Nobody wants it, and it could not be removed. */
+  noteWaste(path: Buffer): void {
+    this.#waste.push(path);
+  }
+
+  hasBegun({ path }: Place): boolean {
+    return this.#beginnings.has(keyOf(path));
+  }
+
+  /** There will be no further attempt: what the last one has left is kept for a later run, or removed. */
+  async close(fileSystem: FileSystem, { resumes }: { readonly resumes: boolean }): Promise<void> {
+    await Promise.all(this.#waste.splice(0).map((path) => drop({ fileSystem, path }, path, {})));
+    for (const [key, beginning] of this.#beginnings) {
+      const target = { fileSystem, path: Buffer.from(key, 'latin1') };
+      if (beginning.path.equals(target.path)) continue;
+      if (!fileSystem.isReachable) leaveTemporary(target, beginning.path);
+      else if (resumes && beginning.bytes > 0) await rest(target, beginning, {}).catch(() => {});
+      else await drop(target, beginning.path, {});
+    }
+  }
+
+  noteDone({ path }: Place, source: string): void {
+    this.noteAdvance();
+    this.#done.set(keyOf(path), source);
+  }
+
+  noteRename({ path }: Place, rename: LostRename): void {
+    this.#renames.set(keyOf(path), rename);
+  }
+
+  takeRename({ path }: Place): LostRename | undefined {
+    const rename = this.#renames.get(keyOf(path));
+    this.#renames.delete(keyOf(path));
+    return rename;
+  }
+
+  /** As {@link ContentOptions} has it; `undefined` where the last attempt has brought much. */
+  get carefulLength(): number | undefined {
+    return this.#carefulLength;
+  }
+
+  isDone({ path }: Place, source: string): boolean {
+    return source !== UNKNOWN_SOURCE && this.#done.get(keyOf(path)) === source;
+  }
+
+  /** @param bytes how much further a file has come that is not done */
+  noteAdvance(bytes = 0): void {
+    this.#hasAdvanced = true;
+    this.#advancedBytes += bytes;
+  }
+
+  /** At the end of an attempt: whether it has come any further. */
+  takeAdvance(): boolean {
+    const [hasAdvanced, bytes] = [this.#hasAdvanced, this.#advancedBytes];
+    this.#hasAdvanced = false;
+    this.#advancedBytes = 0;
+    const known = this.#carefulLength ?? MAX_CAREFUL_PIECE;
+    const most = hasAdvanced ? bytes / PIECES_PER_ATTEMPT : known / PIECES_PER_ATTEMPT;
+    const isFree = hasAdvanced && (bytes === 0 || bytes >= CAREFUL_BYTES);
+    this.#carefulLength = isFree
+      ? undefined
+      : Math.max(MIN_PIECE, Math.floor(Math.min(MAX_CAREFUL_PIECE, most)));
+    return hasAdvanced;
+  }
+
+  /** Whether there may be another attempt after a failure. */
+  goesOnAfter(error: unknown): boolean {
+    return isLost(error);
+  }
+}
+
+function keyOf(path: Buffer): string {
+  return path.toString('latin1');
+}
+
+/**
+ * Leaves content for a later run, under a name that says that all of it is good. Whatever lies there already stays:
+ * then it keeps the name that it has.
+ */
+export async function rest(
+  target: Place,
+  { path, bytes, source }: Beginning,
+  options: Cancellable,
+): Promise<void> {
+  const { fileSystem } = target;
+  try {
+    const file = await fileSystem.reopen(path, options);
+    if (file === undefined) return leaveTemporary(target, path);
+    const open = await file.writeFrom(path, bytes, options);
+    await open.close(options);
+    await fileSystem.rename(path, restingPath(target, source), options);
+  } catch (error) {
+    leaveTemporary(target, path);
+    throw error;
+  }
+}
+
+/**
+ * At best effort: what cannot be removed now is tried again at the end of the transfer, and found by a later one. So is
+ * what an earlier attempt has left and is missing: a server may carry out what it was asked on a connection that is lost
+ * after it has answered on the next one.
+ */
+export async function drop(
+  target: Place,
+  path: Buffer,
+  { journal, signal }: Cancellable & { readonly journal?: Journal | undefined },
+): Promise<void> {
+  try {
+    await target.fileSystem.removeFile(path, { signal });
+  } catch (error) {
+    if (journal !== undefined || !isMissing(error)) leaveTemporary(target, path);
+    if (isMissing(error) || journal?.goesOnAfter(error)) journal?.noteWaste(path);
+  }
+}
