@@ -2,11 +2,13 @@
  * INIT and VERSION (section 4 of the draft). What comes before VERSION is often no SFTP at all but the
  * greeting of a login shell, and the error then says so.
  */
+
 import { Buffer } from 'node:buffer';
-import { onAbort } from '../abort.js';
 import { ConnectionLostError, ProtocolError } from '../errors.js';
-import { printable } from '../printable.js';
-import { timerDelay } from '../timer-delay.js';
+import { onAbort } from '../shared/abort.js';
+import { printable } from '../shared/printable.js';
+import { deferred } from '../shared/promises.js';
+import { timerDelay } from '../shared/timer-delay.js';
 import { ByteWriter } from '../wire/bytes.js';
 import { decodeHandshake, encodeHandshake } from '../wire/codec.js';
 import type { Frame } from '../wire/framing.js';
@@ -20,7 +22,7 @@ interface HandshakeOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** What a client says first, for whoever can send it before there is a session. */
+/** What a client says first; it may be sent before there is a session. */
 export function initPacket(): Buffer {
   const writer = new ByteWriter();
   encodeInit(writer);
@@ -40,10 +42,10 @@ export function performHandshake(
   packets.attach({
     onFrame: (frame) => {
       resolve(readVersion(frame));
-      // Whoever opened the session attaches itself next; until then nothing may come.
+      // The owner of the session attaches itself next; until then nothing may come.
       packets.attach({
         onFrame: () => {
-          throw new ProtocolError('The server sent a packet that was not asked for');
+          throw new ProtocolError('The server sent a packet before the handshake was complete');
         },
         onProgress: () => {},
         onEnd: () => {},
@@ -87,14 +89,4 @@ function explain(reason: Error, firstBytes: Buffer): Error {
 function looksLikeText(bytes: Buffer): boolean {
   const text = bytes.toString('utf8');
   return text.startsWith('\x1b') || /^(?:\s|[^\p{C}\ufffd])/u.test(text);
-}
-
-function deferred<T>() {
-  let resolve: (value: T) => void = () => {};
-  let reject: (reason: unknown) => void = () => {};
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
 }

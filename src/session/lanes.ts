@@ -8,6 +8,8 @@ import type { SftpClient } from './sftp-client.js';
 export class Lanes {
   readonly #open: () => Promise<SftpClient>;
   #opened: Promise<SftpClient | undefined>[] = [];
+  /** Those that are open. */
+  readonly #clients = new WeakMap<Promise<SftpClient | undefined>, SftpClient>();
   /** How many the server allows beside the first one, as far as it has shown that. */
   #allowed = Number.POSITIVE_INFINITY;
 
@@ -16,7 +18,7 @@ export class Lanes {
     this.#open = open;
   }
 
-  /** The connection is another one: what was opened over the last is over. */
+  /** The connection is another one: what was opened over the last one is over. */
   reset(): void {
     this.#opened = [];
     this.#allowed = Number.POSITIVE_INFINITY;
@@ -24,17 +26,22 @@ export class Lanes {
 
   /**
    * Up to `count` sessions beside the first one, each as soon as it is open. A server that allows no more
-   * simply yields fewer; nothing rejects.
+   * simply yields fewer; nothing rejects. What has ended by itself is opened again.
    */
   take(count: number): readonly Promise<SftpClient | undefined>[] {
+    this.#opened = this.#opened.filter((opening) => !this.#clients.get(opening)?.isOver);
     const wanted = Math.min(count, this.#allowed);
     while (this.#opened.length < wanted) this.#openOne();
     return this.#opened.slice(0, wanted);
   }
 
   #openOne(): void {
-    const opening = this.#open().catch(() => {
-      // Not allowed, or the connection is ending: whoever asked goes on with what there is.
+    const noteClient = (client: SftpClient) => {
+      this.#clients.set(opening, client);
+      return client;
+    };
+    const opening: Promise<SftpClient | undefined> = this.#open().then(noteClient, () => {
+      // Not allowed, or the connection is ending: the caller goes on with the lanes there are.
       if (this.#opened.includes(opening)) {
         this.#opened = this.#opened.filter((one) => one !== opening);
         this.#allowed = this.#opened.length;

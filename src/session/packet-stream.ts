@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import { ConnectionLostError, SftpError } from '../errors.js';
-import { isLender } from '../lent-memory.js';
+import { isLender } from '../shared/lent-memory.js';
 import { ByteWriter } from '../wire/bytes.js';
 import { type Frame, FrameDecoder } from '../wire/framing.js';
 
@@ -56,7 +56,7 @@ export class PacketStream {
     return this.#firstBytes;
   }
 
-  /** Hands the stream over, as after the handshake. Whoever comes too late is told that it is over. */
+  /** Hands the stream over, as after the handshake. If that is too late, the new owner is told that it is over. */
   attach(handlers: PacketHandlers): void {
     this.#handlers = handlers;
     if (this.#endReason !== undefined) handlers.onEnd(this.#endReason);

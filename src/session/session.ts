@@ -4,9 +4,16 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
-import { ConnectionLostError, ProtocolError, UnsupportedError } from '../errors.js';
-import type { RemotePath } from '../remote-path.js';
-import { timerDelay } from '../timer-delay.js';
+import {
+  ConnectionLostError,
+  ProtocolError,
+  SftpStatusError,
+  SshError,
+  UnsupportedError,
+} from '../errors.js';
+import type { Redaction } from '../shared/redaction.js';
+import type { RemotePath } from '../shared/remote-path.js';
+import { timerDelay } from '../shared/timer-delay.js';
 import { decodeReply } from '../wire/codec.js';
 import {
   type ExtensionFields,
@@ -22,9 +29,13 @@ import {
   type RequestName,
   requests,
 } from '../wire/packets.js';
-import { type Answer, Call, type PendingCall } from './call.js';
+import { SSH_FX } from '../wire/status.js';
+import { type Answer, Call, type PendingCall, type WhenAborted } from './call.js';
+import { Gate } from './gate.js';
+import { HandleBudget } from './handle-budget.js';
 import { performHandshake } from './handshake.js';
 import { PacketStream } from './packet-stream.js';
+import { givenTwice } from './quirks/repeated-handle.js';
 import { describeRequest } from './status-error.js';
 
 export interface SessionOptions {
@@ -33,15 +44,20 @@ export interface SessionOptions {
   /**
    * The session ends when calls are pending and no byte has moved for so long, in milliseconds. Not while the
    * server is at work that takes its time (`copy-data`, `fsync@openssh.com`); whether the other side is still
-   * there is then up to the keepalive of whatever carries the stream.
+   * there is then up to the keepalive of whatever carries the stream. A call that is not answered for so long after
+   * later ones were is given up by itself, with a `TimeoutError`.
    */
   readonly noProgressTimeoutMs?: number | undefined;
   /** How long the server may take to answer INIT, in milliseconds. */
   readonly handshakeTimeoutMs?: number | undefined;
   /** What the handshake begins with has been sent; see {@link initPacket}. */
   readonly isInitSent?: boolean | undefined;
+  /** How many requests may be in flight at once. Default: no limit. */
+  readonly maxRequests?: number | undefined;
   /** Ends the handshake. */
   readonly signal?: AbortSignal | undefined;
+  /** What is struck out of what the server says. */
+  readonly secrets?: Redaction | undefined;
   /** Gets a line for each request but READ and WRITE. */
   readonly debug?: ((line: string) => void) | undefined;
   /** The id of the first request, and after how many ids they start over at 0; tests of the wrap at 2³² set it. */
@@ -51,12 +67,18 @@ export interface SessionOptions {
 export interface RequestOptions {
   /** Rejects the call with the signal's reason; the late reply is swallowed. */
   readonly signal?: AbortSignal | undefined;
+  /** Default: `reject`. */
+  readonly whenAborted?: WhenAborted | undefined;
+  /** How long this call waits for its reply, in milliseconds. Default: `timeoutMs` of the session. */
+  readonly timeoutMs?: number | undefined;
   /** The path for error messages. */
   readonly path?: RemotePath | undefined;
   /** The second path, where there are two. */
   readonly newPath?: RemotePath | undefined;
   /** The operation for error messages, where it is not the request's own name. */
   readonly operation?: string | undefined;
+  /** What the request has to pass. Default: that of the session. */
+  readonly gate?: Gate<PendingCall> | undefined;
 }
 
 type AnsweredBy<Table extends Readonly<Record<string, { readonly reply: ReplyName }>>, R> = {
@@ -72,25 +94,45 @@ const UNHURRIED: ReadonlySet<string> = new Set(
 );
 
 const NO_PROGRESS_TIMEOUT_MS = 60_000;
+/** After an abort, the call waits for the answers to what was sent. If the server is silent for this long, the session is closed. */
+const ABORT_PATIENCE_MS = 3_000;
 const HANDSHAKE_TIMEOUT_MS = 20_000;
+/** How often in that time calls are looked at that wait while others are answered. */
+const SWEEPS = 4;
 
 export class Session {
   readonly #packets: PacketStream;
   readonly #inFlight = new Map<number, PendingCall>();
+  readonly #gate: Gate<PendingCall>;
+  /** Those at which calls may be waiting. */
+  readonly #gates = new Set<Gate<PendingCall>>();
   readonly #noProgressTimeoutMs: number;
   readonly #debug: ((line: string) => void) | undefined;
+  readonly #secrets: Redaction | undefined;
   readonly #idCount: number;
   #nextId: number;
+  #order = 0;
+  #lastAnswered = 0;
+  /** Unanswered though later requests were answered, and since when. A server may answer in any order, but not for ever. */
+  readonly #overtaken = new Map<PendingCall, number>();
+  #sweep: NodeJS.Timeout | undefined;
   #watchdog: NodeJS.Timeout | undefined;
+  #endReason: Error | undefined;
+  #hurry: NodeJS.Timeout | undefined;
   #roundTripMs = Number.POSITIVE_INFINITY;
   #resolveClosed: (reason: Error) => void = () => {};
 
   /** The extensions that the server announced, by name. */
   readonly extensions: ReadonlyMap<string, Uint8Array>;
+  /** Where all that opens a file or directory gets its handle from. */
+  readonly handles: HandleBudget;
   /** How long one call waits for its reply, in milliseconds, or `null`. */
   timeoutMs: number | null;
   /** Resolves with the reason when the session is over; never rejects. */
   readonly closed: Promise<Error>;
+  readonly #ended = new AbortController();
+  /** Aborts with the reason when the session is over: for calls that wait for something other than the server. */
+  readonly ended: AbortSignal = this.#ended.signal;
 
   private constructor(
     packets: PacketStream,
@@ -98,19 +140,25 @@ export class Session {
     options: SessionOptions,
   ) {
     this.#packets = packets;
+    this.#secrets = options.secrets;
     this.#debug = options.debug;
     this.extensions = extensions;
     this.#nextId = options.requestIds?.first ?? 0;
     this.#idCount = options.requestIds?.count ?? 2 ** 32;
+    this.#gate = new Gate<PendingCall>(options.maxRequests ?? Number.POSITIVE_INFINITY);
     this.#noProgressTimeoutMs = options.noProgressTimeoutMs ?? NO_PROGRESS_TIMEOUT_MS;
+    this.handles = new HandleBudget(() => this.#openSpare(), this.#noProgressTimeoutMs);
     this.timeoutMs = options.timeoutMs ?? null;
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
     packets.attach({
       onFrame: (frame) => this.#settle(frame),
-      onProgress: () => this.#watchdog?.refresh(),
-      onEnd: (reason) => this.#end(reason),
+      onProgress: () => {
+        this.#watchdog?.refresh();
+        this.#hurry?.refresh();
+      },
+      onEnd: (reason) => this.#end(asLoss(this.#secrets?.applyTo(reason) ?? reason)),
     });
   }
 
@@ -127,6 +175,8 @@ export class Session {
       isInitSent: options.isInitSent ?? false,
       timeoutMs: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
       signal: options.signal,
+    }).catch((reason) => {
+      throw options.secrets?.applyTo(reason) ?? reason;
     });
     // What came in one piece with VERSION may have ended it already.
     if (packets.endReason !== undefined) throw packets.endReason;
@@ -135,7 +185,7 @@ export class Session {
 
   /** Why the session is over, or `undefined` while it lives. */
   get endReason(): Error | undefined {
-    return this.#packets.endReason;
+    return this.#endReason;
   }
 
   /** The shortest time in which the server has answered, in milliseconds; `Infinity` before the first answer. */
@@ -190,24 +240,36 @@ export class Session {
     fields: RequestFields<N>,
     reply: R,
     accept: (answer: Answer<R>) => T,
-    { signal, path, newPath, operation = name }: RequestOptions,
+    { operation = name, ...options }: RequestOptions,
   ): Promise<T> {
+    const { signal, whenAborted = 'reject', timeoutMs = this.timeoutMs, gate = this.#gate } = options;
     if (this.endReason !== undefined) return Promise.reject(this.endReason);
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    const context = { operation, path, newPath };
+    if (signal?.aborted && whenAborted !== 'proceed') return Promise.reject(signal.reason);
+    const context = { operation, path: options.path, newPath: options.newPath };
     return new Promise<T>((resolve, reject) => {
-      const { timeoutMs } = this;
+      const settling = { signal, whenAborted, onHurry: this.#onHurry, timeoutMs };
       if (name !== 'read' && name !== 'write') this.#debug?.(describeRequest(context));
-      this.#send(new Call({ name, fields, reply, accept, context, signal, timeoutMs, resolve, reject }));
+      const call = new Call({ name, fields, reply, accept, context, gate, ...settling, resolve, reject });
+      if (gate.enter(call)) this.#send(call);
+      else this.#gates.add(gate);
     });
   }
 
   #send(call: PendingCall): void {
+    call.start();
     const id = this.#register(call);
     this.#packets.send((writer) => {
       call.encode(writer, id);
-      if (!call.isSent) this.#inFlight.delete(id);
+      if (!call.isSent) this.#release(id, call, undefined);
     });
+  }
+
+  /** The call is not in flight any more. */
+  #release(id: number, call: PendingCall, reply: Reply | undefined): void {
+    this.#inFlight.delete(id);
+    this.handles.noteSettled(call, reply);
+    const next = call.gate.leave();
+    if (next !== undefined) this.#send(next);
   }
 
   /** Ends the session: every pending call rejects with `reason`, the stream is destroyed. The first reason wins. */
@@ -216,30 +278,66 @@ export class Session {
   }
 
   #register(call: PendingCall): number {
-    if (this.#inFlight.size === 0) this.#watch();
+    if (this.#inFlight.size === 0 || this.#watchdog === undefined) this.#watch();
+    this.#sweep ??= setInterval(
+      () => this.#giveUpOvertaken(),
+      timerDelay(this.#noProgressTimeoutMs / SWEEPS),
+    ).unref();
+    call.order = ++this.#order;
     while (this.#inFlight.has(this.#nextId)) this.#nextId = (this.#nextId + 1) % this.#idCount;
     const id = this.#nextId;
     this.#nextId = (id + 1) % this.#idCount;
     this.#inFlight.set(id, call);
+    this.handles.noteSent(call);
     return id;
   }
 
   #settle(frame: Frame): void {
-    const reply = decodeReply(frame);
+    const reply = this.#withoutSecrets(decodeReply(frame));
     const call = this.#inFlight.get(reply.id);
     if (!call?.isSent) {
-      throw new ProtocolError(`The server answered request ${reply.id}, which is not open`);
+      throw new ProtocolError(`Received a reply for the unknown request id ${reply.id}`);
     }
+    this.#lastAnswered = Math.max(this.#lastAnswered, call.order);
+    this.#overtaken.delete(call);
     this.#roundTripMs = Math.min(this.#roundTripMs, performance.now() - call.askedAt);
-    if (call.isAbandoned) this.#closeLateHandle(reply);
+    const isUnwanted = call.isAbandoned || call.isDoomed;
+    const isGivenTwice = this.handles.isGivenTwice(call, reply);
+    if (isGivenTwice && !isUnwanted) call.fail(givenTwice(call.context));
+    if (isUnwanted || isGivenTwice) this.#swallow(reply, call);
     else call.settle(reply);
-    this.#inFlight.delete(reply.id);
+    this.#release(reply.id, call, reply);
   }
 
-  /** Nobody waits for this handle any more: it must not stay open on the server. */
-  #closeLateHandle(reply: Reply): void {
-    if (reply.kind !== 'handle') return;
-    this.request('close', { handle: Buffer.from(reply.handle) }, () => undefined).catch(() => {});
+  #withoutSecrets(reply: Reply): Reply {
+    if (reply.kind !== 'status' || this.#secrets === undefined) return reply;
+    return { ...reply, message: this.#secrets.apply(reply.message) };
+  }
+
+  /** Nobody has this handle, or has it any more: it must not stay open on the server. */
+  #swallow(reply: Reply, call: PendingCall): void {
+    const settle = () => {
+      if (call.isDoomed) call.settle(reply);
+    };
+    if (reply.kind !== 'handle') settle();
+    else void this.#close(Buffer.from(reply.handle)).then(settle);
+  }
+
+  #close(handle: Uint8Array): Promise<void> {
+    return this.request('close', { handle }, () => undefined, HURRIED).catch(() => {});
+  }
+
+  /** Nobody can take away the directory in which a session begins, or not for long. */
+  async #openSpare(): Promise<(() => void) | undefined> {
+    const path = Buffer.from('.');
+    const handle = (answer: Answer<'handle'>) => answer && Buffer.from(answer.handle);
+    try {
+      const opened = await this.request('opendir', { path }, handle, { path });
+      return () => opened && void this.#close(opened);
+    } catch (error) {
+      if (!(error instanceof SftpStatusError)) throw error;
+      return error.status === SSH_FX.FAILURE ? undefined : () => {};
+    }
   }
 
   #watch(): void {
@@ -249,7 +347,7 @@ export class Session {
     }
     this.#watchdog = setTimeout(() => {
       this.#watchdog = undefined;
-      if (this.#inFlight.size === 0) return;
+      if (this.#inFlight.size === this.#overtaken.size) return;
       if (this.#isServerAtWork) {
         this.#watch();
         return;
@@ -260,18 +358,65 @@ export class Session {
     }, timerDelay(this.#noProgressTimeoutMs)).unref();
   }
 
+  #giveUpOvertaken(): void {
+    if (this.#inFlight.size === 0) {
+      clearInterval(this.#sweep);
+      this.#sweep = undefined;
+    }
+    const now = performance.now();
+    for (const call of this.#inFlight.values()) {
+      if (call.order > this.#lastAnswered) break;
+      const since = this.#overtaken.get(call);
+      if (UNHURRIED.has(call.context.operation)) continue;
+      if (since === undefined) this.#overtaken.set(call, now);
+      else if (now - since >= this.#noProgressTimeoutMs && !call.isAbandoned)
+        call.giveUp(this.#noProgressTimeoutMs);
+    }
+  }
+
+  readonly #onHurry = (): void => {
+    this.#hurry ??= setTimeout(() => {
+      this.#hurry = undefined;
+      const hurried = [...this.#inFlight.values()].some(({ isHurried }) => isHurried);
+      if (!hurried) return;
+      if (this.#isServerAtWork) {
+        this.#onHurry();
+        return;
+      }
+      const seconds = ABORT_PATIENCE_MS / 1000;
+      const message = `A transfer was aborted, and the server did not answer for ${seconds} s: the session was closed`;
+      this.destroy(new ConnectionLostError(message, { code: 'ETIMEDOUT' }));
+    }, ABORT_PATIENCE_MS).unref();
+  };
+
   get #isServerAtWork(): boolean {
     for (const { context } of this.#inFlight.values()) if (UNHURRIED.has(context.operation)) return true;
     return false;
   }
 
   #end(reason: Error): void {
+    this.#endReason = reason;
     clearTimeout(this.#watchdog);
-    for (const call of this.#inFlight.values()) if (!call.isAbandoned) call.fail(reason);
+    clearInterval(this.#sweep);
+    clearTimeout(this.#hurry);
+    const waiting = [...this.#gates].flatMap((gate) => gate.clear());
+    for (const call of [...this.#inFlight.values(), ...waiting]) if (!call.isAbandoned) call.fail(reason);
+    // A gate may outlive the session: it lets as many through again.
+    for (const { gate } of this.#inFlight.values()) gate.leave();
     this.#inFlight.clear();
+    this.handles.end(reason);
     this.#resolveClosed(reason);
+    this.#ended.abort(reason);
   }
 }
+
+/** A server process that ends takes the session along, as a lost connection does. */
+export function asLoss<E>(reason: E): E | ConnectionLostError {
+  if (!(reason instanceof SshError) || reason.code !== 'CHANNEL_CLOSED') return reason;
+  return new ConnectionLostError(reason.message, { code: reason.code, cause: reason });
+}
+/** Nobody waits for it for long. */
+const HURRIED: RequestOptions = { signal: AbortSignal.abort(), whenAborted: 'proceed' };
 
 function unsupported(extension: string): UnsupportedError {
   return new UnsupportedError(`The server does not support ${extension}`, { extension });

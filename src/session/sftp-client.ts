@@ -1,10 +1,11 @@
 /**
- * Every SFTP request as a typed operation, one to one: nothing is added, nothing is asked twice. The friendly
- * face stands on these, and whoever dislikes its conveniences may use them as they are.
+ * Every SFTP request as a typed operation, one to one; only that opening waits while the server has no handle left. The
+ * public API stands on these, and a program that needs the protocol as it is may use them directly.
  */
+
 import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
-import { encodePath, type RemotePath, textOf } from '../remote-path.js';
+import { encodePath, quote, type RemotePath, textOf } from '../shared/remote-path.js';
 import { type AttributeValues, FileAttributes } from '../wire/attributes.js';
 import { byteLength } from '../wire/bytes.js';
 import {
@@ -15,9 +16,13 @@ import {
   type ExtensionWithData,
   extensions,
 } from '../wire/extensions.js';
+import type { NameEntry } from '../wire/fields.js';
 import { type ReplyName, type RequestFields, SSH_FXF } from '../wire/packets.js';
-import type { Answer } from './call.js';
+import type { Answer, PendingCall, WhenAborted } from './call.js';
+import { Gate } from './gate.js';
+import type { HandleRequest } from './handle-budget.js';
 import { DEFAULT_LIMITS, type Limits, limitsFrom } from './limits.js';
+import { checkFree } from './quirks/exclusive-open.js';
 import type { ExtensionAnsweredBy, RequestAnsweredBy, RequestOptions, Session } from './session.js';
 
 /** An open file or directory on the server. */
@@ -31,10 +36,33 @@ export interface RemoteHandle {
 export interface OperationOptions {
   /** Rejects the call with the signal's reason; the session stays usable. */
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds that the server may take to answer. Default: that of the connection. */
+  readonly timeout?: number | undefined;
+  /**
+   * What an abort does to a request that has been sent. `reject`: the call rejects at once, and the late reply is
+   * ignored. `await`: the call rejects when the reply has arrived, so that nothing of it happens later. `proceed`: the
+   * request is sent even if the signal has aborted, and the call ends as if there were no signal. With `await` and
+   * `proceed` the session is closed if the server sends nothing for 3 s after the abort. Default: `reject`.
+   */
+  readonly whenAborted?: WhenAborted | undefined;
+}
+
+/** A client that shares all with another one but how its calls are made. */
+interface View {
+  readonly base: SftpClient;
+  /** Of each call, where it does not say itself. */
+  readonly timeoutMs?: number | undefined;
+  readonly isOneByOne?: boolean | undefined;
 }
 
 /** Makes the session again where it was lost; rejects where that cannot be done. */
 type Restore = (signal?: AbortSignal) => Promise<void>;
+
+/** For the first round trip, in which a server tells how many it has. */
+const HANDLES_UNTIL_TOLD = 64;
+
+/** What OpenSSH's server has announced first since it announces anything. */
+const OPENSSH_BEGINS = [extensions.posixRename.name, extensions.statvfs.name, extensions.fstatvfs.name];
 
 /** What a call is about: a path for messages, or a handle. */
 type Subject = RemotePath | RemoteHandle | undefined;
@@ -43,6 +71,14 @@ type Subject = RemotePath | RemoteHandle | undefined;
 interface CallOptions extends OperationOptions {
   readonly newPath?: RemotePath | undefined;
 }
+
+/** Options of an operation that takes one of the session's handles. */
+interface OpeningOptions extends OperationOptions, Pick<HandleRequest, 'onlyIfFree' | 'mayFail'> {
+  /** The name is one of ours, which nobody else uses: with EXCL it need not be looked at before. */
+  readonly isUnused?: boolean | undefined;
+}
+
+type OpenRequest = OpeningOptions & Pick<HandleRequest, 'isForWriting' | 'mayRepeat'>;
 
 /** The flags of `open` (section 6.3 of the draft), to be combined with `|`. */
 export const OPEN_FLAGS = SSH_FXF;
@@ -60,17 +96,38 @@ export const OPEN_FLAGS = SSH_FXF;
  * await client.close(handle);
  */
 export class SftpClient {
-  #session: Session;
+  #ownSession: Session;
   readonly #restore: Restore | undefined;
+  /** Whose session it uses, each request after the other. */
+  readonly #base: SftpClient | undefined;
+  readonly #gate: Gate<PendingCall> | undefined;
+  readonly #timeoutMs: number | undefined;
   #limits: Limits = DEFAULT_LIMITS;
   /** Where a READ has been answered with nothing. */
   readonly #emptyReplies = new WeakMap<RemoteHandle, Set<number>>();
 
   /** @param restore is asked before a call that would find its session over; without it the call rejects. */
-  constructor(session: Session, restore?: Restore) {
-    this.#session = session;
+  constructor(session: Session, restore?: Restore, view?: View) {
+    this.#ownSession = session;
     this.#restore = restore;
-    this.#learnLimits();
+    this.#base = view?.base;
+    this.#timeoutMs = view?.timeoutMs;
+    if (view === undefined) this.#learnLimits();
+    else this.#gate = view.isOneByOne ? new Gate<PendingCall>(1) : view.base.#gate;
+  }
+
+  get #session(): Session {
+    return this.#base === undefined ? this.#ownSession : this.#base.#session;
+  }
+
+  /**
+   * The same client for one call, that waits only so long for each reply, or has only one request in flight at a time.
+   * @internal
+   */
+  forCall({ timeoutMs, isOneByOne = false }: Omit<View, 'base'>): SftpClient {
+    if (timeoutMs === undefined && !isOneByOne) return this;
+    const view = { base: this, isOneByOne, timeoutMs: timeoutMs ?? this.#timeoutMs };
+    return new SftpClient(this.#ownSession, this.#restore, view);
   }
 
   /**
@@ -78,7 +135,7 @@ export class SftpClient {
    * @internal
    */
   adopt(session: Session): void {
-    this.#session = session;
+    this.#ownSession = session;
     this.#learnLimits();
   }
 
@@ -86,17 +143,28 @@ export class SftpClient {
   #learnLimits(): void {
     this.#limits = DEFAULT_LIMITS;
     if (!this.supports('limits')) return;
+    const { handles } = this.#session;
+    handles.limitTo(HANDLES_UNTIL_TOLD);
     this.fetchLimits().then(
       (told) => {
         this.#limits = limitsFrom(told);
+        handles.limitTo(this.#limits.maxOpenHandles);
       },
-      () => {},
+      () => handles.limitTo(undefined),
     );
+  }
+
+  /**
+   * How many handles the server has given while they were open.
+   * @internal
+   */
+  get repeatedHandles(): number {
+    return this.#session.handles.repeatCount;
   }
 
   /** What the server takes in one request; the assumed figures until it has told its own. */
   get limits(): Limits {
-    return this.#limits;
+    return this.#base?.limits ?? this.#limits;
   }
 
   /** The shortest time in which the server has answered so far, in milliseconds: about the round trip of the line. */
@@ -104,7 +172,15 @@ export class SftpClient {
     return this.#session.roundTripMs;
   }
 
-  /** Whether the session has ended, for good or until it is made again. */
+  /**
+   * Aborts with the reason when the present session ends.
+   * @internal
+   */
+  get ended(): AbortSignal {
+    return this.#session.ended;
+  }
+
+  /** Whether the session has ended, for good or until the client reconnects. */
   get isOver(): boolean {
     return this.#session.endReason !== undefined;
   }
@@ -119,14 +195,30 @@ export class SftpClient {
     return this.#session.extensions.has(extensions[extension].name);
   }
 
+  /**
+   * Whether a request is carried out when those before it have been. OpenSSH's server does so, and is known by what it
+   * announces first; another may have several workers, and must have answered what the next request relies on.
+   */
+  get worksInOrder(): boolean {
+    return (
+      [...this.#session.extensions.keys()].slice(0, OPENSSH_BEGINS.length).join() === OPENSSH_BEGINS.join()
+    );
+  }
+
   /** Opens a file; `flags` are those of {@link OPEN_FLAGS}. Attributes count only for a file that is created. */
   open(
     path: RemotePath,
     flags: number,
-    options: OperationOptions & { readonly attributes?: AttributeValues } = {},
+    options: OpeningOptions & { readonly attributes?: AttributeValues } = {},
   ): Promise<RemoteHandle> {
-    const { attributes = {}, signal } = options;
-    return this.#open('open', () => ({ path: encodePath(path), flags, attributes }), path, { signal });
+    const { attributes = {}, isUnused, ...rest } = options;
+    const { WRITE, TRUNC, EXCL } = SSH_FXF;
+    const isForWriting = (flags & WRITE) !== 0;
+    const isNew = (flags & EXCL) !== 0;
+    const mayRepeat = !isNew && (!isForWriting || (flags & TRUNC) !== 0);
+    const fields = () => ({ path: encodePath(path), flags, attributes });
+    const open = () => this.#open('open', fields, path, { ...rest, isForWriting, mayRepeat });
+    return isNew && !isUnused ? checkFree(this, path, options).then(open) : open();
   }
 
   /** Closes a file or directory. For a file that was written, only its success means that all is well. */
@@ -190,6 +282,15 @@ export class SftpClient {
   readdir(handle: RemoteHandle, options: OperationOptions = {}): Promise<readonly FileAttributes[] | null> {
     const accept = (answer: Answer<'name'>) =>
       answer === null ? null : answer.names.map((entry) => new FileAttributes(entry.attributes, entry));
+    return this.#request('readdir', () => ({ handle: handle.bytes }), accept, handle, options);
+  }
+
+  /**
+   * As {@link readdir}, with the entries as they are on the wire: they share memory with the packet.
+   * @internal
+   */
+  readNames(handle: RemoteHandle, options: OperationOptions = {}): Promise<readonly NameEntry[] | null> {
+    const accept = (answer: Answer<'name'>) => answer?.names ?? null;
     return this.#request('readdir', () => ({ handle: handle.bytes }), accept, handle, options);
   }
 
@@ -333,18 +434,17 @@ export class SftpClient {
     return this.#data('usersGroupsById', () => ({ uids, gids }), undefined, options);
   }
 
-  /** Fewer bytes than asked for are legal, and none may be a whim; but twice the same is a loop without end. */
+  /** Fewer bytes than asked for are legal, and none may be a whim; but the same twice would be an endless loop. */
   #checkedContent(
     data: readonly Buffer[],
     { handle, offset, length: asked }: AskedContent,
   ): readonly Buffer[] {
     const length = byteLength(data);
-    if (length > asked)
-      throw new ProtocolError(`The server sent ${length} bytes where ${asked} were asked for`);
+    if (length > asked) throw new ProtocolError(`The server sent ${length} bytes for a read of ${asked}`);
     if (length > 0 || asked === 0) return data;
     const emptyAt = this.#emptyReplies.get(handle) ?? new Set();
     if (emptyAt.has(offset)) {
-      throw new ProtocolError(`The server sent no content at offset ${offset}, twice, and no end of file`);
+      throw new ProtocolError(`The server sent neither content nor the end of the file at offset ${offset}`);
     }
     this.#emptyReplies.set(handle, emptyAt.add(offset));
     return data;
@@ -363,11 +463,13 @@ export class SftpClient {
     name: N,
     fields: () => RequestFields<N>,
     path: RemotePath,
-    options: CallOptions,
+    { onlyIfFree, mayFail, isForWriting, mayRepeat = true, ...options }: OpenRequest,
   ): Promise<RemoteHandle> {
     return this.#call(fields, path, options, (session, values, all) => {
       const accept = (answer: Answer<'handle'>) => new OwnHandle(present(answer).handle, path, session);
-      return session.request(name, values, accept, all);
+      const send = () => session.request(name, values, accept, all);
+      const request = { subject: `${name} ${quote(path)}`, isForWriting, onlyIfFree, mayFail, mayRepeat };
+      return session.handles.open(send, { ...request, signal: options.signal });
     });
   }
 
@@ -425,11 +527,11 @@ export class SftpClient {
     );
   }
 
-  /** By path a call goes to the present session, made again where need be; by handle only to the one that gave it. */
+  /** By path a call goes to the present session, after a reconnect if need be; by handle only to the one that gave it. */
   #call<Fields, T>(
     fields: () => Fields,
     subject: Subject,
-    { signal, newPath }: CallOptions,
+    { signal, whenAborted, newPath, timeout: timeoutMs = this.#timeoutMs }: CallOptions,
     send: (session: Session, fields: Fields, options: RequestOptions) => Promise<T>,
   ): Promise<T> {
     try {
@@ -437,11 +539,16 @@ export class SftpClient {
       if (isHandle(subject)) {
         return send(OwnHandle.sessionOf(subject) ?? this.#session, values, {
           signal,
+          whenAborted,
+          timeoutMs,
           path: subject.path,
           newPath,
+          gate: this.#gate,
         });
       }
-      const present = () => send(this.#session, values, { signal, path: subject, newPath });
+      const gate = this.#gate;
+      const present = () =>
+        send(this.#session, values, { signal, whenAborted, timeoutMs, path: subject, newPath, gate });
       if (this.#session.endReason === undefined || this.#restore === undefined) return present();
       return this.#restore(signal).then(present);
     } catch (error) {
@@ -499,7 +606,7 @@ function onlyName(answer: Answer<'name'>): Buffer {
   const { names } = present(answer);
   const [first] = names;
   if (first === undefined || names.length !== 1) {
-    throw new ProtocolError(`The server sent ${names.length} names where one was asked for`);
+    throw new ProtocolError(`The server sent ${names.length} names instead of one`);
   }
   if (first.filename.length === 0 || first.filename.includes(0)) {
     throw new ProtocolError('The server sent a path that is empty or contains a NUL');

@@ -1,6 +1,6 @@
 import { SftpStatusError } from '../errors.js';
-import { printable } from '../printable.js';
-import { decodePath, quote, type RemotePath, textOf } from '../remote-path.js';
+import { printable } from '../shared/printable.js';
+import { decodePath, quote, type RemotePath, textOf } from '../shared/remote-path.js';
 import { describeStatus, SSH_FX } from '../wire/status.js';
 
 /** What a request was about, for the message of an error. */
@@ -26,7 +26,8 @@ export function statusError(
   const serverMessage = printable(reply.message);
   const { name, code, meaning } = describeStatus(reply.status, reply.message);
   const said = serverMessage === '' ? '' : `, the server says: ${serverMessage}`;
-  return new SftpStatusError(code, `${describeRequest(context)}: ${meaning} (${name}${said})`, {
+  const what = code === 'FAILURE' && said === '' ? `${meaning} without saying why` : meaning;
+  return new SftpStatusError(code, `${describeRequest(context)}: ${what} (${name}${said})`, {
     status: reply.status,
     statusName: name,
     operation: context.operation,

@@ -2,8 +2,10 @@
  * File attributes and their form on the wire (draft-ietf-secsh-filexfer-02, section 5): flags, then the
  * fields that the flags announce.
  */
+
 import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
+import { printable } from '../shared/printable.js';
 import type { ByteReader, ByteWriter } from './bytes.js';
 
 const SSH_FILEXFER_ATTR = {
@@ -133,15 +135,10 @@ export class FileAttributes {
   readonly atime: number | undefined;
   /** Last modification, seconds since 1970. */
   readonly mtime: number | undefined;
-  /** Vendors' name and data pairs. */
-  readonly extended: readonly (readonly [name: Uint8Array, data: Uint8Array])[];
   /** The name within its directory, for people and for strings; empty for `stat`. */
   readonly filename: string;
-  /** The server's own line about the file, in its own form; empty for `stat`. */
-  readonly longname: string;
-  readonly #rawName: Uint8Array | undefined;
-  /** What was found out where the server does not tell. */
-  readonly #type: FileType | undefined;
+  /** What few have: listings of a million entries are held in memory. */
+  readonly #rest: Rest | undefined;
 
   constructor(
     values: AttributeValues,
@@ -153,14 +150,29 @@ export class FileAttributes {
     this.mode = values.mode;
     this.atime = values.atime;
     this.mtime = values.mtime;
-    this.extended = values.extended ?? [];
     const { filename, longname, type } = entry;
-    this.longname = longname === undefined ? '' : textOf(longname);
-    this.#type = type;
     this.filename = filename === undefined ? '' : textOf(filename);
-    // Kept only where the text has lost something, as large listings are held in memory.
+    const { extended = NO_PAIRS } = values;
+    const line = longname === undefined ? '' : textOf(longname);
+    // Kept only where the text has lost something.
     const isLossy = filename !== undefined && this.filename.includes('\ufffd');
-    this.#rawName = isLossy ? Uint8Array.from(filename) : undefined;
+    const rawName = isLossy ? Buffer.from(filename).toString('latin1') : undefined;
+    const told = type === typeFrom(values.mode, line) ? undefined : type;
+    const hasMore = line !== '' || extended.length > 0 || isLossy || told !== undefined;
+    this.#rest = hasMore ? { longname: line, extended, rawName, type: told } : undefined;
+  }
+
+  /**
+   * The server's own line about the file, in its own form; empty for `stat`. A listing keeps 4 MiB of these lines,
+   * that is some 25,000 of the usual length; the entries after that have none.
+   */
+  get longname(): string {
+    return this.#rest?.longname ?? '';
+  }
+
+  /** Vendors' name and data pairs; left out of long listings, as `longname` is. */
+  get extended(): readonly (readonly [name: Uint8Array, data: Uint8Array])[] {
+    return this.#rest?.extended ?? NO_PAIRS;
   }
 
   /**
@@ -168,7 +180,8 @@ export class FileAttributes {
    * only these bytes name the file. Every method that takes a remote path takes bytes as well.
    */
   get filenameBytes(): Uint8Array {
-    return this.#rawName ?? Buffer.from(this.filename);
+    const rawName = this.#rest?.rawName;
+    return rawName === undefined ? Buffer.from(this.filename) : Buffer.from(rawName, 'latin1');
   }
 
   /**
@@ -176,12 +189,7 @@ export class FileAttributes {
    * `longname`.
    */
   get type(): FileType {
-    if (this.#type !== undefined) return this.#type;
-    const bits = (this.mode ?? 0) & S_IFMT;
-    if (bits !== 0) return TYPES_BY_BITS.get(bits) ?? 'unknown';
-    const looksLikeMode = /^[-dlpcbs][-rwxsStT]{9}/.test(this.longname);
-    if (!looksLikeMode) return 'unknown';
-    return TYPES.find(({ letter }) => letter === this.longname[0])?.name ?? 'unknown';
+    return this.#rest?.type ?? typeFrom(this.mode, this.longname);
   }
 
   isDirectory(): boolean {
@@ -196,15 +204,34 @@ export class FileAttributes {
     return this.type === 'symlink';
   }
 
-  /** A line like that of `ls -l`. */
+  /** A line like that of `ls -l`, with nothing in the name that a terminal would act on. */
   toString(): string {
     const letter = TYPES.find(({ name }) => name === this.type)?.letter ?? '?';
     const permissions = this.mode === undefined ? '?????????' : permissionLetters(this.mode);
     const owner = `${String(this.uid ?? 0).padEnd(8)} ${String(this.gid ?? 0).padEnd(8)}`;
     const size = String(this.size ?? 0).padStart(8);
-    const name = this.filename === '' ? '' : ` ${this.filename}`;
+    const name = this.filename === '' ? '' : ` ${printable(this.filename)}`;
     return `${letter}${permissions}   1 ${owner} ${size} ${formatTime(this.mtime)}${name}`;
   }
+}
+
+interface Rest {
+  readonly longname: string;
+  readonly extended: FileAttributes['extended'];
+  /** The bytes of a name that is not UTF-8, in latin1: a string takes much less memory than an array. */
+  readonly rawName: string | undefined;
+  /** What was found out where the server does not tell. */
+  readonly type: FileType | undefined;
+}
+
+const NO_PAIRS: FileAttributes['extended'] = [];
+
+/** By the mode, or else by the line that `ls -l` would give. */
+export function typeFrom(mode: number | undefined, longname: string): FileType {
+  const bits = (mode ?? 0) & S_IFMT;
+  if (bits !== 0) return TYPES_BY_BITS.get(bits) ?? 'unknown';
+  if (!/^[-dlpcbs][-rwxsStT]{9}/.test(longname)) return 'unknown';
+  return TYPES.find(({ letter }) => letter === longname[0])?.name ?? 'unknown';
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -1,7 +1,7 @@
 /** Packets ↔ frames, by the tables of packets.ts. */
 import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
-import { release } from '../lent-memory.js';
+import { release } from '../shared/lent-memory.js';
 import { ByteReader, type ByteWriter, byteLength, split } from './bytes.js';
 import type { Layout } from './fields.js';
 import { type Frame, MAX_PACKET_LENGTH } from './framing.js';

@@ -46,15 +46,13 @@ const statvfsReply = {
 
 const namesByIdReply = { users: packedTexts, groups: packedTexts };
 
+/** OpenSSH's in the order in which its server announces them: see {@link SftpClient.worksInOrder}. */
 export const extensions = {
-  limits: { name: 'limits@openssh.com', fields: {}, reply: 'extendedReply', data: limitsReply },
   posixRename: {
     name: 'posix-rename@openssh.com',
     fields: { oldPath: bytes, newPath: bytes },
     reply: 'status',
   },
-  hardlink: { name: 'hardlink@openssh.com', fields: { oldPath: bytes, newPath: bytes }, reply: 'status' },
-  fsync: { name: 'fsync@openssh.com', fields: { handle }, reply: 'status' },
   statvfs: {
     name: 'statvfs@openssh.com',
     fields: { path: bytes },
@@ -62,7 +60,10 @@ export const extensions = {
     data: statvfsReply,
   },
   fstatvfs: { name: 'fstatvfs@openssh.com', fields: { handle }, reply: 'extendedReply', data: statvfsReply },
+  hardlink: { name: 'hardlink@openssh.com', fields: { oldPath: bytes, newPath: bytes }, reply: 'status' },
+  fsync: { name: 'fsync@openssh.com', fields: { handle }, reply: 'status' },
   lsetstat: { name: 'lsetstat@openssh.com', fields: { path: bytes, attributes }, reply: 'status' },
+  limits: { name: 'limits@openssh.com', fields: {}, reply: 'extendedReply', data: limitsReply },
   expandPath: { name: 'expand-path@openssh.com', fields: { path: bytes }, reply: 'name' },
   copyData: {
     name: 'copy-data',
@@ -75,6 +76,13 @@ export const extensions = {
       writeOffset: uint64,
     },
     reply: 'status',
+  },
+  homeDirectory: { name: 'home-directory', fields: { username: text }, reply: 'name' },
+  usersGroupsById: {
+    name: 'users-groups-by-id@openssh.com',
+    fields: { uids: packedUint32s, gids: packedUint32s },
+    reply: 'extendedReply',
+    data: namesByIdReply,
   },
   checkFileHandle: {
     name: 'check-file-handle',
@@ -90,13 +98,6 @@ export const extensions = {
     },
     reply: 'extendedReply',
     data: { algorithm: hashAlgorithm, hashes: rest },
-  },
-  homeDirectory: { name: 'home-directory', fields: { username: text }, reply: 'name' },
-  usersGroupsById: {
-    name: 'users-groups-by-id@openssh.com',
-    fields: { uids: packedUint32s, gids: packedUint32s },
-    reply: 'extendedReply',
-    data: namesByIdReply,
   },
 } as const satisfies Readonly<
   Record<string, { name: string; fields: Layout; reply: ReplyName; data?: Layout }>

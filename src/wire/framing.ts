@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
-import { retain } from '../lent-memory.js';
+import { retain } from '../shared/lent-memory.js';
 import { replies, requests } from './packets.js';
 
 /** The largest packet that OpenSSH takes or sends, without the four bytes of its length. */
@@ -16,7 +16,7 @@ export interface Frame {
 }
 
 const HEADER_LENGTH = 5;
-/** Packets with content, whose pieces are retained: whoever is done with them may release them. */
+/** Packets with content, whose pieces are retained: a consumer that is done with them may release them. */
 const CONTENT_TYPES: ReadonlySet<number> = new Set([replies.data.type, requests.write.type]);
 
 export class FrameDecoder {
@@ -44,7 +44,7 @@ export class FrameDecoder {
         if (this.#headerLength < HEADER_LENGTH) return;
       }
       const end = Math.min(chunk.length, position + this.#missing);
-      if (end > position) this.#body.push(this.#keep(chunk.subarray(position, end)));
+      if (end > position) this.#keep(chunk.subarray(position, end));
       this.#missing -= end - position;
       position = end;
       if (this.#missing > 0) return;
@@ -55,10 +55,20 @@ export class FrameDecoder {
     }
   }
 
-  #keep(piece: Buffer): Buffer {
-    if (!CONTENT_TYPES.has(this.#header.readUInt8(4))) return Buffer.from(piece);
+  #keep(piece: Buffer): void {
+    if (!CONTENT_TYPES.has(this.#header.readUInt8(4))) {
+      this.#copy(piece);
+      return;
+    }
     retain(piece);
-    return piece;
+    this.#body.push(piece);
+  }
+
+  /** All of the body in one piece of memory, made when its beginning is there: nothing has to be joined then. */
+  #copy(piece: Buffer): void {
+    const [whole = Buffer.allocUnsafe(this.#missing)] = this.#body;
+    this.#body = [whole];
+    whole.set(piece, whole.length - this.#missing);
   }
 
   #takeHeader(chunk: Buffer, position: number): number {

@@ -26,7 +26,7 @@ const rows: readonly StatusRow[] = [
   { name: 'SSH_FX_EOF', code: 'EOF', meaning: 'end of file' },
   { name: 'SSH_FX_NO_SUCH_FILE', code: 'ENOENT', meaning: 'no such file or directory' },
   { name: 'SSH_FX_PERMISSION_DENIED', code: 'EACCES', meaning: 'permission denied' },
-  { name: 'SSH_FX_FAILURE', code: 'FAILURE', meaning: 'the server failed without saying why' },
+  { name: 'SSH_FX_FAILURE', code: 'FAILURE', meaning: 'the server failed' },
   { name: 'SSH_FX_BAD_MESSAGE', code: 'EINVAL', meaning: 'the server does not accept the request' },
   { name: 'SSH_FX_NO_CONNECTION', code: 'ENOTCONN', meaning: 'the server has no connection' },
   { name: 'SSH_FX_CONNECTION_LOST', code: 'ECONNRESET', meaning: 'the server lost its connection' },
@@ -72,7 +72,7 @@ const messages: readonly (readonly [pattern: RegExp, code: string])[] = [
 
 /** What a status means; a code that no draft knows counts as a failure. */
 export function describeStatus(status: number, message: string): StatusRow {
-  const row = rows[status] ?? { name: `SSH_FX_${status}`, code: 'FAILURE', meaning: 'an unknown failure' };
+  const row = rows[status] ?? { name: `SSH_FX_${status}`, code: 'FAILURE', meaning: 'the server failed' };
   if (row.code !== 'FAILURE') return row;
   const said = messages.find(([pattern]) => pattern.test(message));
   if (said === undefined) return row;

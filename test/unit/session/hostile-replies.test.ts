@@ -98,7 +98,7 @@ describe('replies that nobody asked for', () => {
         await peer.expect('stat');
         peer.reply(4711, 'attrs', { attributes: {} });
       },
-      /^The server answered request 4711, which is not open$/,
+      /^Received a reply for the unknown request id 4711$/,
     ));
 
   test('P7: twice', async () => {
@@ -113,7 +113,7 @@ describe('replies that nobody asked for', () => {
         assert.equal((await client.stat('/f')).size, 1);
         const reason = await session.closed;
         assert.ok(reason instanceof ProtocolError);
-        assert.match(reason.message, /^The server answered request \d+, which is not open$/);
+        assert.match(reason.message, /^Received a reply for the unknown request id \d+$/);
       },
     );
   });
@@ -124,8 +124,8 @@ describe('replies that say too much or too little', () => {
     return (request: ReceivedRequest<'realpath'> | ReceivedRequest<'readlink'>) => request.names(...entries);
   };
   const oneNameRows: readonly (readonly [what: string, entries: string[], message: RegExp])[] = [
-    ['P9: no name', [], /^The server sent 0 names where one was asked for$/],
-    ['P9: two names', ['/a', '/b'], /^The server sent 2 names where one was asked for$/],
+    ['P9: no name', [], /^The server sent 0 names instead of one$/],
+    ['P9: two names', ['/a', '/b'], /^The server sent 2 names instead of one$/],
     ['P10: an empty name', [''], /^The server sent a path that is empty or contains a NUL$/],
     ['P10: a name with a NUL', ['/a\0b'], /^The server sent a path that is empty or contains a NUL$/],
   ];
@@ -148,7 +148,7 @@ describe('replies that say too much or too little', () => {
     breaksTheProtocol(
       (client) => client.read(handle, 0, 4),
       async (peer) => (await peer.expect('read')).data('12345'),
-      /^The server sent 5 bytes where 4 were asked for$/,
+      /^The server sent 5 bytes for a read of 4$/,
     ));
 
   test('P11: DATA whose length is beyond the packet', () =>
@@ -184,7 +184,7 @@ describe('replies that say too much or too little', () => {
         (await peer.expect('read')).data('');
         (await peer.expect('read')).data('');
       },
-      /^The server sent no content at offset 2, twice, and no end of file$/,
+      /^The server sent neither content nor the end of the file at offset 2$/,
     ));
 
   test('P17: a count of 2^32 - 1 extended attributes', () =>
@@ -299,7 +299,7 @@ describe('the text of a failure', () => {
       assert.equal(error.statusName, `SSH_FX_${status}`);
       assert.equal(error.operation, 'stat');
       assert.equal(error.path, '/f');
-      assert.equal(error.message, `stat '/f': an unknown failure (SSH_FX_${status})`);
+      assert.equal(error.message, `stat '/f': the server failed without saying why (SSH_FX_${status})`);
     }
   });
 });

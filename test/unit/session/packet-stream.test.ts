@@ -3,9 +3,9 @@ import { Buffer } from 'node:buffer';
 import { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
 import { ConnectionLostError } from '../../../src/errors.js';
-import { decodePath } from '../../../src/remote-path.js';
 import { Session } from '../../../src/session/session.js';
 import { SftpClient } from '../../../src/session/sftp-client.js';
+import { decodePath } from '../../../src/shared/remote-path.js';
 import { ByteWriter } from '../../../src/wire/bytes.js';
 import { decodeRequest, encodeReply } from '../../../src/wire/codec.js';
 import { type Frame, FrameDecoder } from '../../../src/wire/framing.js';
@@ -165,7 +165,7 @@ describe('backpressure', () => {
     const settled = Promise.allSettled(calls);
     await turn();
     stream.answer(19);
-    assert.equal((await session.closed).message, 'The server answered request 19, which is not open');
+    assert.equal((await session.closed).message, 'Received a reply for the unknown request id 19');
     assert.ok((await settled).every(({ status }) => status === 'rejected'));
   });
 

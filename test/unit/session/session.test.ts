@@ -260,7 +260,7 @@ describe('the time of one call', () => {
       async ({ session, client }) => {
         const error = await outcome(client.rename('/a\x1b', '/b'));
         assert.ok(error instanceof TimeoutError);
-        assert.equal(error.message, "rename '/a\\x1b' to '/b': no answer from the server within 20 ms");
+        assert.equal(error.message, "rename '/a\\x1b' to '/b': no reply from the server within 20 ms");
         session.timeoutMs = null;
         assert.equal((await client.stat('/')).size, 3);
         answer.open();
@@ -534,6 +534,59 @@ describe('a signal that many calls share', () => {
         assert.equal(await other, 'own');
         assert.equal(session.pendingCount, 4);
       },
+    );
+  });
+});
+
+describe('a call that is not answered while others are', () => {
+  test('is given up after as long as a session may be silent, and the session lives', async () => {
+    await converseInSession(
+      async (peer) => {
+        const lost = await peer.expect('stat', { path: '/lost' });
+        for (let count = 0; count < 40; count += 1) {
+          (await peer.expect('stat', { path: '/other' })).attributes({});
+        }
+        lost.attributes({});
+        (await peer.expect('stat', { path: '/last' })).attributes({});
+      },
+      async ({ session, client }) => {
+        const lost = outcome(client.stat('/lost'));
+        for (let count = 0; count < 40; count += 1) {
+          await client.stat('/other');
+          await new Promise((resolve) => setTimeout(resolve, 15));
+        }
+        const error = await lost;
+        assert.ok(error instanceof TimeoutError);
+        assert.match(
+          error.message,
+          /^stat '\/lost': the server has not replied for 0\.3 s, but has replied to later /,
+        );
+        await client.stat('/last');
+        assert.equal(session.endReason, undefined);
+        assert.equal(session.pendingCount, 0);
+      },
+      { noProgressTimeoutMs: 300 },
+    );
+  });
+
+  test('does not end the session when nothing else is asked, and a later silence does', async () => {
+    await converseInSession(
+      async (peer) => {
+        await peer.expect('stat', { path: '/lost' });
+        (await peer.expect('stat', { path: '/other' })).attributes({});
+        await peer.expect('stat', { path: '/silence' });
+        await peer.closed;
+      },
+      async ({ session, client }) => {
+        const lost = outcome(client.stat('/lost'));
+        await client.stat('/other');
+        assert.ok((await lost) instanceof TimeoutError);
+        assert.equal(session.endReason, undefined);
+        const error = await outcome(client.stat('/silence'));
+        assert.ok(error instanceof ConnectionLostError);
+        assert.equal(error.code, 'ETIMEDOUT');
+      },
+      { noProgressTimeoutMs: 200 },
     );
   });
 });

@@ -85,7 +85,7 @@ for (const [name, operation] of Object.entries(operations)) {
           await assert.rejects(operation.call(client), (error) => {
             assert.ok(error instanceof ProtocolError);
             const asked = operation.subject.replace(/ '.*/, '');
-            assert.equal(error.message, `${asked} was answered with ${kind.toUpperCase()}`);
+            assert.equal(error.message, `Received ${kind.toUpperCase()} as the reply to ${asked}`);
             assert.equal(session.endReason, error);
             return true;
           });

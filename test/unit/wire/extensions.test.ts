@@ -142,8 +142,8 @@ const DATA: { readonly [N in ExtensionWithData]: readonly [data: ExtensionData<N
 
 describe('extensions', () => {
   test('have the names of the documents, and the reply that they give', () => {
-    const rows = Object.values(extensions).map(({ name, reply }) => [name, reply]);
-    assert.deepEqual(rows, [
+    const rows = new Map<string, string>(Object.values(extensions).map(({ name, reply }) => [name, reply]));
+    const expected = new Map<string, string>([
       ['limits@openssh.com', 'extendedReply'],
       ['posix-rename@openssh.com', 'status'],
       ['hardlink@openssh.com', 'status'],
@@ -157,6 +157,7 @@ describe('extensions', () => {
       ['home-directory', 'name'],
       ['users-groups-by-id@openssh.com', 'extendedReply'],
     ]);
+    assert.deepEqual(rows, expected);
   });
 
   for (const [key, [fields, drawing]] of Object.entries(FIELDS)) {

@@ -64,7 +64,7 @@ describe('status codes', () => {
       assert.deepEqual(describeStatus(status, ''), {
         name: `SSH_FX_${status}`,
         code: 'FAILURE',
-        meaning: 'an unknown failure',
+        meaning: 'the server failed',
       });
     });
   }

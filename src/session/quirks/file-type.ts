@@ -1,8 +1,9 @@
 /** What a path names, where the server's attributes do not tell: then it shows in what can be done with it. */
-import { SftpStatusError } from '../errors.js';
-import type { RemotePath } from '../remote-path.js';
-import { FileAttributes, type FileType } from '../wire/attributes.js';
-import type { OperationOptions, SftpClient } from './sftp-client.js';
+import { SftpStatusError } from '../../errors.js';
+import type { RemotePath } from '../../shared/remote-path.js';
+import { FileAttributes, type FileType } from '../../wire/attributes.js';
+import type { OperationOptions, SftpClient } from '../sftp-client.js';
+import { orMissing } from './missing-file.js';
 
 /** Attributes of what a path names, links followed; of unknown type only where nobody may look. */
 export async function statWithType(
@@ -10,7 +11,8 @@ export async function statWithType(
   path: RemotePath,
   options: OperationOptions = {},
 ): Promise<FileAttributes> {
-  const attributes = await client.stat(path, options);
+  const asking = client.stat(path, options);
+  const attributes = await orMissing(client, path, asking, { ...options, followsLinks: true });
   if (attributes.type !== 'unknown') return attributes;
   return new FileAttributes(attributes, { type: await typeByOpening(client, path, options) });
 }
@@ -21,7 +23,7 @@ export async function lstatWithType(
   path: RemotePath,
   options: OperationOptions = {},
 ): Promise<FileAttributes> {
-  const attributes = await client.lstat(path, options);
+  const attributes = await orMissing(client, path, client.lstat(path, options), options);
   if (attributes.type !== 'unknown') return attributes;
   const isLink = (await failureOf(client.readlink(path, options))) === undefined;
   const type = isLink ? 'symlink' : await typeByOpening(client, path, options);
