@@ -1,9 +1,15 @@
 /**
  * Every error that tsftp throws of its own. All derive from {@link SftpError}, carry a stable `code`
  * for programs, and say in `message` what happened, to what, and what to do. Text from the server is
- * escaped and cut before it gets here. Local files keep Node's own errors; an abort rejects with the
- * signal's reason; misuse of the API is a `TypeError` or `RangeError`.
+ * escaped and cut before it gets here. A local file that cannot be opened keeps Node's own error;
+ * a transfer that fails later is a {@link TransferError}, whichever side failed. An abort rejects with the signal's
+ * reason; misuse of the API is a `TypeError` or `RangeError`.
  */
+
+import type { ErrorCodeOf } from './errors/error-codes.js';
+import { type ErrorJson, jsonOf } from './errors/error-json.js';
+
+export type { ErrorJson } from './errors/error-json.js';
 
 interface ErrorDetails {
   readonly cause?: unknown;
@@ -18,6 +24,16 @@ export class SftpError extends Error {
   constructor(code: string, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
+  }
+
+  /**
+   * The error for `JSON.stringify`: name, message, code, the details of its class, and its causes. The stack is left out.
+   *
+   * @example
+   * console.error(JSON.stringify(error));   // {"name":"SftpStatusError","message":"open …","code":"ENOENT", …}
+   */
+  toJSON(): ErrorJson {
+    return jsonOf(this);
   }
 }
 
@@ -41,6 +57,12 @@ export class ConnectionError extends SftpError {
 /** There is nothing to log in with, found out before any network traffic. */
 export class CredentialError extends SftpError {
   override readonly name: string = 'CredentialError';
+  declare readonly code: CredentialErrorCode;
+
+  // It narrows the type of the code.
+  constructor(code: CredentialErrorCode, message: string, details: ErrorDetails = {}) {
+    super(code, message, details);
+  }
 }
 
 /** The private key is encrypted and no `privateKeyPass` was given. Not for a wrong one: that is a {@link CredentialError}. */
@@ -51,6 +73,7 @@ export class PasswordRequiredError extends CredentialError {
 /** The server refused every way of logging in that was tried. */
 export class AuthenticationError extends SftpError {
   override readonly name: string = 'AuthenticationError';
+  declare readonly code: ErrorCodeOf<'AuthenticationError'>;
   /** The methods that were tried, in order, for instance `publickey (~/.ssh/id_ed25519)`. */
   readonly tried: readonly string[];
   /** The methods that the server would accept. */
@@ -67,13 +90,13 @@ export class AuthenticationError extends SftpError {
 }
 
 /** How a host key failed the check, or why there was nothing to check it with. */
-export type HostKeysErrorCode =
-  | 'HOST_KEY_UNKNOWN'
-  | 'HOST_KEY_CHANGED'
-  | 'HOST_KEY_REVOKED'
-  | 'HOST_KEY_OTHER_TYPE'
-  | 'HOST_KEY_REFUSED'
-  | 'KNOWN_HOSTS_UNUSABLE';
+export type HostKeysErrorCode = ErrorCodeOf<'HostKeysError'>;
+
+/** What was wrong with the credentials. */
+export type CredentialErrorCode = ErrorCodeOf<'CredentialError'> | ErrorCodeOf<'PasswordRequiredError'>;
+
+/** What went wrong in SSH. */
+export type SshErrorCode = ErrorCodeOf<'SshError'>;
 
 /**
  * The server's host key is not the one we know, or there is no usable known_hosts file. It is thrown
@@ -86,6 +109,8 @@ export class HostKeysError extends SftpError {
   readonly fingerprint: string | undefined;
   /** The type of that key, for instance `ssh-ed25519`. */
   readonly keyType: string | undefined;
+  /** The key as in a `.pub` file, `ssh-ed25519 AAAA…`; `undefined` over the system's ssh, which shows its fingerprint only. */
+  readonly publicKey: string | undefined;
   /** The known_hosts file that holds the deciding line. */
   readonly file: string | undefined;
   /** That line's number, from 1. */
@@ -94,11 +119,18 @@ export class HostKeysError extends SftpError {
   constructor(
     code: HostKeysErrorCode,
     message: string,
-    details: ErrorDetails & { fingerprint?: string; keyType?: string; file?: string; line?: number } = {},
+    details: ErrorDetails & {
+      fingerprint?: string;
+      keyType?: string;
+      publicKey?: string;
+      file?: string;
+      line?: number;
+    } = {},
   ) {
     super(code, message, details);
     this.fingerprint = details.fingerprint;
     this.keyType = details.keyType;
+    this.publicKey = details.publicKey;
     this.file = details.file;
     this.line = details.line;
   }
@@ -107,6 +139,12 @@ export class HostKeysError extends SftpError {
 /** The SSH layer failed: no common algorithms, a broken protocol, a refused channel. */
 export class SshError extends SftpError {
   override readonly name: string = 'SshError';
+  declare readonly code: SshErrorCode;
+
+  // It narrows the type of the code.
+  constructor(code: SshErrorCode, message: string, details: ErrorDetails = {}) {
+    super(code, message, details);
+  }
 }
 
 /** How far a transfer had come when it failed. */
@@ -132,6 +170,7 @@ export class ConnectionLostError extends SftpError {
 /** The server did not answer one call within `timeout`. The session stays usable. */
 export class TimeoutError extends SftpError {
   override readonly name: string = 'TimeoutError';
+  declare readonly code: ErrorCodeOf<'TimeoutError'>;
 
   constructor(message: string, details: ErrorDetails = {}) {
     super('ETIMEDOUT', message, details);
@@ -141,6 +180,7 @@ export class TimeoutError extends SftpError {
 /** The peer broke the SFTP protocol; the session is over. */
 export class ProtocolError extends SftpError {
   override readonly name: string = 'ProtocolError';
+  declare readonly code: ErrorCodeOf<'ProtocolError'>;
 
   constructor(message: string, details: ErrorDetails = {}) {
     super('PROTOCOL_ERROR', message, details);
@@ -150,6 +190,7 @@ export class ProtocolError extends SftpError {
 /** The server lacks what the call needs; `extension` names it. */
 export class UnsupportedError extends SftpError {
   override readonly name: string = 'UnsupportedError';
+  declare readonly code: ErrorCodeOf<'UnsupportedError'>;
   /** The protocol extension that is missing, for instance `posix-rename@openssh.com`. */
   readonly extension: string;
 
@@ -162,6 +203,8 @@ export class UnsupportedError extends SftpError {
 /** The server answered a request with a failure (draft-ietf-secsh-filexfer-02, section 7). */
 export class SftpStatusError extends SftpError {
   override readonly name: string = 'SftpStatusError';
+  /** As of a {@link TransferError}: it is the server that failed. */
+  readonly side: Side = 'remote';
   /** The number on the wire, for instance 2. */
   readonly status: number;
   /** Its name in the draft, for instance `SSH_FX_NO_SUCH_FILE`. */
@@ -193,15 +236,27 @@ export class SftpStatusError extends SftpError {
   }
 }
 
+/** The computer on which something failed: this one, or the server. */
+export type Side = 'local' | 'remote';
+
 /** A file did not arrive whole. What the final name held before, it still holds where the transfer is atomic. */
 export class TransferError extends SftpError implements TransferProgress {
   override readonly name: string = 'TransferError';
   readonly source: string;
   readonly destination: string;
   readonly bytesDone: number;
+  /** Where it failed, which is not told by `code`: a disk may be full here or there. */
+  readonly side: Side;
+  /** The file that could not be read or written, `source` or `destination`. */
+  readonly path: string;
 
-  constructor(message: string, details: ErrorDetails & TransferProgress & { code?: string }) {
+  constructor(
+    message: string,
+    details: ErrorDetails & TransferProgress & { code?: string; side: Side; path: string },
+  ) {
     super(details.code ?? 'TRANSFER_FAILED', message, details);
+    this.side = details.side;
+    this.path = details.path;
     this.source = details.source;
     this.destination = details.destination;
     this.bytesDone = details.bytesDone;

@@ -1,8 +1,11 @@
-/** How often and after which pauses something is tried again that only the line has kept from working. */
-import { untilAborted } from './abort.js';
-import { ConnectionError, ConnectionLostError, SshError } from './errors.js';
+/** How often, and after which pauses, something is repeated that only the network has kept from working. */
 
-/** How a connection that could not be made, or was lost, is made again. */
+import { isTransient } from '../errors/outlook.js';
+import { ConnectionError, ConnectionLostError, SshError } from '../errors.js';
+import { untilAborted } from './abort.js';
+import { checkOptions, type OptionTable } from './option-checks.js';
+
+/** How often, and after which pauses, a client reconnects. */
 export interface RetryOptions {
   /** How many more times it is tried in a row; each success, and each byte that moves, starts the count anew. Default: 5. */
   readonly attempts?: number | undefined;
@@ -15,6 +18,14 @@ export interface RetryOptions {
   /** Milliseconds that no pause exceeds. Default: 60,000. */
   readonly maxDelay?: number | undefined;
 }
+
+const RETRY_OPTIONS: OptionTable<RetryOptions> = {
+  attempts: 'checked',
+  delay: 'checked',
+  factor: 'checked',
+  jitter: 'checked',
+  maxDelay: 'checked',
+};
 
 export type RetryPolicy = { readonly [K in keyof RetryOptions]-?: number };
 
@@ -29,25 +40,39 @@ const BOUNDS: Readonly<Record<keyof RetryPolicy, readonly [min: number, max: num
 };
 
 /**
- * The options with their defaults; `undefined` where nothing is to be tried again.
+ * The options with their defaults; `undefined` if nothing should be tried again.
  *
- * @throws TypeError | RangeError where a figure cannot be meant.
+ * @throws TypeError | RangeError if a number is invalid.
  */
 export function retryPolicy(options: RetryOptions | false | undefined): RetryPolicy | undefined {
   if (options === undefined || options === false) return undefined;
   if (typeof options !== 'object' || options === null) {
     throw new TypeError('retry must be an object as { attempts: 5, delay: 1000 }, or false');
   }
+  checkOptions(options, RETRY_OPTIONS, {
+    of: 'retry',
+    elsewhere: { retries: 'use attempts', minTimeout: 'use delay' },
+  });
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const policy = { ...DEFAULTS, ...Object.fromEntries(given) };
   for (const [name, [min, max]] of Object.entries(BOUNDS)) {
     const value: unknown = policy[name as keyof RetryPolicy];
     if (typeof value !== 'number') throw new TypeError(`retry.${name} must be a number, not ${typeof value}`);
     if (!(value >= min && value <= max)) {
-      throw new RangeError(`retry.${name} ${value} is not between ${min} and ${max}`);
+      throw new RangeError(`retry.${name} must be between ${min} and ${max}, not ${value}`);
     }
   }
   return policy;
+}
+
+/** What is known of an attempt that is going to be made. */
+export interface ComingAttempt {
+  /** The first is 1. */
+  readonly attempt: number;
+  /** Milliseconds until then. */
+  readonly delay: number;
+  /** Why it is needed: the loss, or the failure of the attempt before. */
+  readonly error: unknown;
 }
 
 /** The pause before an attempt, the first being 1, in milliseconds. */
@@ -71,11 +96,12 @@ export async function pause(milliseconds: number, signal: AbortSignal | undefine
   }
 }
 
-/** Whether another attempt may find things better: the line failed, and nobody has said no. */
-export function isTransient(error: unknown): boolean {
-  if (error instanceof ConnectionError) return error.code !== 'ENOTFOUND';
-  if (error instanceof SshError) return error.code === 'CHANNEL_TIMEOUT';
-  return isLost(error);
+/** Whether another connection may work: the network failed, and nobody has said no. */
+export function mayReconnect(error: unknown): boolean {
+  const isOfConnection = [ConnectionError, ConnectionLostError, SshError].some(
+    (kind) => error instanceof kind,
+  );
+  return isOfConnection && isTransient(error);
 }
 
 /** Whether a connection has ended against everybody's will. */
@@ -89,21 +115,30 @@ export async function tryRepeatedly<T>(
   {
     policy,
     signal,
-    pausesFirst = false,
+    lost,
+    onRetry = () => {},
   }: {
     readonly policy: RetryPolicy | undefined;
     readonly signal?: AbortSignal | undefined;
-    /** The first attempt is one of those that the policy counts. */
-    readonly pausesFirst?: boolean;
+    /** What the first attempt makes good: it is one of those that the policy counts. */
+    readonly lost?: Error | undefined;
+    /** Told before each pause. */
+    readonly onRetry?: (coming: ComingAttempt) => void;
   },
 ): Promise<T> {
-  for (let tried = pausesFirst ? 1 : 0; ; tried += 1) {
-    if (policy !== undefined && tried > 0) await pause(pauseBefore(tried, policy), signal);
+  let error: unknown = lost;
+  for (let tried = lost === undefined ? 0 : 1; ; tried += 1) {
+    if (policy !== undefined && tried > 0) {
+      const delay = Math.round(pauseBefore(tried, policy));
+      onRetry({ attempt: tried, delay, error });
+      await pause(delay, signal);
+    }
     try {
       return await attempt();
-    } catch (error) {
+    } catch (failure) {
+      error = failure;
       signal?.throwIfAborted();
-      if (!isTransient(error) || tried >= (policy?.attempts ?? 0)) throw error;
+      if (!mayReconnect(error) || tried >= (policy?.attempts ?? 0)) throw error;
     }
   }
 }

@@ -57,18 +57,32 @@ export function textOf(path: RemotePath): string {
   return typeof path === 'string' ? path : decodePath(path);
 }
 
-/** `directory/name`; an absolute name stays as it is. */
-export function joinPath(directory: Uint8Array, name: Uint8Array): Buffer {
-  if (isAbsolute(name)) return Buffer.from(name);
-  if (directory.length === 0 || isDot(directory)) return Buffer.from(name);
+/** A path as it counts from a directory: an absolute one stays as it is. */
+export function joinPath(directory: Uint8Array, path: Uint8Array): Buffer {
+  if (isAbsolute(path, directory) || directory.length === 0 || isDot(directory)) return Buffer.from(path);
+  return childPath(directory, path);
+}
+
+/** What lies in a directory under a name: whatever the name looks like, the path leads below the directory. */
+export function childPath(directory: Uint8Array, name: Uint8Array): Buffer {
+  if (directory.length === 0 || (isDot(directory) && name[0] !== SLASH)) return Buffer.from(name);
   return Buffer.concat(
     directory[directory.length - 1] === SLASH ? [directory, name] : [directory, SEPARATOR, name],
   );
 }
 
-/** Also `/C:/…` and `C:/…` or `C:\…`, as servers on Windows write them. */
-export function isAbsolute(path: Uint8Array): boolean {
+/**
+ * `/…`. Servers on Windows may also write `C:/…` or `C:\…`; anywhere else that is a plain name. So such a path is only
+ * absolute beside a directory that the server itself has given in that form.
+ */
+export function isAbsolute(path: Uint8Array, directory?: Uint8Array): boolean {
   if (path[0] === SLASH) return true;
+  return (
+    directory !== undefined && hasDrive(path) && hasDrive(directory.subarray(directory[0] === SLASH ? 1 : 0))
+  );
+}
+
+function hasDrive(path: Uint8Array): boolean {
   if (path[1] !== COLON || (path[2] !== SLASH && path[2] !== BACKSLASH)) return false;
   const lowerCase = (path[0] ?? 0) | 0x20;
   return lowerCase >= 0x61 && lowerCase <= 0x7a;
@@ -89,7 +103,7 @@ export function directoryName(path: Uint8Array): Buffer {
   return at === 0 ? trimmed.subarray(0, 1) : withoutTrailingSlashes(trimmed.subarray(0, at));
 }
 
-function withoutTrailingSlashes(path: Uint8Array): Buffer {
+export function withoutTrailingSlashes(path: Uint8Array): Buffer {
   let end = path.length;
   while (end > 1 && path[end - 1] === SLASH) end -= 1;
   return Buffer.from(path.subarray(0, end));
