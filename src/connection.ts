@@ -1,75 +1,136 @@
 /** The pysftp-shaped face: names, defaults and the current directory; everything else is delegated. */
 import type { Buffer } from 'node:buffer';
 import { basename } from 'node:path';
-import type { Content } from './arguments.js';
-import { checkChoice } from './arguments.js';
 import {
+  CHOWN_OPTIONS,
+  type ChownOptions,
   changeOwner,
   changeTimes,
   type Timestamp,
   touchFile,
   truncateFile,
 } from './connection/attributes.js';
-import { type CopyBetweenOptions, copyBetweenServers, type ServerEnd } from './connection/between.js';
-import { linesOf, type RunOptions, type RunResult, runCommand } from './connection/commands.js';
-import type { ReadFileOptions, WriteFileOptions } from './connection/content-options.js';
-import { listDirectory, listNames, makeDirectories } from './connection/directories.js';
-import { describeFileSystem, type FileSystemStatistics } from './connection/file-system-statistics.js';
 import {
+  COPY_BETWEEN_OPTIONS,
+  type CopyBetweenOptions,
+  copyBetweenServers,
+  type ServerEnd,
+} from './connection/between.js';
+import { logFailures } from './connection/call-log.js';
+import {
+  asText,
+  linesOf,
+  type OutputEncoding,
+  RUN_OPTIONS,
+  type RunOptions,
+  type RunResult,
+  runCommand,
+} from './connection/commands.js';
+import {
+  listDirectory,
+  listNames,
+  MKDIR_OPTIONS,
+  type MkdirOptions,
+  makeDirectories,
+} from './connection/directories.js';
+import { describeFileSystem, type FileSystemStatistics } from './connection/file-system-statistics.js';
+import type { ReadFileOptions, WriteFileOptions } from './connection/files/content-options.js';
+import {
+  FILE_WRITE_STREAM_OPTIONS,
   Files,
   type FileWriteStreamOptions,
+  GETFO_OPTIONS,
   type GetfoOptions,
+  OPEN_OPTIONS,
   type OpenOptions,
+  PUTFO_OPTIONS,
   type PutfoOptions,
-} from './connection/files.js';
-import { findMatches } from './connection/glob.js';
-import { startHash } from './connection/hash.js';
+} from './connection/files/files.js';
+import { startHash } from './connection/files/hash.js';
+import type { RemoteFile } from './connection/files/remote-file.js';
+import { COPY_OPTIONS, type CopyOptions } from './connection/files/server-copy.js';
 import { expandHome, findHome } from './connection/home.js';
-import { explain } from './connection/likely-cause.js';
-import type { Link } from './connection/link.js';
-import { makeLink, readLink, type SymlinkOptions } from './connection/links.js';
-import { type MirrorOptions, mirror } from './connection/mirror.js';
-import type { RemoteFile } from './connection/remote-file.js';
+import { makeLink, readLink, SYMLINK_OPTIONS, type SymlinkOptions } from './connection/links.js';
+import { checkMirrorOptions, type MirrorOptions, mirror } from './connection/mirror.js';
+import type { Link } from './connection/reconnect/link.js';
 import { removeTree } from './connection/removal.js';
-import type { CopyOptions } from './connection/server-copy.js';
-import type { GetOptions, PutOptions, PutTreeOptions, TreeOptions } from './connection/transfer-options.js';
-import { namesToKeep, Transfers } from './connection/transfers.js';
-import { type WalkEntry, type WalkOptions, walkTree } from './connection/walk.js';
+import { RENAME_OPTIONS, type RenameOptions, renameAs, renamePath } from './connection/renaming.js';
+import { findMatches } from './connection/search/glob.js';
+import { WALK_OPTIONS, type WalkEntry, type WalkOptions, walkTree } from './connection/search/walk.js';
 import {
   type FoundFile,
+  WAIT_OPTIONS,
+  WATCH_OPTIONS,
   type WaitForFileOptions,
-  type WatchEvent,
   type Watcher,
   type WatchOptions,
   waitForFile,
   watchDirectory,
-} from './connection/watch.js';
+} from './connection/search/watch.js';
+import type { WatchEvent } from './connection/search/watched-tree.js';
+import { Sides } from './connection/sides.js';
+import {
+  GET_OPTIONS,
+  GET_TREE_OPTIONS,
+  type GetOptions,
+  type GetTreeOptions,
+  PUT_OPTIONS,
+  PUT_TREE_OPTIONS,
+  type PutOptions,
+  type PutTreeOptions,
+  TREE_OPTIONS,
+  type TreeOptions,
+} from './connection/transfer-options.js';
+import { namesToKeep, Transfers } from './connection/transfers.js';
 import { WorkingDirectory } from './connection/working-directory.js';
 import { ConnectionLostError } from './errors.js';
-import { checkLocalPath } from './local-path.js';
-import { parseMode } from './modes.js';
-import { decodePath, encodePath, quote, type RemotePath } from './remote-path.js';
-import { lstatWithType, statWithType } from './session/file-type.js';
-import type { OperationOptions, SftpClient } from './session/sftp-client.js';
-import { checkBytesPerSecond } from './speed.js';
-import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
-import { hasCode } from './transfer/file-system.js';
-import type { MirrorReport } from './transfer/mirror.js';
-import type { ReadStreamOptions, RemoteReadStream } from './transfer/read-stream.js';
-import type { ContentSource } from './transfer/sequential-source.js';
-import type { ContentSink } from './transfer/sink.js';
-import type { TreeReport } from './transfer/tree-report.js';
-import type { RemoteWriteStream } from './transfer/write-stream.js';
 import {
   checkCallbacks,
   type WalkCallback,
   type WalktreeOptions,
   walktreeOptions,
-} from './walk-callbacks.js';
+} from './pysftp/walk-callbacks.js';
+import { lstatWithType, statWithType } from './session/quirks/file-type.js';
+import { explain } from './session/quirks/likely-cause.js';
+import { orMissing } from './session/quirks/missing-file.js';
+import type { SftpClient } from './session/sftp-client.js';
+import { untilAborted } from './shared/abort.js';
+import type { Content } from './shared/arguments.js';
+import { checkChoice } from './shared/arguments.js';
+import { checkLocalPath } from './shared/local-path.js';
+import { parseMode } from './shared/modes.js';
+import {
+  CALL_OPTIONS,
+  type CallOptions,
+  checkOptions,
+  type OptionTable,
+  splitOptions,
+} from './shared/option-checks.js';
+import { decodePath, encodePath, quote, type RemotePath } from './shared/remote-path.js';
+import { isLost } from './shared/retry.js';
+import type { ServerKey, SshConnection } from './ssh/ssh-connection.js';
+import { unmarked } from './transfer/caller-error.js';
+import { checkBytesPerSecond } from './transfer/engine/speed.js';
+import { unlessCode } from './transfer/file-system.js';
+import type { MirrorReport } from './transfer/mirror/mirror.js';
+import {
+  READ_STREAM_OPTIONS,
+  type ReadStreamOptions,
+  type RemoteReadStream,
+} from './transfer/streams/read-stream.js';
+import type { ContentSource } from './transfer/streams/sequential-source.js';
+import type { ContentSink } from './transfer/streams/sink.js';
+import type { RemoteWriteStream } from './transfer/streams/write-stream.js';
+import type { TreeReport } from './transfer/tree/tree-report.js';
 import type { FileAttributes } from './wire/attributes.js';
 
-/** Options of a call that asks the server something. */
-export type CallOptions = OperationOptions;
+/** Options of a call that gives a path, or several. */
+interface PathOptions extends CallOptions {
+  /** `buffer`: as bytes, for names that are not UTF-8. Default: `utf8`. */
+  readonly encoding?: 'utf8' | 'buffer' | undefined;
+}
+
+const PATH_OPTIONS: OptionTable<PathOptions> = { ...CALL_OPTIONS, encoding: 'checked' };
 
 /** What is settled when a connection begins. */
 interface ConnectionFacts {
@@ -77,8 +138,38 @@ interface ConnectionFacts {
   readonly securityOptions: SshConnection['securityOptions'];
 }
 
-/** What {@link copyBetween} knows of a connection, and nobody else. */
+/** The calls whose failures are logged: each of those that are not another one's second name. */
+const LOGGED_CALLS = [
+  ...([
+    'normalize',
+    'chdir',
+    'listdir',
+    'listdirAttr',
+    'stat',
+    'lstat',
+    'exists',
+    'lexists',
+    'isdir',
+  ] as const),
+  ...(['isfile', 'readlink', 'walktree', 'glob', 'statvfs', 'expandPath', 'homeDirectory'] as const),
+  ...(['mkdir', 'makedirs', 'rmdir', 'remove', 'rename', 'posixRename', 'rmtree', 'chmod', 'chown'] as const),
+  ...(['truncate', 'utime', 'touch', 'symlink', 'hardlink', 'copy', 'get', 'put', 'getR', 'putR'] as const),
+  ...(['getD', 'putD', 'mirror', 'waitForFile', 'open', 'readFile', 'writeFile', 'appendFile'] as const),
+  ...(['getfo', 'putfo', 'checksum', 'execute', 'run'] as const),
+] as const;
+
+/** What {@link copyBetween} and {@link sidesOf} know of a connection, and nobody else. */
 let endOf: (connection: Connection, path: RemotePath, name: string) => ServerEnd;
+
+/** What a view of a connection in another shape stands on. */
+export interface ConnectionParts {
+  readonly link: Link;
+  readonly transfers: Transfers;
+  readonly directory: WorkingDirectory;
+}
+
+/** For the other entry points of the package; no part of the public API. */
+export let partsOf: (connection: Connection) => ConnectionParts;
 
 /**
  * A connection to an SFTP server; {@link connect} makes one.
@@ -86,7 +177,7 @@ let endOf: (connection: Connection, path: RemotePath, name: string) => ServerEnd
  * Remote paths are strings with `/`, or bytes for names that are not UTF-8; a relative path counts from the
  * current directory, see {@link chdir} and {@link cd}. Every method that asks the server may reject with
  * `SftpStatusError` (the server's answer, `code` as Node's), `ConnectionLostError`, `ProtocolError`,
- * `TimeoutError` or the reason of its signal; a path or an option that cannot be meant is a `TypeError` or
+ * `TimeoutError` or the reason of its signal; an invalid path or option is a `TypeError` or
  * `RangeError`, and nothing is sent then.
  *
  * @example
@@ -100,7 +191,7 @@ export class Connection implements AsyncDisposable {
   readonly #files: Files;
 
   /**
-   * Every SFTP request, one to one, for whoever dislikes our conveniences; paths count from the login directory.
+   * Every SFTP request, one to one, without our conveniences; paths count from the login directory.
    *
    * @example
    * await sftp.sftpClient.lstat('readme.sym');
@@ -124,10 +215,18 @@ export class Connection implements AsyncDisposable {
   readonly securityOptions: SshConnection['securityOptions'];
 
   static {
+    logFailures(Connection.prototype, LOGGED_CALLS, (connection) =>
+      #link in connection ? connection.#link.log : () => {},
+    );
     endOf = (connection, path, name) => ({
       link: connection.#link,
       transfers: connection.#transfers,
       path: connection.#directory.resolve(path, name),
+    });
+    partsOf = (connection) => ({
+      link: connection.#link,
+      transfers: connection.#transfers,
+      directory: connection.#directory,
     });
   }
 
@@ -138,7 +237,7 @@ export class Connection implements AsyncDisposable {
     this.#link = link;
     this.#directory = new WorkingDirectory(link.client);
     this.#transfers = new Transfers(link);
-    this.#files = new Files(link.client, this.#transfers);
+    this.#files = new Files(this.#transfers);
     this.sftpClient = link.client;
   }
 
@@ -157,6 +256,43 @@ export class Connection implements AsyncDisposable {
     return this.close();
   }
 
+  /**
+   * Aborts, with the reason, when the connection is over: it was lost or closed. With `retry` a connection that is lost
+   * is not over, only one that is closed.
+   *
+   * @example
+   * sftp.ended.addEventListener('abort', () => console.error(sftp.ended.reason));
+   */
+  get ended(): AbortSignal {
+    return this.#link.over;
+  }
+
+  /**
+   * Resolves when the connection is over, with the reason: a `ConnectionLostError`, whose code is `CLOSED` after
+   * {@link close}. Never rejects. With `retry` a connection that is lost is not over, only one that is closed.
+   *
+   * @example
+   * sftp.closed.then((reason) => console.error(`the connection is over: ${reason.message}`));
+   */
+  get closed(): Promise<Error> {
+    const { over } = this.#link;
+    return new Promise((resolve) => {
+      if (over.aborted) resolve(over.reason);
+      else over.addEventListener('abort', () => resolve(over.reason), { once: true });
+    });
+  }
+
+  /**
+   * Whether the connection is open. With `retry`, false from the loss of a connection until the client has reconnected,
+   * which it does when something is asked of it.
+   *
+   * @example
+   * if (!sftp.isConnected) console.warn('reconnecting takes a moment');
+   */
+  get isConnected(): boolean {
+    return this.#link.isConnected;
+  }
+
   // The current directory
 
   /**
@@ -166,6 +302,7 @@ export class Connection implements AsyncDisposable {
    * await sftp.pwd();   // '/home/test'
    */
   async pwd(options: CallOptions = {}): Promise<string> {
+    checkOptions(options, CALL_OPTIONS, { of: 'pwd' });
     return decodePath(await this.#directory.realPath(options));
   }
 
@@ -189,6 +326,7 @@ export class Connection implements AsyncDisposable {
    * await sftp.chdir('pub');
    */
   async chdir(path: RemotePath, options: CallOptions = {}): Promise<void> {
+    checkOptions(options, CALL_OPTIONS, { of: 'chdir' });
     await this.#directory.change(path, options);
   }
 
@@ -240,7 +378,11 @@ export class Connection implements AsyncDisposable {
    * await sftp.normalize('.');   // '/home/test'
    */
   async normalize(path: RemotePath, options: CallOptions = {}): Promise<string> {
-    return decodePath(await this.sftpClient.realpath(this.#directory.resolve(path), options));
+    checkOptions(options, CALL_OPTIONS, { of: 'normalize' });
+    const client = this.#client(options);
+    const resolved = this.#directory.resolve(path);
+    const asking = client.realpath(resolved, options);
+    return decodePath(await explain(asking, 'stat', { client, path: resolved, options }));
   }
 
   // Looking
@@ -253,7 +395,8 @@ export class Connection implements AsyncDisposable {
    * await sftp.listdir();   // ['pub', 'readme.sym', 'readme.txt']
    */
   async listdir(path: RemotePath = '.', options: CallOptions = {}): Promise<string[]> {
-    return listNames(this.sftpClient, this.#directory.resolve(path), options);
+    checkOptions(options, CALL_OPTIONS, { of: 'listdir' });
+    return listNames(this.#client(options), this.#directory.resolve(path), options);
   }
 
   /**
@@ -263,7 +406,8 @@ export class Connection implements AsyncDisposable {
    * for (const attributes of await sftp.listdirAttr('pub')) console.log(attributes.filename, attributes.size);
    */
   async listdirAttr(path: RemotePath = '.', options: CallOptions = {}): Promise<FileAttributes[]> {
-    return listDirectory(this.sftpClient, this.#directory.resolve(path), options);
+    checkOptions(options, CALL_OPTIONS, { of: 'listdirAttr' });
+    return listDirectory(this.#client(options), this.#directory.resolve(path), options);
   }
 
   /**
@@ -273,7 +417,11 @@ export class Connection implements AsyncDisposable {
    * (await sftp.stat('readme.txt')).size;   // 8192
    */
   async stat(path: RemotePath, options: CallOptions = {}): Promise<FileAttributes> {
-    return statWithType(this.sftpClient, this.#directory.resolve(path), options);
+    checkOptions(options, CALL_OPTIONS, { of: 'stat' });
+    const client = this.#client(options);
+    const resolved = this.#directory.resolve(path);
+    const asking = statWithType(client, resolved, options);
+    return explain(asking, 'stat', { client, path: resolved, options });
   }
 
   /**
@@ -283,7 +431,11 @@ export class Connection implements AsyncDisposable {
    * (await sftp.lstat('readme.sym')).isSymbolicLink();   // true
    */
   async lstat(path: RemotePath, options: CallOptions = {}): Promise<FileAttributes> {
-    return lstatWithType(this.sftpClient, this.#directory.resolve(path), options);
+    checkOptions(options, CALL_OPTIONS, { of: 'lstat' });
+    const client = this.#client(options);
+    const resolved = this.#directory.resolve(path);
+    const asking = lstatWithType(client, resolved, options);
+    return explain(asking, 'stat', { client, path: resolved, options });
   }
 
   /**
@@ -294,19 +446,26 @@ export class Connection implements AsyncDisposable {
    * await sftp.exists('readme.txt');   // true
    */
   async exists(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
+    checkOptions(options, CALL_OPTIONS, { of: 'exists' });
+    const client = this.#client(options);
     const resolved = this.#directory.resolve(path);
-    return (await unlessMissing(this.sftpClient.stat(resolved, options))) !== undefined;
+    const asking = client.stat(resolved, options);
+    const looking = orMissing(client, resolved, asking, { ...options, followsLinks: true });
+    return (await unlessCode(looking, ...MISSING)) !== undefined;
   }
 
   /**
-   * As {@link exists}, and true for a link that leads nowhere.
+   * As {@link exists}, and true for a dangling symlink.
    *
    * @example
    * await sftp.lexists('broken.sym');   // true
    */
   async lexists(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
+    checkOptions(options, CALL_OPTIONS, { of: 'lexists' });
+    const client = this.#client(options);
     const resolved = this.#directory.resolve(path);
-    return (await unlessMissing(this.sftpClient.lstat(resolved, options))) !== undefined;
+    const asking = client.lstat(resolved, options);
+    return (await unlessCode(orMissing(client, resolved, asking, options), ...MISSING)) !== undefined;
   }
 
   /**
@@ -316,7 +475,10 @@ export class Connection implements AsyncDisposable {
    * await sftp.isdir('pub');   // true
    */
   async isdir(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
-    return (await unlessMissing(this.stat(path, options)))?.isDirectory() ?? false;
+    checkOptions(options, CALL_OPTIONS, { of: 'isdir' });
+    const resolved = this.#directory.resolve(path);
+    const attributes = await unlessCode(statWithType(this.#client(options), resolved, options), ...MISSING);
+    return attributes?.isDirectory() ?? false;
   }
 
   /**
@@ -326,7 +488,10 @@ export class Connection implements AsyncDisposable {
    * await sftp.isfile('pub');   // false
    */
   async isfile(path: RemotePath, options: CallOptions = {}): Promise<boolean> {
-    return (await unlessMissing(this.stat(path, options)))?.isFile() ?? false;
+    checkOptions(options, CALL_OPTIONS, { of: 'isfile' });
+    const resolved = this.#directory.resolve(path);
+    const attributes = await unlessCode(statWithType(this.#client(options), resolved, options), ...MISSING);
+    return attributes?.isFile() ?? false;
   }
 
   /**
@@ -341,18 +506,17 @@ export class Connection implements AsyncDisposable {
     options?: CallOptions & { readonly encoding?: 'utf8' | undefined },
   ): Promise<string>;
   readlink(path: RemotePath, options: CallOptions & { readonly encoding: 'buffer' }): Promise<Buffer>;
-  async readlink(
-    path: RemotePath,
-    { encoding = 'utf8', signal }: CallOptions & { readonly encoding?: 'utf8' | 'buffer' | undefined } = {},
-  ): Promise<string | Buffer> {
+  async readlink(path: RemotePath, options: PathOptions = {}): Promise<string | Buffer> {
+    checkOptions(options, PATH_OPTIONS, { of: 'readlink' });
+    const { encoding = 'utf8', signal } = options;
     checkChoice(encoding, ['utf8', 'buffer'], 'encoding');
-    const target = await readLink(this.sftpClient, this.#directory.resolve(path), { signal });
+    const target = await readLink(this.#client(options), this.#directory.resolve(path), { signal });
     return encoding === 'buffer' ? target : decodePath(target);
   }
 
   /**
    * Walks a directory, depth first and sorted by name: `fcallback` gets each regular file, `dcallback` each directory
-   * before its content, `ucallback` whatever is neither, as a link that leads nowhere. Paths begin as `path` was
+   * before its content, `ucallback` whatever is neither, as a dangling symlink. Paths begin as `path` was
    * written. Links are followed. The directory itself is not reported. Callbacks may be async and are awaited one by
    * one; the first that fails ends the walk. See {@link walk} for more than names.
    *
@@ -366,16 +530,22 @@ export class Connection implements AsyncDisposable {
     fcallback: WalkCallback,
     dcallback: WalkCallback,
     ucallback: WalkCallback,
-    options: boolean | WalktreeOptions = {},
+    options: boolean | 0 | 1 | WalktreeOptions = {},
   ): Promise<void> {
     checkCallbacks({ fcallback, dcallback, ucallback });
     const { recurse = true, signal } = walktreeOptions(options);
     const depth = recurse ? {} : { maxDepth: 1 };
-    for await (const entry of this.walk(path, { ...depth, symlinks: 'follow', signal })) {
-      const { attributes } = entry;
-      if (attributes.isDirectory()) await dcallback(entry.path);
-      else await (attributes.isFile() ? fcallback : ucallback)(entry.path);
-    }
+    await this.#link.during(signal, async (during) => {
+      for await (const { path: found, attributes } of this.walk(path, {
+        ...depth,
+        symlinks: 'follow',
+        signal: during,
+      })) {
+        const ofLeaf = attributes.isFile() ? fcallback : ucallback;
+        const callback = attributes.isDirectory() ? dcallback : ofLeaf;
+        await untilAborted(Promise.resolve(callback(found)), during);
+      }
+    });
   }
 
   /**
@@ -392,23 +562,39 @@ export class Connection implements AsyncDisposable {
    * }
    */
   walk(path: RemotePath = '.', options: WalkOptions = {}): AsyncGenerator<WalkEntry, void, undefined> {
-    return walkTree(this.sftpClient, this.#directory.resolve(path), encodePath(path), options);
+    checkOptions(options, WALK_OPTIONS, { of: 'walk' });
+    return walkTree(this.#client(options), this.#directory.resolve(path), encodePath(path), options);
   }
 
   /**
    * The paths that fit a pattern, sorted by code point: `*` and `?` within a name, `[a-z]` and `[!a-z]`, `{one,two}`,
    * `**` for any number of directories, `\` before a character that means itself. What begins with a dot is only
    * found by a pattern that does; a `/` at the end finds directories only. Links are not entered by `**`. As in a
-   * shell, directories that may not be read have nothing that fits.
+   * shell, directories that may not be read have nothing that fits. Inside brackets also `[[:alpha:]]` and the other
+   * classes of POSIX, and `\\` before a character that means itself.
+   *
+   * Names are bytes: a byte that is not part of UTF-8 is one character to `?` and `*`. With `encoding: 'buffer'` the paths
+   * come as bytes, for names that are not UTF-8. Each directory is listed once, whatever the pattern.
    *
    * @throws RangeError braces that stand for more than 1,000 patterns
    *
    * @example
    * await sftp.glob('reports/2026-*.{csv,tsv}');   // ['reports/2026-05.csv', 'reports/2026-06.tsv']
    */
-  async glob(pattern: string, options: CallOptions = {}): Promise<string[]> {
+  glob(
+    pattern: string,
+    options?: CallOptions & { readonly encoding?: 'utf8' | undefined },
+  ): Promise<string[]>;
+  glob(pattern: string, options: CallOptions & { readonly encoding: 'buffer' }): Promise<Buffer[]>;
+  async glob(pattern: string, options: PathOptions = {}): Promise<string[] | Buffer[]> {
+    checkOptions(options, PATH_OPTIONS, { of: 'glob' });
+    const { encoding = 'utf8', signal } = options;
+    checkChoice(encoding, ['utf8', 'buffer'], 'encoding');
     checkPattern(pattern);
-    return findMatches(this.sftpClient, pattern, this.#directory.resolver(), options);
+    const matches = await findMatches(this.#client(options), pattern, this.#directory.resolver(), { signal });
+    return encoding === 'buffer'
+      ? Array.from(matches, ({ path }) => path)
+      : Array.from(matches, ({ path }) => decodePath(path));
   }
 
   /**
@@ -420,7 +606,11 @@ export class Connection implements AsyncDisposable {
    * const { available, usedPercent } = await sftp.statvfs('.');
    */
   async statvfs(path: RemotePath = '.', options: CallOptions = {}): Promise<FileSystemStatistics> {
-    return describeFileSystem(await this.sftpClient.statvfs(this.#directory.resolve(path), options));
+    checkOptions(options, CALL_OPTIONS, { of: 'statvfs' });
+    const client = this.#client(options);
+    const resolved = this.#directory.resolve(path);
+    const asking = client.statvfs(resolved, options);
+    return describeFileSystem(await explain(asking, 'stat', { client, path: resolved, options }));
   }
 
   /**
@@ -432,9 +622,10 @@ export class Connection implements AsyncDisposable {
    * await sftp.expandPath('~/reports');   // '/home/me/reports'
    */
   async expandPath(path: RemotePath, options: CallOptions = {}): Promise<string> {
+    checkOptions(options, CALL_OPTIONS, { of: 'expandPath' });
     const bytes = encodePath(path);
     if (bytes[0] !== 0x7e) return this.normalize(bytes, options);
-    return decodePath(await expandHome(this.sftpClient, bytes, options));
+    return decodePath(await expandHome(this.#client(options), bytes, options));
   }
 
   /**
@@ -446,26 +637,32 @@ export class Connection implements AsyncDisposable {
    * await sftp.homeDirectory();   // '/home/me'
    */
   async homeDirectory(username = '', options: CallOptions = {}): Promise<string> {
+    checkOptions(options, CALL_OPTIONS, { of: 'homeDirectory' });
     if (typeof username !== 'string')
       throw new TypeError(`username must be a string, not ${typeof username}`);
     if (username !== '') encodePath(username, 'username');
     if (username.includes('/')) throw new TypeError(`username ${quote(username)} contains a /`);
-    return decodePath(await findHome(this.sftpClient, username, options));
+    return decodePath(await findHome(this.#client(options), username, options));
   }
 
   // Changing
 
   /**
    * Makes one directory; what exists already is an error (`EEXIST`). `mode` is in the digits of chmod (`755`), and the
-   * server's umask applies.
+   * server's umask applies. Default: 777.
    *
    * @example
    * await sftp.mkdir('show', 744);
+   * await sftp.mkdir('private', { mode: 700 });
    */
-  async mkdir(path: RemotePath, mode: number | string = 777, options: CallOptions = {}): Promise<void> {
+  async mkdir(path: RemotePath, mode?: number | string | MkdirOptions, given?: CallOptions): Promise<void> {
+    const [own, options] = splitOptions<number | string, MkdirOptions>(mode, given, 'mkdir');
+    checkOptions(options, MKDIR_OPTIONS, { of: 'mkdir' });
+    const digits = mode === null ? mode : (own ?? options.mode ?? 777);
+    const client = this.#client(options);
     const resolved = this.#directory.resolve(path);
-    const making = this.sftpClient.mkdir(resolved, { mode: parseMode(mode) }, options);
-    await explain(making, 'mkdir', { client: this.sftpClient, path: resolved, options });
+    const making = client.mkdir(resolved, { mode: parseMode(digits) }, options);
+    await explain(making, 'mkdir', { client, path: resolved, options });
   }
 
   /**
@@ -474,9 +671,17 @@ export class Connection implements AsyncDisposable {
    *
    * @example
    * await sftp.makedirs('pub/show/off');
+   * await sftp.makedirs('private/keys', { mode: 700 });
    */
-  async makedirs(path: RemotePath, mode: number | string = 777, options: CallOptions = {}): Promise<void> {
-    await makeDirectories(this.sftpClient, this.#directory.resolve(path), parseMode(mode), options);
+  async makedirs(
+    path: RemotePath,
+    mode?: number | string | MkdirOptions,
+    given?: CallOptions,
+  ): Promise<void> {
+    const [own, options] = splitOptions<number | string, MkdirOptions>(mode, given, 'makedirs');
+    checkOptions(options, MKDIR_OPTIONS, { of: 'makedirs' });
+    const digits = mode === null ? mode : (own ?? options.mode ?? 777);
+    await makeDirectories(this.#client(options), this.#directory.resolve(path), parseMode(digits), options);
   }
 
   /**
@@ -486,9 +691,11 @@ export class Connection implements AsyncDisposable {
    * await sftp.rmdir('empty');
    */
   async rmdir(path: RemotePath, options: CallOptions = {}): Promise<void> {
+    checkOptions(options, CALL_OPTIONS, { of: 'rmdir' });
+    const client = this.#client(options);
     const resolved = this.#directory.resolve(path);
-    const removing = this.sftpClient.rmdir(resolved, options);
-    await explain(removing, 'rmdir', { client: this.sftpClient, path: resolved, options });
+    const removing = client.rmdir(resolved, options);
+    await explain(removing, 'rmdir', { client, path: resolved, options });
   }
 
   /**
@@ -498,9 +705,11 @@ export class Connection implements AsyncDisposable {
    * await sftp.remove('pub/readme.txt');
    */
   async remove(path: RemotePath, options: CallOptions = {}): Promise<void> {
+    checkOptions(options, CALL_OPTIONS, { of: 'remove' });
+    const client = this.#client(options);
     const resolved = this.#directory.resolve(path);
-    const removing = this.sftpClient.remove(resolved, options);
-    await explain(removing, 'remove', { client: this.sftpClient, path: resolved, options });
+    const removing = client.remove(resolved, options);
+    await explain(removing, 'remove', { client, path: resolved, options });
   }
 
   /**
@@ -514,20 +723,19 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Renames or moves; what exists under the new name is an error (`EEXIST`) and stays. {@link posixRename} replaces
-   * it.
+   * Renames or moves; what exists under the new name is an error (`EEXIST`) and stays. With `overwrite: true` it is
+   * replaced: in one step if the server has `posix-rename@openssh.com`; on other servers a file steps aside for a moment, and
+   * a directory stays. {@link posixRename} does it in one step or not at all.
    *
    * @example
    * await sftp.rename('draft.txt', 'final.txt');
+   * await sftp.rename('index.html.new', 'index.html', { overwrite: true });
    */
-  async rename(source: RemotePath, destination: RemotePath, options: CallOptions = {}): Promise<void> {
+  async rename(source: RemotePath, destination: RemotePath, options: RenameOptions = {}): Promise<void> {
+    checkOptions(options, RENAME_OPTIONS, { of: 'rename' });
     const from = this.#directory.resolve(source, 'source');
     const to = this.#directory.resolve(destination, 'destination');
-    // One server deletes a file that is renamed onto itself; it must only exist.
-    const client = this.sftpClient;
-    if (from.equals(to)) await client.lstat(from, options);
-    else
-      await explain(client.rename(from, to, options), 'rename', { client, path: from, newPath: to, options });
+    await renamePath(this.#client(options), from, to, options);
   }
 
   /**
@@ -539,15 +747,16 @@ export class Connection implements AsyncDisposable {
    * await sftp.posixRename('index.html.new', 'index.html');
    */
   async posixRename(source: RemotePath, destination: RemotePath, options: CallOptions = {}): Promise<void> {
+    checkOptions(options, CALL_OPTIONS, { of: 'posixRename' });
     const from = this.#directory.resolve(source, 'source');
     const to = this.#directory.resolve(destination, 'destination');
-    if (from.equals(to)) await this.sftpClient.lstat(from, options);
-    else await this.sftpClient.posixRename(from, to, options);
+    if (from.equals(to)) await this.lstat(source, options);
+    else await renameAs('posixRename', this.#client(options), from, to, options);
   }
 
   /**
-   * Removes a directory with everything below it. Links are removed, never entered. Stops at the first failure; what
-   * is gone by then stays gone.
+   * Removes a directory with everything below it. Links are removed, never entered, and a link is no directory, also with
+   * a slash behind its name. Stops at the first failure; what is gone by then stays gone.
    *
    * @throws SftpStatusError (`ENOTDIR`) it is a file or a link; the server's answer where something cannot be removed
    * @throws RangeError it is `/`, or written as `.` or `..`
@@ -556,37 +765,49 @@ export class Connection implements AsyncDisposable {
    * await sftp.rmtree('old-releases');
    */
   async rmtree(path: RemotePath, options: CallOptions = {}): Promise<void> {
-    await removeTree(this.sftpClient, this.#directory.resolve(path), options);
+    checkOptions(options, CALL_OPTIONS, { of: 'rmtree' });
+    await removeTree(this.#client(options), this.#directory.resolve(path), options);
   }
 
   /**
    * Gives a file or directory the permissions of `mode`, in the digits of chmod; links are followed.
    *
-   * @throws TypeError | RangeError the mode is none; `0o644` is 420 and refused with the advice to write 644
+   * @throws TypeError | RangeError the mode is none, or could mean two: `644`, `'644'` and `0o644` are the same, and `511`,
+   *   which is also `0o777`, must be written as a string
    *
    * @example
    * await sftp.chmod('readme.txt', 644);
    */
   async chmod(path: RemotePath, mode: number | string = 777, options: CallOptions = {}): Promise<void> {
-    await this.sftpClient.setstat(this.#directory.resolve(path), { mode: parseMode(mode) }, options);
+    checkOptions(options, CALL_OPTIONS, { of: 'chmod' });
+    const client = this.#client(options);
+    const resolved = this.#directory.resolve(path);
+    const setting = client.setstat(resolved, { mode: parseMode(mode) }, options);
+    await explain(setting, 'setstat', { client, path: resolved, options });
   }
 
   /**
-   * Changes owner and group, by the numbers that they have on the server. The one that is left out (`undefined` or
-   * `null`) stays as it is; without both nothing is done. Links are followed.
+   * Changes owner and group, by the numbers that they have on the server. The one that is left out stays as it is; without
+   * both nothing is done. Links are followed.
    *
    * @throws SftpStatusError (`EACCES`) the server does not let you, as it is usual for others than root
    *
    * @example
-   * await sftp.chown('readme.txt', undefined, 100);   // the group only
+   * await sftp.chown('readme.txt', { gid: 100 });
+   *
+   * @example
+   * await sftp.chown('readme.txt', 1000, 100);   // uid and gid, as in pysftp
    */
   async chown(
     path: RemotePath,
-    uid?: number | null,
-    gid?: number | null,
-    options: CallOptions = {},
+    uid?: number | ChownOptions,
+    gid?: number,
+    given?: CallOptions,
   ): Promise<void> {
-    await changeOwner(this.sftpClient, this.#directory.resolve(path), { uid, gid }, options);
+    const [owner, options] = splitOptions<number, ChownOptions>(uid, given, 'chown');
+    checkOptions(options, CHOWN_OPTIONS, { of: 'chown' });
+    const ownership = { uid: owner ?? options.uid, gid: gid ?? options.gid };
+    await changeOwner(this.#client(options), this.#directory.resolve(path), ownership, options);
   }
 
   /**
@@ -598,7 +819,8 @@ export class Connection implements AsyncDisposable {
    * await sftp.truncate('readme.txt', 4096);   // 4096
    */
   async truncate(path: RemotePath, size: number, options: CallOptions = {}): Promise<number> {
-    return truncateFile(this.sftpClient, this.#directory.resolve(path), size, options);
+    checkOptions(options, CALL_OPTIONS, { of: 'truncate' });
+    return truncateFile(this.#client(options), this.#directory.resolve(path), size, options);
   }
 
   /**
@@ -611,20 +833,22 @@ export class Connection implements AsyncDisposable {
    */
   async utime(
     path: RemotePath,
-    times?: readonly [atime: Timestamp, mtime: Timestamp] | null,
+    times?: readonly [atime: Timestamp, mtime: Timestamp],
     options: CallOptions = {},
   ): Promise<void> {
-    await changeTimes(this.sftpClient, this.#directory.resolve(path), times, options);
+    checkOptions(options, CALL_OPTIONS, { of: 'utime' });
+    await changeTimes(this.#client(options), this.#directory.resolve(path), times, options);
   }
 
   /**
-   * Sets the times of a file or directory to now, and makes an empty file where there is nothing.
+   * Sets the times of a file or directory to now, and creates an empty file if it does not exist.
    *
    * @example
    * await sftp.touch('done');
    */
   async touch(path: RemotePath, options: CallOptions = {}): Promise<void> {
-    await touchFile(this.sftpClient, this.#directory.resolve(path), options);
+    checkOptions(options, CALL_OPTIONS, { of: 'touch' });
+    await touchFile(this.#client(options), this.#directory.resolve(path), options);
   }
 
   /**
@@ -637,11 +861,13 @@ export class Connection implements AsyncDisposable {
    * await sftp.symlink('releases/42', 'current');
    */
   async symlink(source: RemotePath, destination: RemotePath, options: SymlinkOptions = {}): Promise<void> {
+    checkOptions(options, SYMLINK_OPTIONS, { of: 'symlink' });
+    const client = this.#client(options);
     const target = encodePath(source, 'source');
     const newPath = this.#directory.resolve(destination, 'destination');
-    const making = makeLink(this.sftpClient, target, newPath, options);
+    const making = makeLink(client, target, newPath, options);
     const { signal } = options;
-    await explain(making, 'symlink', { client: this.sftpClient, path: target, newPath, options: { signal } });
+    await explain(making, 'symlink', { client, path: target, newPath, options: { signal } });
   }
 
   /**
@@ -653,10 +879,12 @@ export class Connection implements AsyncDisposable {
    * await sftp.hardlink('data.db', 'data.snapshot');
    */
   async hardlink(source: RemotePath, destination: RemotePath, options: CallOptions = {}): Promise<void> {
+    checkOptions(options, CALL_OPTIONS, { of: 'hardlink' });
+    const client = this.#client(options);
     const from = this.#directory.resolve(source, 'source');
     const newPath = this.#directory.resolve(destination, 'destination');
-    const making = this.sftpClient.hardlink(from, newPath, options);
-    await explain(making, 'hardlink', { client: this.sftpClient, path: from, newPath, options });
+    const making = client.hardlink(from, newPath, options);
+    await explain(making, 'hardlink', { client, path: from, newPath, options });
   }
 
   /**
@@ -670,8 +898,11 @@ export class Connection implements AsyncDisposable {
    * await sftp.copy('config.json', 'config.json.bak');
    */
   async copy(source: RemotePath, destination: RemotePath, options: CopyOptions = {}): Promise<void> {
+    checkOptions(options, COPY_OPTIONS, { of: 'copy' });
     const from = this.#directory.resolve(source, 'source');
-    await this.#transfers.copy(from, this.#directory.resolve(destination, 'destination'), options);
+    await this.#transfers
+      .forCall(options)
+      .copy(from, this.#directory.resolve(destination, 'destination'), options);
   }
 
   // Transfers
@@ -684,13 +915,17 @@ export class Connection implements AsyncDisposable {
    * @throws SftpStatusError the remote file cannot be opened; Node's own error where the local one cannot
    *
    * @example
+   * await sftp.get('reports/2026.csv', { preserveMtime: true });   // into 2026.csv
    * await sftp.get('reports/2026.csv', 'report.csv', {
    *   callback: (transferred, total) => console.log(`${transferred} of ${total}`),
    * });
    */
-  async get(remotepath: RemotePath, localpath?: string, options: GetOptions = {}): Promise<void> {
-    if (localpath !== undefined) checkLocalPath(localpath);
-    await this.#transfers.get(this.#directory.resolve(remotepath, 'remotepath'), localpath, options);
+  async get(remotepath: RemotePath, localpath?: string | GetOptions, given?: GetOptions): Promise<void> {
+    const [local, options] = splitOptions<string, GetOptions>(localpath, given, 'get');
+    checkOptions(options, GET_OPTIONS, { of: 'get' });
+    if (local !== undefined) checkLocalPath(local);
+    const source = this.#directory.resolve(remotepath, 'remotepath');
+    await this.#transfers.forCall(options).get(source, local, options);
   }
 
   /**
@@ -701,26 +936,37 @@ export class Connection implements AsyncDisposable {
    *
    * @example
    * const { size } = await sftp.put('report.csv', 'incoming/report.csv', { preserveMtime: true });
+   * await sftp.put('report.csv', { mode: 640 });   // into the current directory
    */
-  async put(localpath: string, remotepath?: RemotePath, options: PutOptions = {}): Promise<FileAttributes> {
-    const target = this.#directory.resolve(remotepath ?? basename(checkLocalPath(localpath)), 'remotepath');
-    return this.#transfers.put(localpath, target, options);
+  async put(
+    localpath: string,
+    remotepath?: RemotePath | PutOptions,
+    given?: PutOptions,
+  ): Promise<FileAttributes> {
+    const [remote, options] = splitOptions<RemotePath, PutOptions>(remotepath, given, 'put');
+    checkOptions(options, PUT_OPTIONS, { of: 'put' });
+    const target = this.#directory.resolve(remote ?? basename(checkLocalPath(localpath)), 'remotepath');
+    return this.#transfers.forCall(options).put(localpath, target, options);
   }
 
   /**
    * Downloads a directory with everything below it. The remote path is kept under `localdir`:
    * `getR('pub', 'backup')` writes `backup/pub/…`; an absolute one loses its leading `/`; `'.'` writes the
-   * content right into `localdir`. Existing directories are fine. Resolves with what was done; stops at the
-   * first failure.
+   * content right into `localdir`, and so does `into: true` of any other. Existing directories are fine. Resolves with
+   * what was done; stops at the first failure.
    *
    * @example
    * await sftp.getR('pub', 'backup', { preserveMtime: true });   // backup/pub/…
    */
-  async getR(remotedir: RemotePath, localdir: string, options: TreeOptions = {}): Promise<TreeReport> {
+  async getR(remotedir: RemotePath, localdir: string, options: GetTreeOptions = {}): Promise<TreeReport> {
+    checkOptions(options, GET_TREE_OPTIONS, { of: 'getR' });
     checkLocalPath(localdir, 'localdir');
-    const keptNames = namesToKeep(encodePath(remotedir, 'remotedir'), localdir);
+    const path = encodePath(remotedir, 'remotedir');
+    const keptNames = options.into === true ? [] : namesToKeep(path, localdir);
     const source = this.#directory.resolve(remotedir);
-    return this.#transfers.getTree(source, localdir, { ...options, recurse: true, keptNames });
+    return this.#transfers
+      .forCall(options)
+      .getTree(source, localdir, { ...options, recurse: true, keptNames });
   }
 
   /**
@@ -731,9 +977,10 @@ export class Connection implements AsyncDisposable {
    * await sftp.putR('static', 'static', { preserveMtime: true });
    */
   async putR(localpath: string, remotepath: RemotePath, options: PutTreeOptions = {}): Promise<TreeReport> {
+    checkOptions(options, PUT_TREE_OPTIONS, { of: 'putR' });
     checkLocalPath(localpath);
     const target = this.#directory.resolve(remotepath, 'remotepath');
-    return this.#transfers.putTree(localpath, target, { ...options, recurse: true });
+    return this.#transfers.forCall(options).putTree(localpath, target, { ...options, recurse: true });
   }
 
   /**
@@ -744,8 +991,9 @@ export class Connection implements AsyncDisposable {
    * await sftp.getD('public', 'local-backup', { preserveMtime: true });
    */
   async getD(remotedir: RemotePath, localdir: string, options: TreeOptions = {}): Promise<TreeReport> {
+    checkOptions(options, TREE_OPTIONS, { of: 'getD' });
     const source = this.#directory.resolve(remotedir, 'remotedir');
-    return this.#transfers.getTree(source, checkLocalPath(localdir, 'localdir'), {
+    return this.#transfers.forCall(options).getTree(source, checkLocalPath(localdir, 'localdir'), {
       ...options,
       recurse: false,
       keptNames: [],
@@ -762,9 +1010,10 @@ export class Connection implements AsyncDisposable {
    * await sftp.putD('images', 'static/images', { preserveMtime: true });
    */
   async putD(localpath: string, remotepath: RemotePath, options: PutTreeOptions = {}): Promise<TreeReport> {
+    checkOptions(options, PUT_TREE_OPTIONS, { of: 'putD' });
     checkLocalPath(localpath);
     const target = this.#directory.resolve(remotepath, 'remotepath');
-    return this.#transfers.putTree(localpath, target, { ...options, recurse: false });
+    return this.#transfers.forCall(options).putTree(localpath, target, { ...options, recurse: false });
   }
 
   /**
@@ -775,10 +1024,10 @@ export class Connection implements AsyncDisposable {
    * The source always wins, also over a file that is newer. Without `delete` nothing is ever removed: what only the
    * target has stays, and so does what is a file on one side and a directory or a link on the other. With it, both
    * go; what is extra only when everything has been copied. Nothing outside the target is touched, and nothing
-   * through a link that lies in it. Devices, FIFOs, sockets, links that lead nowhere or in a circle, and names that no
+   * through a link that lies in it. Devices, FIFOs, sockets, dangling symlinks, loops of links, and names that no
    * file can have are skipped and reported; what the target has in their place stays.
    *
-   * A connection that is lost meanwhile is made again where `retry` says so, and the mirror goes on with what is left.
+   * A lost connection reconnects if `retry` says so, and the mirror goes on with what is left.
    *
    * Modification times are kept, so that the next mirror finds nothing to do. Servers that set none need
    * `compare: 'size'` or `'checksum'`.
@@ -795,18 +1044,22 @@ export class Connection implements AsyncDisposable {
    * await sftp.mirror('/var/backups', 'backups', { direction: 'down' });
    */
   async mirror(source: RemotePath, target: RemotePath, options: MirrorOptions): Promise<MirrorReport> {
-    const [local, remote] = options.direction === 'down' ? [target, source] : [source, target];
-    const localPath = checkLocalPath(local, options.direction === 'down' ? 'target' : 'source');
+    checkMirrorOptions(options);
+    const isDown = options.direction === 'down';
+    const [local, remote] = isDown ? [target, source] : [source, target];
+    const localPath = checkLocalPath(local, isDown ? 'target' : 'source');
     const between = { link: this.#link, transfers: this.#transfers };
-    return mirror(between, localPath, this.#directory.resolve(remote), options);
+    return unmarked(mirror(between, localPath, this.#directory.resolve(remote), options));
   }
 
   // Waiting for others
 
   /**
-   * Waits until there is a regular file that fits a pattern (as {@link glob}), and until its size and modification
-   * time have not changed for `stableFor` milliseconds: whoever uploads it has come to an end, as far as that can be
-   * seen. Of several the first by name. A program that uploads to another name and renames needs no `stableFor`.
+   * Waits until there is a regular file that fits a pattern (as {@link glob}), and until nothing has been written to it
+   * for `stableFor` milliseconds. An upload that pauses for longer looks complete. Of several files the first by name
+   * is taken. A file that is uploaded under another name and then renamed needs no `stableFor`: 0 takes it at once.
+   *
+   * With `retry`, the waiting continues after a reconnect.
    *
    * @throws TimeoutError there was none within `timeout`
    *
@@ -815,6 +1068,7 @@ export class Connection implements AsyncDisposable {
    * await sftp.get(path);
    */
   async waitForFile(pattern: string, options: WaitForFileOptions = {}): Promise<FoundFile> {
+    checkOptions(options, WAIT_OPTIONS, { of: 'waitForFile' });
     checkPattern(pattern);
     return waitForFile(this.#watcher(), pattern, options);
   }
@@ -822,9 +1076,12 @@ export class Connection implements AsyncDisposable {
   /**
    * Tells what is created, changed and removed in a directory, from the beginning of the loop on. The directory is
    * listed again and again, so that what comes and goes between two looks is not seen, and what is renamed is removed
-   * and created; while the loop is busy with an event nothing is asked. What a link leads to is not looked at.
+   * and created; while the loop is busy with an event nothing is asked. What a link leads to is not looked at. With
+   * `stableFor` a file is reported when it is no longer being written.
    *
-   * The loop ends with `break`, with the reason of its `signal`, or with the error of a listing that fails.
+   * The loop ends with `break`, with the reason of its `signal`, or if the directory itself cannot be listed. What lies
+   * in a directory below that cannot be listed counts as unchanged. With `retry`, the watch continues after a reconnect
+   * and reports then what has changed meanwhile.
    *
    * @example
    * for await (const { type, path } of sftp.watch('inbox', { pollInterval: 5000, initial: true })) {
@@ -832,6 +1089,7 @@ export class Connection implements AsyncDisposable {
    * }
    */
   watch(path: RemotePath, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
+    checkOptions(options, WATCH_OPTIONS, { of: 'watch' });
     encodePath(path);
     return watchDirectory(this.#watcher(), path, options);
   }
@@ -851,6 +1109,7 @@ export class Connection implements AsyncDisposable {
    * await file.write('one more line\n');
    */
   async open(file: RemotePath, mode: string = 'r', options: number | OpenOptions = {}): Promise<RemoteFile> {
+    if (typeof options !== 'number') checkOptions(options, OPEN_OPTIONS, { of: 'open' });
     return this.#files.open(this.#directory.resolve(file, 'file'), mode, options);
   }
 
@@ -890,8 +1149,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Adds text or bytes to the end of a file, which is made where it is missing. Of several that append at the
-   * same time, one may overwrite the other.
+   * Adds text or bytes to the end of a file, which is made where it is missing. Several may append at the same time,
+   * over one connection or several: nothing is lost, see {@link RemoteFile} for the servers that cannot do that.
    *
    * @example
    * await sftp.appendFile('log.txt', `${new Date().toISOString()} done\n`);
@@ -907,30 +1166,34 @@ export class Connection implements AsyncDisposable {
   /**
    * A Node Readable of a regular file, or of the bytes from `start` to `end` in it, both included. It reads ahead
    * of its consumer, up to `highWaterMark`. Errors are emitted, those of opening too. A file stream of Node's at the
-   * other end is as fast with a `highWaterMark` of 256 KiB; its own is 16 or 64 KiB.
+   * other end is as fast with a `highWaterMark` of 256 KiB; its own is 16 or 64 KiB. With the `retry` of the connection the
+   * stream goes on after a loss, behind what it has given, and fails with `SOURCE_CHANGED` if there is another file by then.
    *
-   * @throws TypeError | RangeError at the call, as Node does, where an argument cannot be meant
+   * @throws TypeError | RangeError at the call, as Node does, if an argument is invalid
    *
    * @example
    * await pipeline(sftp.createReadStream('big.csv.gz'), createGunzip(), createWriteStream('big.csv'));
    */
   createReadStream(path: RemotePath, options: ReadStreamOptions = {}): RemoteReadStream {
-    return this.#files.createReadStream(this.#directory.resolve(path), options);
+    checkOptions(options, READ_STREAM_OPTIONS, { of: 'createReadStream' });
+    return this.#files.forCall(options).createReadStream(this.#directory.resolve(path), options);
   }
 
   /**
    * A Node Writable into a file. It does not wait for each answer of the server, but accepts no more than
    * `highWaterMark` unconfirmed bytes. `finish` is emitted when the server has confirmed all and closed the file. It
    * writes in order and through one channel: over a long line {@link putfo}, which takes a stream, is several times as
-   * fast.
+   * fast. With the `retry` of the connection the stream goes on after a loss, unless `flags` append: what the server has
+   * not confirmed is sent once more, to the same place.
    *
-   * @throws TypeError | RangeError at the call, as Node does, where an argument cannot be meant
+   * @throws TypeError | RangeError at the call, as Node does, if an argument is invalid
    *
    * @example
    * await pipeline(createReadStream('dump.sql'), createGzip(), sftp.createWriteStream('dump.sql.gz'));
    */
   createWriteStream(path: RemotePath, options: FileWriteStreamOptions = {}): RemoteWriteStream {
-    return this.#files.createWriteStream(this.#directory.resolve(path), options);
+    checkOptions(options, FILE_WRITE_STREAM_OPTIONS, { of: 'createWriteStream' });
+    return this.#files.forCall(options).createWriteStream(this.#directory.resolve(path), options);
   }
 
   /**
@@ -945,6 +1208,7 @@ export class Connection implements AsyncDisposable {
    * await sftp.getfo('pub/readme.txt', { write: (chunk) => chunks.push(chunk) });
    */
   async getfo(remotepath: RemotePath, sink: ContentSink, options: GetfoOptions = {}): Promise<number> {
+    checkOptions(options, GETFO_OPTIONS, { of: 'getfo' });
     return this.#files.getfo(this.#directory.resolve(remotepath, 'remotepath'), sink, options);
   }
 
@@ -963,6 +1227,7 @@ export class Connection implements AsyncDisposable {
     remotepath: RemotePath,
     options: PutfoOptions = {},
   ): Promise<FileAttributes> {
+    checkOptions(options, PUTFO_OPTIONS, { of: 'putfo' });
     return this.#files.putfo(source, this.#directory.resolve(remotepath, 'remotepath'), options);
   }
 
@@ -979,6 +1244,7 @@ export class Connection implements AsyncDisposable {
    * await sftp.checksum('backup.tar');   // 'e3b0c44298fc1c149afbf4c8996fb924…'
    */
   async checksum(path: RemotePath, algorithm = 'sha256', options: GetfoOptions = {}): Promise<string> {
+    checkOptions(options, GETFO_OPTIONS, { of: 'checksum' });
     const hash = startHash(algorithm);
     await this.getfo(path, { write: (chunk: Uint8Array) => void hash.update(chunk) }, options);
     return hash.digest('hex');
@@ -987,25 +1253,48 @@ export class Connection implements AsyncDisposable {
   // Commands and the connection
 
   /**
-   * Runs a command on the server and gives the lines of its stdout, or of its stderr where that is empty.
+   * Runs a command on the server and gives the lines of its stdout, or of its stderr where that is empty, without their
+   * ends. With `encoding: 'buffer'` they come as bytes, for output that is not UTF-8.
    *
    * @example
    * await sftp.execute('uname');   // ['Linux']
    */
-  async execute(command: string, options: RunOptions = {}): Promise<string[]> {
-    return linesOf(await this.run(command, options));
+  execute(command: string, options: RunOptions & { readonly encoding: 'buffer' }): Promise<Buffer[]>;
+  execute(
+    command: string,
+    options?: RunOptions & { readonly encoding?: 'utf8' | undefined },
+  ): Promise<string[]>;
+  async execute(
+    command: string,
+    options: RunOptions & { readonly encoding?: OutputEncoding | undefined } = {},
+  ): Promise<string[] | Buffer[]> {
+    checkOptions(options, RUN_OPTIONS, { of: 'execute' });
+    const { encoding = 'utf8' } = options;
+    checkChoice(encoding, ['utf8', 'buffer'], 'encoding');
+    const lines = linesOf(await this.run(command, { ...options, encoding: 'buffer' }));
+    return encoding === 'buffer' ? lines : lines.map((line) => line.toString('utf8'));
   }
 
   /**
-   * Runs a command on the server, without regard to the current directory; its failing is no rejection.
+   * Runs a command on the server, without regard to the current directory; its failing is no rejection. With
+   * `encoding: 'buffer'` stdout and stderr come as bytes.
    *
    * @example
    * const { exitCode, stdout, stderr } = await sftp.run('tar -tf -', { input: archive });
    */
-  async run(command: string, options: RunOptions = {}): Promise<RunResult> {
+  run(command: string, options: RunOptions & { readonly encoding: 'buffer' }): Promise<RunResult<Buffer>>;
+  run(command: string, options?: RunOptions & { readonly encoding?: 'utf8' | undefined }): Promise<RunResult>;
+  async run(
+    command: string,
+    options: RunOptions & { readonly encoding?: OutputEncoding | undefined } = {},
+  ): Promise<RunResult | RunResult<Buffer>> {
+    checkOptions(options, RUN_OPTIONS, { of: 'run' });
+    const { encoding = 'utf8' } = options;
+    checkChoice(encoding, ['utf8', 'buffer'], 'encoding');
     try {
       await this.#link.restore(this.#link.retry, options.signal);
-      return await runCommand(this.#link.ssh, command, options);
+      const result = await runCommand(this.#link.ssh, command, options);
+      return encoding === 'buffer' ? result : asText(result);
     } catch (error) {
       // One reason for everybody whom close() has met.
       throw error instanceof ConnectionLostError ? (this.#link.closeReason ?? error) : error;
@@ -1078,11 +1367,22 @@ export class Connection implements AsyncDisposable {
     this.#transfers.throttle.bytesPerSecond = bytesPerSecond ?? Number.POSITIVE_INFINITY;
   }
 
+  /** For a call with these options. */
+  #client({ timeout: timeoutMs }: CallOptions): SftpClient {
+    return this.sftpClient.forCall({ timeoutMs });
+  }
+
   #watcher(): Watcher {
     return {
       client: this.sftpClient,
       resolve: this.#directory.resolver(),
-      closed: this.#link.closed,
+      closed: this.#link.over,
+      restore: async (error, signal) => {
+        const { retry } = this.#link;
+        if (retry === undefined || !isLost(error)) return false;
+        await this.#link.restore(retry, signal);
+        return true;
+      },
     };
   }
 }
@@ -1108,6 +1408,7 @@ export async function copyBetween(
   pathB: RemotePath,
   options: CopyBetweenOptions = {},
 ): Promise<TreeReport> {
+  checkOptions(options, COPY_BETWEEN_OPTIONS, { of: 'copyBetween' });
   for (const [name, value] of Object.entries({ a, b })) {
     if (!(value instanceof Connection))
       throw new TypeError(`${name} must be a Connection, as connect() gives it`);
@@ -1120,12 +1421,27 @@ function checkPattern(pattern: unknown): void {
   encodePath(pattern, 'pattern');
 }
 
-/** `undefined` where the server says that there is nothing, or that a file is in the way. */
-async function unlessMissing(asking: Promise<FileAttributes>): Promise<FileAttributes | undefined> {
-  try {
-    return await asking;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
+/** The server's answer if nothing exists there, if a file is in the way, or if links form a loop. */
+const MISSING = ['ENOENT', 'ENOTDIR', 'ELOOP'] as const;
+
+/** @internal Both sides of a mirror, for `tsftp/jobs`. */
+export function sidesOf(
+  connection: Connection,
+  { source, target, direction, followsLinks }: MirrorSides,
+): Sides {
+  if (!(connection instanceof Connection)) {
+    throw new TypeError('connection must be a Connection, as connect() gives it');
   }
+  const isDown = direction === 'down';
+  const [local, remote] = isDown ? [target, source] : [source, target];
+  const localPath = checkLocalPath(local, isDown ? 'target' : 'source');
+  const { path: remotePath, ...rest } = endOf(connection, remote, isDown ? 'source' : 'target');
+  return new Sides(rest, { direction, localPath, remotePath, followsLinks });
+}
+
+interface MirrorSides {
+  readonly source: RemotePath;
+  readonly target: RemotePath;
+  readonly direction: 'up' | 'down';
+  readonly followsLinks: boolean;
 }

@@ -1,13 +1,28 @@
 /** Changing owner, size and times. */
 import type { Buffer } from 'node:buffer';
-import { checkCount, checkUint32, kindOf } from '../arguments.js';
-import { OPEN_FLAGS, type OperationOptions, type SftpClient } from '../session/sftp-client.js';
+import { explain, likelyCause } from '../session/quirks/likely-cause.js';
+import { orMissing } from '../session/quirks/missing-file.js';
+import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
+import { checkCount, checkUint32, kindOf } from '../shared/arguments.js';
+import { CALL_OPTIONS, type CallOptions, type OptionTable } from '../shared/option-checks.js';
 import { hasCode } from '../transfer/file-system.js';
 import type { AttributeValues } from '../wire/attributes.js';
+import { openFile } from './files/file-opening.js';
+import { parseOpenMode } from './files/open-mode.js';
 
 /** A moment: seconds since 1970, or a `Date`. */
 export type Timestamp = number | Date;
+
+/** Options of {@link Connection.chown}. */
+export interface ChownOptions extends CallOptions {
+  /** The number of the new owner. Default: it stays. */
+  readonly uid?: number | undefined;
+  /** The number of the new group. Default: it stays. */
+  readonly gid?: number | undefined;
+}
+
+export const CHOWN_OPTIONS: OptionTable<ChownOptions> = { ...CALL_OPTIONS, uid: 'checked', gid: 'checked' };
 
 /** The wire has one flag for both ids, so the one that is not given is asked for. */
 export async function changeOwner(
@@ -19,12 +34,16 @@ export async function changeOwner(
   const uid = owner.uid == null ? undefined : checkUint32('uid', owner.uid);
   const gid = owner.gid == null ? undefined : checkUint32('gid', owner.gid);
   if (uid === undefined && gid === undefined) return;
-  const kept = uid === undefined || gid === undefined ? await client.stat(path, options) : undefined;
+  const look = { client, path, options };
+  const kept =
+    uid === undefined || gid === undefined
+      ? await explain(client.stat(path, options), 'stat', look)
+      : undefined;
   const both = { uid: uid ?? kept?.uid, gid: gid ?? kept?.gid };
   if (both.uid === undefined || both.gid === undefined) {
-    throw failure('ENOTSUP', 'chown', path, 'the server does not tell the owner; give both uid and gid');
+    throw failure('ENOTSUP', 'chown', path, 'the server does not report the owner; give both uid and gid');
   }
-  await client.setstat(path, both, options);
+  await explain(client.setstat(path, both, options), 'setstat', look);
 }
 
 /** @returns the size as the server then tells it */
@@ -35,7 +54,7 @@ export async function truncateFile(
   options: OperationOptions,
 ): Promise<number> {
   checkCount('size', size);
-  await client.setstat(path, { size }, options);
+  await explain(client.setstat(path, { size }, options), 'truncate', { client, path, options });
   const confirmed = await client.stat(path, options);
   // A server that tells no sizes has at least not refused this one.
   return confirmed.size ?? size;
@@ -47,17 +66,20 @@ export async function changeTimes(
   times: readonly [Timestamp, Timestamp] | null | undefined,
   options: OperationOptions,
 ): Promise<void> {
-  await client.setstat(path, times == null ? now() : checkTimes(times), options);
+  const setting = client.setstat(path, times == null ? now() : checkTimes(times), options);
+  await explain(setting, 'setstat', { client, path, options });
 }
 
 /** As touch(1): the times of what is there, or a new and empty file. */
 export async function touchFile(client: SftpClient, path: Buffer, options: OperationOptions): Promise<void> {
+  const look = { client, path, options };
   try {
-    await client.setstat(path, now(), options);
+    await orMissing(client, path, client.setstat(path, now(), options), { ...options, followsLinks: true });
   } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error;
-    // Not EXCL: somebody else may have made it meanwhile, which serves as well.
-    await client.close(await client.open(path, OPEN_FLAGS.WRITE | OPEN_FLAGS.CREAT, options));
+    if (!hasCode(error, 'ENOENT')) throw await likelyCause(error, 'setstat', look);
+    const making = openFile(client, path, parseOpenMode('a'), { ...options, attributes: {} });
+    const made = await explain(making, 'create', look);
+    await client.close(made.handle);
   }
 }
 

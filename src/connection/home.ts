@@ -1,8 +1,8 @@
 /** Where users are at home. */
 import { Buffer } from 'node:buffer';
 import { UnsupportedError } from '../errors.js';
-import { decodePath, joinPath } from '../remote-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
+import { decodePath, joinPath } from '../shared/remote-path.js';
 import { extensions } from '../wire/extensions.js';
 
 /**
@@ -31,7 +31,10 @@ export async function findHome(
   if (username === '') return client.realpath('.', options);
   if (client.supports('homeDirectory')) return client.homeDirectory(username, options);
   const { name } = extensions.homeDirectory;
-  throw new UnsupportedError(`The server does not tell where others are at home: it has no ${name}`, {
-    extension: name,
-  });
+  throw new UnsupportedError(
+    `The server cannot expand the home directories of other users: it has no ${name}`,
+    {
+      extension: name,
+    },
+  );
 }

@@ -1,19 +1,26 @@
 /** Symbolic links. */
 import { Buffer } from 'node:buffer';
-import { checkChoice } from '../arguments.js';
-import { decodePath, directoryName, isAbsolute, joinPath } from '../remote-path.js';
-import { realPathOr } from '../session/real-path.js';
+import { explain } from '../session/quirks/likely-cause.js';
+import { realPathOr } from '../session/quirks/real-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
+import { checkChoice } from '../shared/arguments.js';
+import { CALL_OPTIONS, type CallOptions, type OptionTable } from '../shared/option-checks.js';
+import { childPath, decodePath, directoryName, isAbsolute, joinPath } from '../shared/remote-path.js';
 
 /** Options of {@link Connection.symlink}. */
-export interface SymlinkOptions extends OperationOptions {
+export interface SymlinkOptions extends CallOptions {
   /**
    * The order of the two paths on the wire. OpenSSH's has been the other one than the draft's from its
    * beginning, and most servers do as OpenSSH does. Default: `openssh`.
    */
   readonly order?: 'openssh' | 'draft' | undefined;
 }
+
+export const SYMLINK_OPTIONS: OptionTable<SymlinkOptions> = {
+  ...CALL_OPTIONS,
+  order: 'checked',
+};
 
 /** Makes `link` a link whose text is `target`. */
 export async function makeLink(
@@ -30,13 +37,13 @@ export async function makeLink(
 /** The absolute path to which a link leads; what is there may be a link again, or nothing. */
 export async function readLink(client: SftpClient, path: Buffer, options: OperationOptions): Promise<Buffer> {
   const [target, directory] = await Promise.all([
-    client.readlink(path, options),
-    // Of no use where the target is absolute, but asked in the same turn of the line.
+    explain(client.readlink(path, options), 'stat', { client, path, options }),
+    // Of no use where the target is absolute, but asked in the same round trip.
     realPathOr(client, directoryName(path), undefined, options),
   ]);
-  if (isAbsolute(target)) return target;
   const base = directory ?? directoryName(path);
-  if (!isAbsolute(base)) {
+  if (isAbsolute(target, base)) return target;
+  if (!isAbsolute(base, base)) {
     const what = `its target ${decodePath(target)} is relative, and the server does not tell where the link lies`;
     throw failure('ENOTSUP', 'readlink', path, what);
   }
@@ -57,7 +64,7 @@ function append(directory: Buffer, target: Buffer): Buffer {
     names.shift();
     base = directoryName(base);
   }
-  return names.length === 0 ? base : joinPath(base, Buffer.from(names.join('/'), 'latin1'));
+  return names.length === 0 ? base : childPath(base, Buffer.from(names.join('/'), 'latin1'));
 }
 
 /** Byte by byte: names need not be UTF-8. */

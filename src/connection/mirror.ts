@@ -1,29 +1,33 @@
 /** Mirrors between the local disk and the server. */
 import { Buffer } from 'node:buffer';
 import { mkdir } from 'node:fs/promises';
-import { checkCallback, checkChoice, kindOf } from '../arguments.js';
-import { checkLocalPath } from '../local-path.js';
-import { quote } from '../remote-path.js';
-import { type RetryOptions, retryPolicy } from '../retry.js';
+import { explain } from '../session/quirks/likely-cause.js';
 import { failure } from '../session/status-error.js';
-import type { SpeedOptions } from '../speed.js';
-import { marked, unmarked } from '../transfer/caller-error.js';
+import { checkCallback, checkChoice, checkCount, kindOf } from '../shared/arguments.js';
+import { asTextPath, checkLocalPath } from '../shared/local-path.js';
+import { CALL_OPTIONS, checkOptions, type OptionTable } from '../shared/option-checks.js';
+import { quote } from '../shared/remote-path.js';
+import { type RetryOptions, retryPolicy } from '../shared/retry.js';
+import { SPEED_OPTIONS, type SpeedOptions } from '../transfer/engine/speed.js';
 import { isMissing, type Place } from '../transfer/file-system.js';
-import type { Journal } from '../transfer/journal.js';
-import { localFileSystem } from '../transfer/local.js';
-import { type MirrorReport, mirrorTree } from '../transfer/mirror.js';
-import type { MirrorComparison } from '../transfer/mirror-comparison.js';
-import type { MirrorEntry } from '../transfer/mirror-plan.js';
+import { checkLinks } from '../transfer/local/foreign-links.js';
+import { localFileSystem } from '../transfer/local/local.js';
+import { LocalTree } from '../transfer/local/local-tree.js';
+import { type MirrorReport, mirrorTree } from '../transfer/mirror/mirror.js';
+import { checkPlan, type PlannedMirrorStep } from '../transfer/mirror/mirror-approval.js';
+import type { MirrorComparison } from '../transfer/mirror/mirror-comparison.js';
+import type { MirrorEntry, MirrorStep } from '../transfer/mirror/mirror-step.js';
 import { measured } from '../transfer/progress.js';
-import type { FileProgress } from '../transfer/tree-progress.js';
+import type { EntryFilter } from '../transfer/tree/entry-filter.js';
+import type { FileProgress } from '../transfer/tree/tree-progress.js';
 import { makeDirectories } from './directories.js';
-import type { Link } from './link.js';
-import { persist } from './persistence.js';
-import type { TreeProgressCallback } from './transfer-options.js';
+import type { Link } from './reconnect/link.js';
+import { type Attempt, persist } from './reconnect/persistence.js';
+import type { TransferOptions, TreeProgressCallback } from './transfer-options.js';
 import type { Transfers } from './transfers.js';
 
 /** Options of {@link Connection.mirror}. */
-export interface MirrorOptions extends SpeedOptions {
+export interface MirrorOptions extends SpeedOptions, Pick<TransferOptions, 'allowGrowth' | 'timeout'> {
   /** `up`: a local directory to the server; `down`: a directory of the server to the local disk. */
   readonly direction: 'up' | 'down';
   /** Removes from the target what the source does not have. Default: false. */
@@ -31,37 +35,98 @@ export interface MirrorOptions extends SpeedOptions {
   /** Changes nothing, and resolves with what would be done. Default: false. */
   readonly dryRun?: boolean | undefined;
   /**
+   * Asked once both sides have been listed and before anything is changed, with what would be done; not asked where there is
+   * nothing to do, or with `dryRun`. Only `true`, or a promise of it, goes on. With `false` nothing is changed, and the
+   * report says `dryRun: true`. What it throws comes out as it was thrown.
+   *
+   * @example
+   * await sftp.mirror('site', '/var/www', {
+   *   direction: 'up',
+   *   delete: true,
+   *   confirm: (plan) => plan.filter(({ action }) => action === 'delete').length < 10,
+   * });
+   */
+  readonly confirm?: ((plan: readonly MirrorStep[]) => boolean | Promise<boolean>) | undefined;
+  /**
+   * The most entries that may be deleted, those included that make room for another type. A plan that deletes more is
+   * refused with an `SftpError` (`TOO_MANY_DELETIONS`) before anything is changed. Default: no limit. With `dryRun` the
+   * plan is shown all the same.
+   */
+  readonly maxDelete?: number | undefined;
+  /**
+   * Does only what this plan says: the `plan` of an earlier report, all of it or a part, also after JSON. Both sides are
+   * listed anew; what has been done meanwhile is not done again. If the files no longer allow a step, the mirror is refused
+   * with an `SftpError` (`PLAN_OUTDATED`) before anything is changed. Give the options that the plan was made with.
+   *
+   * @example
+   * const { plan } = await sftp.mirror('site', '/var/www', { direction: 'up', dryRun: true });
+   * await sftp.mirror('site', '/var/www', { direction: 'up', plan });
+   */
+  readonly plan?: readonly PlannedMirrorStep[] | undefined;
+  /**
    * What makes two files the same: equal size and modification time (to the second), equal size, equal content
    * (both are read), or your function, which gets both and says whether they are. Default: `size-mtime`.
    */
   readonly compare?: MirrorComparison | undefined;
   /**
-   * Links of the source: `skip` leaves them alone, `follow` mirrors what they lead to, `copy` makes the same links.
+   * Links of the source: `skip` leaves them alone, `follow` mirrors what they lead to, `copy` makes the same links,
+   * save for those that may lead out of the tree: absolute ones, and those with `..` anywhere but at the beginning.
    * Default: `skip`. Links of the target are never followed.
    */
   readonly symlinks?: 'follow' | 'copy' | 'skip' | undefined;
-  /** False for what shall be left alone, on both sides: neither copied, nor entered, nor deleted. */
-  readonly filter?: ((entry: MirrorEntry) => boolean) | undefined;
+  /** True keeps an entry; false leaves it alone on both sides: neither copied, nor entered, nor deleted. */
+  readonly filter?: EntryFilter<MirrorEntry> | undefined;
   /** Gives files the modification time of the source, by which the next mirror knows them. Default: true. */
   readonly preserveMtime?: boolean | undefined;
-  /** Gathers each file under a temporary name, and renames it when all is there. Default: true. */
+  /**
+   * Gives files and directories the permissions of the source, also those that are the same otherwise (`reason` in the
+   * plan is `mode` then). Set-uid, set-gid and sticky bits never count, nor, on the local disk, what the umask forbids. The
+   * two directories that are named keep theirs. Default: false.
+   */
+  readonly preserveMode?: boolean | undefined;
+  /**
+   * Writes each file under a temporary name, and renames it when it is complete. `false` writes in place: a failure leaves a
+   * part of the file, and the content reaches all names of a file that has several hard links. Default: true.
+   */
   readonly atomic?: boolean | undefined;
   /**
    * Goes on where a file cannot be copied, and tells about it in `failed`. Nothing extra is deleted then.
    * Default: false.
    */
   readonly continueOnError?: boolean | undefined;
-  /** Uploads: asks the server for the size of each file that has arrived. Default: true. */
-  readonly confirm?: boolean | undefined;
+  /** Uploads: asks the server for the size of each file that has arrived, as `confirm` of `put` does. Default: true. */
+  readonly confirmSize?: boolean | undefined;
   readonly callback?: TreeProgressCallback | undefined;
   /**
-   * As the option of {@link connect}, for this mirror: a lost connection is made again, and the mirror goes on with
+   * As the option of {@link connect}, for this mirror: the client reconnects after a loss, and the mirror goes on with
    * what is left. Default: what `connect` was given.
    */
   readonly retry?: RetryOptions | false | undefined;
   /** Ends the mirror with the signal's reason; what is complete stays. */
   readonly signal?: AbortSignal | undefined;
 }
+
+const MIRROR_OPTIONS: OptionTable<MirrorOptions> = {
+  ...SPEED_OPTIONS,
+  ...CALL_OPTIONS,
+  allowGrowth: 'boolean',
+  direction: 'checked',
+  delete: 'boolean',
+  dryRun: 'boolean',
+  compare: 'checked',
+  symlinks: 'checked',
+  filter: 'function',
+  preserveMtime: 'boolean',
+  preserveMode: 'boolean',
+  atomic: 'boolean',
+  continueOnError: 'boolean',
+  confirm: 'checked',
+  confirmSize: 'boolean',
+  maxDelete: 'checked',
+  plan: 'checked',
+  callback: 'checked',
+  retry: 'checked',
+};
 
 /** @param remotePath the path as it is sent */
 export async function mirror(
@@ -70,55 +135,88 @@ export async function mirror(
   remotePath: Buffer,
   options: MirrorOptions,
 ): Promise<MirrorReport> {
-  checkOptions(options);
   const line = transfers.lineUse(options);
-  const { direction, signal, confirm = true, callback } = options;
-  const { client } = link;
+  const { direction, signal, confirmSize = true, callback, symlinks = 'skip' } = options;
+  const call = transfers.forCall(options);
+  const { client, remote: fileSystem } = call;
   const isUp = direction === 'up';
-  const local: Place = { fileSystem: localFileSystem, path: Buffer.from(checkLocalPath(localPath)) };
-  const remote: Place = { fileSystem: transfers.remote, path: remotePath };
+  const path = Buffer.from(checkLocalPath(localPath));
+  checkLinks(localPath, { purpose: 'read' });
+  // Where links are followed, they lead wherever they lead.
+  using tree = isUp && symlinks === 'follow' ? undefined : new LocalTree(path);
+  const local: Place = { fileSystem: tree ?? localFileSystem, path };
+  const remote: Place = { fileSystem, path: remotePath };
   const [source, target] = isUp ? [local, remote] : [remote, local];
   const retry = options.retry === undefined ? link.retry : retryPolicy(options.retry);
-  const again = <T>(attempt: (journal: Journal | undefined) => Promise<T>) =>
+  const again = <T>(attempt: Attempt<T>) =>
     persist(link, { retry, signal, resumes: false, target: target.fileSystem }, attempt);
-  const hasTarget = await again(async () => {
+  const looking = again(async () => {
     await checkDirectory(source, signal);
     return isThere(target, signal);
   });
-  const mirroring = mirrorTree(source, target, {
-    line,
-    signal,
-    delete: options.delete ?? false,
-    dryRun: options.dryRun ?? false,
-    compare: options.compare ?? 'size-mtime',
-    symlinks: options.symlinks ?? 'skip',
-    filter: options.filter && marked(options.filter),
-    atomic: options.atomic ?? true,
-    preserveMtime: options.preserveMtime ?? true,
-    continueOnError: options.continueOnError ?? false,
-    hasTarget,
-    makeTarget: async () => {
-      if (isUp) await makeDirectories(client, remotePath, undefined, { signal });
-      else await mkdir(local.path, { recursive: true });
-    },
-    confirm: isUp && confirm ? (file) => client.stat(file, { signal }) : undefined,
-    onProgress: measured<FileProgress>(callback),
-    persist: again,
+  const hasTarget = await explain(looking, 'stat', { client, path: remotePath, options: { signal } });
+  const run = () =>
+    mirrorTree(source, target, {
+      line,
+      signal,
+      delete: options.delete ?? false,
+      dryRun: options.dryRun ?? false,
+      compare: options.compare ?? 'size-mtime',
+      symlinks,
+      filter: options.filter,
+      atomic: options.atomic ?? true,
+      mayOverwriteInPlace: isUp && options.atomic === undefined,
+      preserveMtime: options.preserveMtime ?? true,
+      preserveMode: options.preserveMode ?? false,
+      allowGrowth: options.allowGrowth,
+      continueOnError: options.continueOnError ?? false,
+      approval: { given: options.plan, maxDelete: options.maxDelete, ask: options.confirm },
+      hasTarget,
+      makeTarget: async () => {
+        if (isUp) await makeDirectories(client, remotePath, undefined, { signal });
+        else await mkdir(asTextPath(local.path), { recursive: true });
+      },
+      confirm: isUp && confirmSize ? (file) => client.stat(file, { signal }) : undefined,
+      onProgress: measured<FileProgress>(callback),
+      persist: again,
+    });
+  const startedAt = performance.now();
+  const report = await call.spreading({ signal }, run);
+  const [from, to] = isUp ? [localPath, remotePath] : [remotePath, localPath];
+  call.noteTransfer({
+    call: report.dryRun ? 'mirror (dry run)' : 'mirror',
+    from: quote(from),
+    to: quote(to),
+    files: report.created + report.updated,
+    bytes: report.bytes,
+    startedAt,
   });
-  return unmarked(mirroring);
+  return report;
 }
 
 /** A direction that is guessed, with deleting, would be the end of somebody's files. */
-function checkOptions({ direction, compare, symlinks, filter, callback }: MirrorOptions): void {
+export function checkMirrorOptions(options: MirrorOptions | undefined): asserts options is MirrorOptions {
+  const given: Partial<MirrorOptions> = options ?? {};
+  checkOptions(given, MIRROR_OPTIONS, { of: 'mirror' });
+  const { direction, compare, symlinks, callback } = given;
   checkChoice(direction, ['up', 'down'], 'direction');
   if (typeof compare !== 'function' && compare !== undefined) {
     checkChoice(compare, ['size-mtime', 'size', 'checksum'], 'compare');
   }
   if (symlinks !== undefined) checkChoice(symlinks, ['follow', 'copy', 'skip'], 'symlinks');
-  if (filter !== undefined && typeof filter !== 'function') {
-    throw new TypeError(`filter must be a function, not ${kindOf(filter)}`);
-  }
   checkCallback(callback);
+  checkConfirm(given.confirm);
+  if (given.maxDelete !== undefined && given.maxDelete !== Number.POSITIVE_INFINITY)
+    checkCount('maxDelete', given.maxDelete);
+  checkPlan(given.plan, { delete: given.delete === true });
+}
+
+function checkConfirm(confirm: unknown): void {
+  if (confirm === undefined || typeof confirm === 'function') return;
+  const advice = typeof confirm === 'boolean' ? '; whether sizes are verified is the option confirmSize' : '';
+  throw new TypeError(
+    `confirm of mirror must be a function that gets the plan, not ${kindOf(confirm)}${advice}`,
+  );
 }
 
 async function isThere(place: Place, signal: AbortSignal | undefined): Promise<boolean> {
@@ -134,7 +232,7 @@ async function isThere(place: Place, signal: AbortSignal | undefined): Promise<b
 async function checkDirectory({ fileSystem, path }: Place, signal: AbortSignal | undefined): Promise<void> {
   const { type } = await fileSystem.stat(path, { signal });
   if (type === 'directory' || type === 'unknown') return;
-  if (fileSystem !== localFileSystem) throw failure('ENOTDIR', 'mirror', path, 'it is not a directory');
+  if (!fileSystem.isLocal) throw failure('ENOTDIR', 'mirror', path, 'it is not a directory');
   const text = `ENOTDIR: not a directory, mirror ${quote(path)}`;
   throw Object.assign(new Error(text), { code: 'ENOTDIR', syscall: 'mirror', path: path.toString() });
 }

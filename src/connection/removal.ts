@@ -1,12 +1,13 @@
 /** Removing a directory with everything below it. */
 import type { Buffer } from 'node:buffer';
-import { baseName, quote } from '../remote-path.js';
-import { lstatWithType } from '../session/file-type.js';
+import { lstatWithType } from '../session/quirks/file-type.js';
+import { explain } from '../session/quirks/likely-cause.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
-import { TaskGroup } from '../transfer/task-group.js';
-import { Window } from '../transfer/window.js';
-import { walkTree } from './walk.js';
+import { baseName, quote, withoutTrailingSlashes } from '../shared/remote-path.js';
+import { TaskGroup } from '../transfer/engine/task-group.js';
+import { Window } from '../transfer/engine/window.js';
+import { walkTree } from './search/walk.js';
 
 /** Requests on the way at once. */
 const MAX_REMOVALS = 64;
@@ -14,30 +15,40 @@ const MAX_REMOVALS = 64;
 /**
  * Files go while the walk is still on; directories follow, the deepest first. Links are removed, never entered.
  */
-export async function removeTree(client: SftpClient, path: Buffer, options: OperationOptions): Promise<void> {
+export async function removeTree(
+  client: SftpClient,
+  given: Buffer,
+  options: OperationOptions,
+): Promise<void> {
+  // With a slash behind it, a link would stand for the directory to which it leads.
+  const path = withoutTrailingSlashes(given);
   if (['/', '.', '..'].includes(baseName(path).toString('latin1'))) {
     throw new RangeError(`rmtree ${quote(path)}: name the directory to remove, not '/', '.' or '..'`);
   }
-  const attributes = await lstatWithType(client, path, options);
+  const looking = lstatWithType(client, path, options);
+  const attributes = await explain(looking, 'stat', { client, path, options });
   if (!attributes.isDirectory() && attributes.type !== 'unknown') {
-    throw failure('ENOTDIR', 'rmtree', path, `it is a ${attributes.type}; remove takes it away`);
+    throw failure('ENOTDIR', 'rmtree', path, `it is a ${attributes.type}; use remove`);
   }
+  const removal = (how: 'remove' | 'rmdir', entry: Buffer, signal: AbortSignal | undefined) =>
+    explain(client[how](entry, { signal }), how, { client, path: entry, options: { signal } });
   const directories: { readonly entry: Buffer; readonly depth: number }[] = [];
   await inParallel(options.signal, async (add, signal) => {
     for await (const { pathBytes, attributes, depth } of walkTree(client, path, path, { signal })) {
       const entry = pathBytes as Buffer;
       if (attributes.isDirectory()) directories.push({ entry, depth });
-      else await add(() => client.remove(entry, { signal }));
+      else await add(() => removal('remove', entry, signal));
     }
   });
-  for (let level = Math.max(0, ...directories.map(({ depth }) => depth)); level > 0; level -= 1) {
+  const deepest = directories.reduce((most, { depth }) => Math.max(most, depth), 0);
+  for (let level = deepest; level > 0; level -= 1) {
     await inParallel(options.signal, async (add, signal) => {
       for (const { entry, depth } of directories) {
-        if (depth === level) await add(() => client.rmdir(entry, { signal }));
+        if (depth === level) await add(() => removal('rmdir', entry, signal));
       }
     });
   }
-  await client.rmdir(path, options);
+  await removal('rmdir', path, options.signal);
 }
 
 /** Waits with the next task while too many are under way; the first failure ends all. */

@@ -4,11 +4,13 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Buffer } from 'node:buffer';
-import { encodePath, isAbsolute, joinPath, type RemotePath } from '../remote-path.js';
-import { statWithType } from '../session/file-type.js';
-import { realPathOr } from '../session/real-path.js';
+import { SftpStatusError } from '../errors.js';
+import { statWithType } from '../session/quirks/file-type.js';
+import { explain } from '../session/quirks/likely-cause.js';
+import { realPathOr } from '../session/quirks/real-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import { failure } from '../session/status-error.js';
+import { encodePath, isAbsolute, joinPath, type RemotePath } from '../shared/remote-path.js';
 import { hasCode } from '../transfer/file-system.js';
 
 interface Place {
@@ -48,25 +50,29 @@ export class WorkingDirectory {
 
   /** The directory itself, without making it current. */
   async find(path: RemotePath, options: OperationOptions): Promise<Buffer> {
+    const client = this.#client;
     const resolved = this.resolve(path);
     const [attributes, real] = await Promise.all([
-      statWithType(this.#client, resolved, options),
+      explain(statWithType(client, resolved, options), 'stat', { client, path: resolved, options }),
       // A server without a working REALPATH still has directories.
-      realPathOr(this.#client, resolved, resolved, options),
+      realPathOr(client, resolved, resolved, options),
     ]);
     if (!attributes.isDirectory() && attributes.type !== 'unknown')
       throw failure('ENOTDIR', 'chdir', resolved, 'it is not a directory');
     return real;
   }
 
-  /** As the server writes it, or as it is known here where the server has no REALPATH. */
+  /** As the server writes it, or as it is known here if it is there and the server has no working REALPATH. */
   async realPath(options: OperationOptions): Promise<Buffer> {
     const { current } = this;
     try {
       return await this.#client.realpath(this.resolve('.'), options);
     } catch (error) {
-      if (current !== undefined && isAbsolute(current) && hasCode(error, 'ENOTSUP')) return current;
-      throw error;
+      const isKnown =
+        current !== undefined && isAbsolute(current, current) && error instanceof SftpStatusError;
+      if (!isKnown) throw error;
+      if (!hasCode(error, 'ENOTSUP')) await this.#client.stat(current, options);
+      return current;
     }
   }
 

@@ -1,34 +1,40 @@
 /** The modes of `open`, as Python and Node write them. */
-import { kindOf } from '../arguments.js';
-import { printable } from '../printable.js';
-import { OPEN_FLAGS } from '../session/sftp-client.js';
+
+import { OPEN_AS } from '../../session/quirks/open-flags.js';
+import { OPEN_FLAGS } from '../../session/sftp-client.js';
+import { kindOf } from '../../shared/arguments.js';
+import { printable } from '../../shared/printable.js';
 
 export interface OpenMode {
   /** As the caller wrote it. */
   readonly text: string;
-  /** For OPEN. */
+  /** For OPEN; in `a` and `a+` where nothing is there yet. */
   readonly flags: number;
   readonly reads: boolean;
   readonly writes: boolean;
-  /** Every write goes to the end of the file. APPEND itself is not sent, as servers refuse it. */
+  /** Every write goes to the end of the file. */
   readonly appends: boolean;
+  /** Whatever is there already is an error. */
+  readonly isExclusive: boolean;
+  /** The file holds nothing but what is written to it from then on. */
+  readonly empties: boolean;
 }
 
-const { READ, WRITE, CREAT, TRUNC, EXCL } = OPEN_FLAGS;
+const { READ, WRITE } = OPEN_FLAGS;
 
 const ROWS = [
-  { mode: 'r', flags: READ },
-  { mode: 'r+', flags: READ | WRITE },
-  { mode: 'w', flags: WRITE | CREAT | TRUNC },
-  { mode: 'w+', flags: READ | WRITE | CREAT | TRUNC },
-  { mode: 'a', flags: WRITE | CREAT },
-  { mode: 'a+', flags: READ | WRITE | CREAT },
-  { mode: 'x', flags: WRITE | CREAT | EXCL },
-  { mode: 'x+', flags: READ | WRITE | CREAT | EXCL },
-  { mode: 'wx', flags: WRITE | CREAT | EXCL },
-  { mode: 'wx+', flags: READ | WRITE | CREAT | EXCL },
-  { mode: 'ax', flags: WRITE | CREAT | EXCL },
-  { mode: 'ax+', flags: READ | WRITE | CREAT | EXCL },
+  { mode: 'r', flags: OPEN_AS.read },
+  { mode: 'r+', flags: OPEN_AS.readWrite },
+  { mode: 'w', flags: OPEN_AS.empty },
+  { mode: 'w+', flags: READ | OPEN_AS.empty },
+  { mode: 'a', flags: OPEN_AS.created },
+  { mode: 'a+', flags: READ | OPEN_AS.created },
+  { mode: 'x', flags: OPEN_AS.created },
+  { mode: 'x+', flags: READ | OPEN_AS.created },
+  { mode: 'wx', flags: OPEN_AS.created },
+  { mode: 'wx+', flags: READ | OPEN_AS.created },
+  { mode: 'ax', flags: OPEN_AS.created },
+  { mode: 'ax+', flags: READ | OPEN_AS.created },
 ] as const;
 
 const BY_LETTERS: ReadonlyMap<string, (typeof ROWS)[number]> = new Map(
@@ -57,6 +63,8 @@ export function parseOpenMode(mode: string): OpenMode {
     reads: has(READ),
     writes: has(WRITE),
     appends: row.mode.includes('a'),
+    isExclusive: row.mode.includes('x'),
+    empties: /[wx]/.test(row.mode),
   };
 }
 

@@ -1,8 +1,10 @@
-/** Transfers that go on when the connection was lost, and is made again. */
-import { ConnectionLostError } from '../errors.js';
-import { isLost, isTransient, type RetryPolicy } from '../retry.js';
-import type { FileSystem } from '../transfer/file-system.js';
-import { Journal } from '../transfer/journal.js';
+/** Transfers that resume after a reconnect. */
+
+import { ConnectionLostError } from '../../errors.js';
+import { FirstOf } from '../../shared/abort.js';
+import { isLost, mayReconnect, type RetryPolicy } from '../../shared/retry.js';
+import type { FileSystem } from '../../transfer/file-system.js';
+import { Journal } from '../../transfer/resume/journal.js';
 import type { Link } from './link.js';
 
 export interface PersistOptions {
@@ -15,23 +17,32 @@ export interface PersistOptions {
   readonly target: FileSystem;
 }
 
+/** One attempt: `signal` aborts with the caller's, and with the reason of the end of any of the sessions. */
+export type Attempt<T> = (journal: Journal | undefined, signal: AbortSignal) => Promise<T>;
+
 /** Attempt after attempt over one connection or two, as long as it is only the connection that fails and the policy allows. */
 export async function persist<T>(
-  links: Link | readonly Link[],
+  given: Link | readonly Link[],
   { retry, signal, resumes, target }: PersistOptions,
-  attempt: (journal: Journal | undefined) => Promise<T>,
+  attempt: Attempt<T>,
 ): Promise<T> {
-  if (retry === undefined) return attempt(undefined);
+  const links = [given].flat();
+  const begin = async (journal: Journal | undefined) => {
+    for (const link of links) await link.restore(link.retry, signal);
+    using first = new FirstOf(signal, ...links.map(({ session }) => session.ended));
+    return await attempt(journal, first.signal);
+  };
+  if (retry === undefined) return begin(undefined);
   const journal = new Journal();
   try {
     for (let failures = 0; ; ) {
       try {
-        return await attempt(journal);
+        return await begin(journal);
       } catch (error) {
         failures = journal.takeAdvance() ? 1 : failures + 1;
         signal?.throwIfAborted();
         if (!isLost(error) || failures > retry.attempts) throw error;
-        await restore([links].flat(), error, retry, signal);
+        await restore(links, error, retry, signal);
       }
     }
   } finally {
@@ -50,9 +61,9 @@ async function restore(
     for (const link of links) await link.restore(retry, signal);
   } catch (error) {
     signal?.throwIfAborted();
-    if (!isTransient(error)) throw error;
+    if (!mayReconnect(error)) throw error;
     const { code, transfer } = lost;
-    const message = `${lost.message}; it could not be made again: ${(error as Error).message}`;
+    const message = `${lost.message}; reconnecting failed: ${(error as Error).message}`;
     throw new ConnectionLostError(message, { code, cause: error, ...(transfer && { transfer }) });
   }
 }

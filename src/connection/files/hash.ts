@@ -1,6 +1,6 @@
 import { createHash, getHashes, type Hash } from 'node:crypto';
-import { kindOf } from '../arguments.js';
-import { printable } from '../printable.js';
+import { kindOf } from '../../shared/arguments.js';
+import { printable } from '../../shared/printable.js';
 
 /** @throws TypeError | RangeError where Node knows no such algorithm. */
 export function startHash(algorithm: string): Hash {

@@ -1,24 +1,34 @@
 /** Connection options that most users never need, as pysftp has them. */
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import type { CnOptsFields, JumpHost } from './cnopts-fields.js';
-import { HostKeysError } from './errors.js';
-import { type Logger, temporaryLogFile } from './log.js';
-import { printable } from './printable.js';
-import type { AlgorithmPreset } from './ssh/algorithms.js';
-import { expandHome } from './ssh/home-path.js';
-import { HostKeys, type KnownHostEntry } from './ssh/known-hosts.js';
-import type { HostKeyRules, HostKeyVerifier, PromptHandler } from './ssh/ssh2.js';
-import { isUnfit } from './ssh/text-file.js';
+
+import { HostKeysError } from '../errors.js';
+import { checkOptions } from '../shared/option-checks.js';
+import { printable } from '../shared/printable.js';
+import type { AlgorithmList, AlgorithmPreset } from '../ssh/algorithms.js';
+import type { LoginMethod } from '../ssh/credentials/login-methods.js';
+import type { PromptHandler } from '../ssh/credentials/prompts.js';
+import { expandHome, homeDirectory } from '../ssh/home-path.js';
+import type { HostKeyRules, HostKeyVerifier } from '../ssh/host-keys/host-key.js';
+import { HostKeys, type KnownHostEntry } from '../ssh/host-keys/known-hosts.js';
+import { defaultKnownHosts } from '../ssh/host-keys/known-hosts-file.js';
+import { isUnfit } from '../ssh/text-file.js';
+import {
+  CNOPTS_FIELDS,
+  type CnOptsFields,
+  FOREIGN_OPTIONS,
+  type JumpHost,
+  withoutAliases,
+} from './cnopts-fields.js';
+import { type LogFunction, type Logger, temporaryLogFile } from './log.js';
 
 /**
- * Where the keys of known servers are kept unless told otherwise: `~/.ssh/known_hosts`.
+ * Where the keys of known servers are kept unless told otherwise, and new ones added: `~/.ssh/known_hosts`.
  *
  * @example
  * const cnopts = new CnOpts({ knownhosts: [knownHosts(), 'team/known_hosts'] });
  */
 export function knownHosts(): string {
-  return join(homedir(), '.ssh', 'known_hosts');
+  const [first = '~/.ssh/known_hosts'] = defaultKnownHosts().user;
+  return first;
 }
 
 /**
@@ -45,39 +55,47 @@ export class CnOpts {
   serverCommand: string | undefined;
   config: boolean | string | readonly string[] | undefined;
   proxyJump: string | readonly (string | JumpHost)[] | undefined;
+  proxyCommand: string | undefined;
+  family: 4 | 6 | undefined;
+  localAddress: string | undefined;
+  authMethods: readonly LoginMethod[] | undefined;
   transport: 'ssh2' | 'openssh';
-  /**
-   * Were no known hosts given, so that the user's own count?
-   * @internal
-   */
-  readonly trustsDefaultHosts: boolean;
   fingerprint: string | readonly string[] | undefined;
   compression: boolean;
-  ciphers: readonly string[] | undefined;
-  hostKeyAlgorithms: readonly string[] | undefined;
-  kex: readonly string[] | undefined;
-  macs: readonly string[] | undefined;
+  ciphers: AlgorithmList | undefined;
+  hostKeyAlgorithms: AlgorithmList | undefined;
+  kex: AlgorithmList | undefined;
+  macs: AlgorithmList | undefined;
   keepaliveInterval: number | undefined;
   keepaliveCountMax: number | undefined;
   connectTimeout: number | undefined;
+  callTimeout: number | undefined;
   noProgressTimeout: number | undefined;
   agent: string | false | undefined;
+  identityFiles: readonly string[] | false | undefined;
   onPrompt: PromptHandler | undefined;
   log: boolean | string;
-  logger: Logger | undefined;
+  logger: Logger | LogFunction | undefined;
   /**
    * What went wrong with the default known_hosts, for the log.
    * @internal
    */
   readonly knownHostsProblem: string | undefined;
+  /** What was read by default, as long as it was not replaced. */
+  readonly #defaults: { readonly keys: HostKeys; readonly size: number } | undefined;
   #temporaryLogFile: string | undefined;
 
-  constructor(fields: CnOptsFields = {}) {
+  constructor(given: CnOptsFields = {}) {
+    checkOptions(given, CNOPTS_FIELDS, { of: 'CnOpts', elsewhere: FOREIGN_OPTIONS });
+    const fields = withoutAliases(given);
     this.givenHostKeyPolicy = fields.hostKeyPolicy;
     this.knownhosts = [fields.knownhosts ?? []].flat();
     const known = fields.hostkeys === undefined ? this.#loadKnownHosts() : undefined;
     this.hostkeys = fields.hostkeys === undefined ? (known?.hostKeys ?? null) : fields.hostkeys;
     this.knownHostsProblem = known?.problem;
+    if (known !== undefined && this.knownhosts.length === 0) {
+      this.#defaults = { keys: known.hostKeys, size: known.hostKeys.size };
+    }
     this.fingerprint = fields.fingerprint;
     this.verifyHostKey = fields.verifyHostKey;
     this.algorithms = fields.algorithms ?? 'modern';
@@ -85,8 +103,11 @@ export class CnOpts {
     this.serverCommand = fields.serverCommand;
     this.config = fields.config;
     this.proxyJump = fields.proxyJump;
+    this.proxyCommand = fields.proxyCommand;
+    this.family = fields.family;
+    this.localAddress = fields.localAddress;
+    this.authMethods = fields.authMethods;
     this.transport = fields.transport ?? 'ssh2';
-    this.trustsDefaultHosts = fields.hostkeys === undefined && this.knownhosts.length === 0;
     this.compression = fields.compression ?? false;
     this.ciphers = fields.ciphers;
     this.hostKeyAlgorithms = fields.hostKeyAlgorithms;
@@ -95,8 +116,10 @@ export class CnOpts {
     this.keepaliveInterval = fields.keepaliveInterval;
     this.keepaliveCountMax = fields.keepaliveCountMax;
     this.connectTimeout = fields.connectTimeout;
+    this.callTimeout = fields.callTimeout;
     this.noProgressTimeout = fields.noProgressTimeout;
     this.agent = fields.agent;
+    this.identityFiles = fields.identityFiles;
     this.onPrompt = fields.onPrompt;
     this.log = fields.log ?? false;
     this.logger = fields.logger;
@@ -111,11 +134,31 @@ export class CnOpts {
   }
 
   /**
+   * Were no known hosts given, so that the user's and the system's own count?
+   * @internal
+   */
+  get trustsDefaultHosts(): boolean {
+    return this.#defaults !== undefined && this.hostkeys === this.#defaults.keys;
+  }
+
+  /**
+   * The keys that the program has given: all there are, or what it has added to the default ones.
+   * @internal
+   */
+  get ownHostKeys(): HostKeys | null {
+    const { hostkeys } = this;
+    if (hostkeys === null || !this.trustsDefaultHosts) return hostkeys;
+    return new HostKeys().include(hostkeys, this.#defaults?.size);
+  }
+
+  /**
    * Where new hosts are added.
    * @internal
    */
   get knownHostsFile(): string {
-    return this.knownhosts[0] ?? this.hostkeys?.files[0] ?? knownHosts();
+    return (
+      this.knownhosts[0] ?? (this.trustsDefaultHosts ? undefined : this.hostkeys?.files[0]) ?? knownHosts()
+    );
   }
 
   /** The path of the log file, or `false` without one. With `log: true` the name is made when it is first asked for. */
@@ -155,31 +198,43 @@ export class CnOpts {
    */
   hostKeyRules(): HostKeyRules {
     const { hostkeys, fingerprint, hostKeyPolicy } = this;
+    const acceptNewIn = hostKeyPolicy === 'accept-new' ? this.knownHostsFile : undefined;
+    // A home that is not there is told before anything is sent.
+    if (acceptNewIn !== undefined) expandHome(acceptNewIn);
     return {
       keys: hostkeys,
       pins: fingerprint === undefined ? undefined : [fingerprint].flat(),
       verify: this.verifyHostKey,
-      acceptNewIn: hostKeyPolicy === 'accept-new' ? this.knownHostsFile : undefined,
+      acceptNewIn,
+      file: this.trustsDefaultHosts ? this.knownHostsFile : undefined,
     };
   }
 
   #loadKnownHosts(): LoadedKnownHosts {
     const hostKeys = new HostKeys();
     const named = this.knownhosts.length > 0;
-    let problem: string | undefined;
-    for (const file of named ? this.knownhosts : [knownHosts()]) {
+    let problem =
+      named || homeDirectory() !== undefined
+        ? undefined
+        : 'This user has no home directory, and so no known_hosts file: give knownhosts or a fingerprint';
+    const { user, global } = defaultKnownHosts();
+    for (const file of named ? this.knownhosts : [...user, ...global]) {
       try {
         hostKeys.load(file);
       } catch (error) {
         // Where a new host will be added, the file need not be there. And without the user's own file there is
         // nothing to verify with: connecting says what to do.
-        const isNew = this.hostKeyPolicy === 'accept-new';
+        const isNew = this.hostKeyPolicy === 'accept-new' && isEmptyOrMissing(error as HostKeysError);
         if (!(error instanceof HostKeysError) || (named && !isNew) || isUnfit(error.cause)) throw error;
-        if (!isNew) problem = error.message;
+        if (!isNew && file === user[0]) problem = error.message;
       }
     }
     return { hostKeys, problem };
   }
+}
+
+function isEmptyOrMissing({ cause }: HostKeysError): boolean {
+  return cause === undefined || (cause as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 interface LoadedKnownHosts {

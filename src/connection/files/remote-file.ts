@@ -1,25 +1,40 @@
 /** An open file, as `open` gives it. */
-import type { Buffer } from 'node:buffer';
-import { untilAborted } from '../abort.js';
-import { type Content, checkCount, contentBytes, kindOf } from '../arguments.js';
-import { SftpError } from '../errors.js';
-import { parseMode } from '../modes.js';
-import { quote } from '../remote-path.js';
-import type { OperationOptions, RemoteHandle, SftpClient } from '../session/sftp-client.js';
-import { ContentCopy, type LineUse } from '../transfer/copy-content.js';
-import { copyToEnd, FileRange } from '../transfer/file-range.js';
-import type { Cancellable, SourceFile, TargetFile } from '../transfer/file-system.js';
-import { checkLinesOptions, type LinesOptions, splitLines } from '../transfer/lines.js';
-import { MemorySource, MemoryTarget, UNKNOWN_INFO } from '../transfer/memory.js';
-import { type ReadStreamOptions, RemoteReadStream } from '../transfer/read-stream.js';
+
+import { Buffer } from 'node:buffer';
+import { SftpError } from '../../errors.js';
+import { explain } from '../../session/quirks/likely-cause.js';
+import type { OperationOptions, RemoteHandle, SftpClient } from '../../session/sftp-client.js';
+import { untilAborted } from '../../shared/abort.js';
+import { type Content, checkCount, contentBytes, kindOf } from '../../shared/arguments.js';
+import { parseMode } from '../../shared/modes.js';
+import { CALL_OPTIONS, checkOptions, type OptionTable } from '../../shared/option-checks.js';
+import { SerialQueue } from '../../shared/promises.js';
+import { quote } from '../../shared/remote-path.js';
+import { ContentCopy, type LineUse } from '../../transfer/engine/copy-content.js';
+import { copyToEnd, FileRange } from '../../transfer/file-range.js';
+import type { Cancellable, SourceFile, TargetFile } from '../../transfer/file-system.js';
+import { MemorySource, MemoryTarget, UNKNOWN_INFO } from '../../transfer/memory.js';
+import { checkLinesOptions, type LinesOptions, splitLines } from '../../transfer/streams/lines.js';
+import {
+  READ_STREAM_OPTIONS,
+  type ReadStreamOptions,
+  RemoteReadStream,
+} from '../../transfer/streams/read-stream.js';
 import {
   RemoteWriteStream,
+  WRITE_STREAM_OPTIONS,
   type WriteStreamOptions,
   type WriteStreamTarget,
-} from '../transfer/write-stream.js';
-import type { FileAttributes } from '../wire/attributes.js';
-import { secondsOf, type Timestamp } from './attributes.js';
-import { MAX_CONTENT_LENGTH, type ReadFileOptions, readFileOptions } from './content-options.js';
+} from '../../transfer/streams/write-stream.js';
+import type { FileAttributes } from '../../wire/attributes.js';
+import { secondsOf, type Timestamp } from '../attributes.js';
+import type { AppendEnd } from './append-ends.js';
+import {
+  DEFAULT_MAX_LENGTH,
+  MAX_CONTENT_LENGTH,
+  type ReadFileOptions,
+  readFileOptions,
+} from './content-options.js';
 import type { OpenMode } from './open-mode.js';
 
 /** Whether a stream of a {@link RemoteFile} closes the file at its end. Default: true, as in Node. */
@@ -27,17 +42,21 @@ export interface AutoCloseOption {
   readonly autoClose?: boolean | undefined;
 }
 
+const AUTO_CLOSE: OptionTable<AutoCloseOption> = { autoClose: 'boolean' };
+
 /** What `seek` counts from: words, or Python's `os.SEEK_SET`, `SEEK_CUR`, `SEEK_END`. */
 export type Whence = 'start' | 'current' | 'end' | 0 | 1 | 2;
 
 /** What a file is made of; `open` gathers it. */
-export interface OpenedFile {
+export interface RemoteFileParts {
   readonly client: SftpClient;
   readonly line: LineUse;
   readonly handle: RemoteHandle;
   readonly mode: OpenMode;
-  /** Where a file that is appended to ends. */
+  /** Where a file that is appended to ends, and 0 for others. */
   readonly end: number;
+  /** Of a file that is appended to. */
+  readonly appending: AppendEnd | undefined;
 }
 
 /**
@@ -45,8 +64,11 @@ export interface OpenedFile {
  *
  * `read`, `write`, `seek`, `readFile` and `writeFile` share one position, which is kept on our side, and run one
  * after the other in the order of their calls; `readAt` and `writeAt` go their own ways. Long reads and writes
- * are split into many requests at once. A file that is opened for appending (`a`, `a+`) knows its end from when
- * it was opened: others that append at the same time may overwrite each other.
+ * are split into many requests at once. Writes to a file that is opened for appending (`a`, `a+`, `ax`) go to
+ * its end, as with `O_APPEND`: writers that append at the same time, from anywhere, do not overwrite each other, and each
+ * request of up to `sftpClient.limits.maxWriteLength` bytes stays in one piece. Some servers ignore the flag (those made
+ * with Go's pkg/sftp), and it is not sent to servers without any extension: there this holds only among the writers of
+ * one connection, and others may overwrite what they append.
  *
  * Every method may reject as those of {@link Connection} do, with a `TypeError` where the mode does not allow
  * what is asked, and with an `SftpError` (`EBADF`) when the file is closed.
@@ -66,21 +88,22 @@ export class RemoteFile implements AsyncDisposable {
   readonly #line: LineUse;
   readonly #handle: RemoteHandle;
   readonly #mode: OpenMode;
-  /** As far as it is known. */
-  #end: number;
+  readonly #appending: AppendEnd | undefined;
+  /** The last write to a file that is appended to. */
+  #appended: Promise<unknown> = Promise.resolve();
   #position: number;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turn = new SerialQueue();
   readonly #running = new Set<Promise<unknown>>();
   readonly #streams = new Set<RemoteReadStream | RemoteWriteStream>();
   #closing: Promise<void> | undefined;
 
   /** @internal */
-  constructor({ client, line, handle, mode, end }: OpenedFile) {
+  constructor({ client, line, handle, mode, end, appending }: RemoteFileParts) {
     this.#client = client;
     this.#line = line;
     this.#handle = handle;
     this.#mode = mode;
-    this.#end = end;
+    this.#appending = appending;
     this.#position = end;
     this.path = handle.path;
     this.mode = mode.text;
@@ -95,6 +118,7 @@ export class RemoteFile implements AsyncDisposable {
    * const rest = await file.read();
    */
   async read(length?: number, options: OperationOptions = {}): Promise<Buffer> {
+    checkOptions(options, CALL_OPTIONS, { of: 'read' });
     this.#checkReads();
     if (length !== undefined) checkCount('length', length, MAX_CONTENT_LENGTH);
     return this.#inTurn(options, async () => {
@@ -113,10 +137,11 @@ export class RemoteFile implements AsyncDisposable {
    * await file.write('one egg\n');
    */
   async write(data: Content, options: OperationOptions = {}): Promise<number> {
+    checkOptions(options, CALL_OPTIONS, { of: 'write' });
     this.#checkWrites();
     const bytes = contentBytes(data, 'data');
     return this.#inTurn(options, async () => {
-      const offset = this.#mode.appends ? this.#end : this.#position;
+      const offset = this.#appending?.end ?? this.#position;
       await this.#writeRange(offset, bytes, options);
       this.#position = offset + bytes.length;
       return bytes.length;
@@ -131,6 +156,7 @@ export class RemoteFile implements AsyncDisposable {
    * const [first, second] = await Promise.all([file.readAt(0, 512), file.readAt(1 << 30, 512)]);
    */
   async readAt(offset: number, length: number, options: OperationOptions = {}): Promise<Buffer> {
+    checkOptions(options, CALL_OPTIONS, { of: 'readAt' });
     this.#checkReads();
     checkCount('offset', offset);
     checkCount('length', length, MAX_CONTENT_LENGTH);
@@ -138,14 +164,17 @@ export class RemoteFile implements AsyncDisposable {
   }
 
   /**
-   * Writes at `offset`, in whatever mode the file is open, and resolves with the number of bytes. The position
-   * plays no part; several may run at once.
+   * Writes at `offset`, and resolves with the number of bytes. The position plays no part; several may run at once.
+   *
+   * @throws TypeError the file was opened for appending: servers would write at its end
    *
    * @example
    * await file.writeAt(0, new Uint8Array([0x7f, 0x45, 0x4c, 0x46]));
    */
   async writeAt(offset: number, data: Content, options: OperationOptions = {}): Promise<number> {
+    checkOptions(options, CALL_OPTIONS, { of: 'writeAt' });
     this.#checkWrites();
+    if (this.#mode.appends) throw this.#wrongMode('writing at an offset', 'r+', 'w+');
     checkCount('offset', offset);
     const bytes = contentBytes(data, 'data');
     await this.#track(this.#writeRange(offset, bytes, options));
@@ -166,7 +195,9 @@ export class RemoteFile implements AsyncDisposable {
   async readFile(options?: BufferEncoding | ReadFileOptions): Promise<Buffer | string> {
     this.#checkReads();
     const { encoding, ...rest } = readFileOptions(options);
-    const content = await this.#inTurn(rest, () => this.#readRange(0, undefined, rest));
+    const { maxLength, range } = rest;
+    const length = Number.isFinite(range.length) ? range.length : undefined;
+    const content = await this.#inTurn(rest, () => this.#readRange(range.start, length, rest, maxLength));
     return encoding === undefined ? content : content.toString(encoding);
   }
 
@@ -177,11 +208,12 @@ export class RemoteFile implements AsyncDisposable {
    * await file.writeFile(JSON.stringify(settings));
    */
   async writeFile(data: Content, options: OperationOptions = {}): Promise<void> {
+    checkOptions(options, CALL_OPTIONS, { of: 'writeFile' });
     this.#checkWrites();
     const bytes = contentBytes(data, 'data');
     await this.#inTurn(options, async () => {
       await this.#client.fsetstat(this.#handle, { size: 0 }, options);
-      this.#end = 0;
+      this.#appending?.reset(0);
       await this.#writeRange(0, bytes, options);
     });
   }
@@ -196,6 +228,7 @@ export class RemoteFile implements AsyncDisposable {
    * await file.seek(-128, 'end');
    */
   async seek(offset: number, whence: Whence = 'start', options: OperationOptions = {}): Promise<number> {
+    checkOptions(options, CALL_OPTIONS, { of: 'seek' });
     this.#checkOpen();
     if (typeof offset !== 'number') throw new TypeError(`offset must be a number, not ${kindOf(offset)}`);
     if (!Number.isSafeInteger(offset)) throw new RangeError(`offset ${offset} is not a whole number`);
@@ -215,29 +248,33 @@ export class RemoteFile implements AsyncDisposable {
 
   /** The file's attributes, by its handle. */
   async stat(options: OperationOptions = {}): Promise<FileAttributes> {
+    checkOptions(options, CALL_OPTIONS, { of: 'stat' });
     this.#checkOpen();
     return this.#track(this.#client.fstat(this.#handle, options));
   }
 
   /** Cuts the file, or extends it with zeros, and resolves with the size that the server then tells. */
   async truncate(size: number, options: OperationOptions = {}): Promise<number> {
+    checkOptions(options, CALL_OPTIONS, { of: 'truncate' });
     this.#checkWrites();
     checkCount('size', size);
     return this.#inTurn(options, async () => {
       await this.#client.fsetstat(this.#handle, { size }, options);
-      this.#end = size;
+      this.#appending?.reset(size);
       return (await this.#client.fstat(this.#handle, options)).size ?? size;
     });
   }
 
   /** Sets the permissions, in the digits of chmod: `644`. */
   async chmod(mode: number | string, options: OperationOptions = {}): Promise<void> {
+    checkOptions(options, CALL_OPTIONS, { of: 'chmod' });
     this.#checkOpen();
     await this.#track(this.#client.fsetstat(this.#handle, { mode: parseMode(mode) }, options));
   }
 
   /** Sets the times of the last access and modification: seconds since 1970, cut to whole ones, or dates. */
   async utimes(atime: Timestamp, mtime: Timestamp, options: OperationOptions = {}): Promise<void> {
+    checkOptions(options, CALL_OPTIONS, { of: 'utimes' });
     this.#checkOpen();
     const times = { atime: secondsOf(atime, 'atime'), mtime: secondsOf(mtime, 'mtime') };
     await this.#track(this.#client.fsetstat(this.#handle, times, options));
@@ -249,6 +286,7 @@ export class RemoteFile implements AsyncDisposable {
    * @throws UnsupportedError where the server does not have the extension
    */
   async sync(options: OperationOptions = {}): Promise<void> {
+    checkOptions(options, CALL_OPTIONS, { of: 'sync' });
     this.#checkOpen();
     await this.#inTurn(options, () => this.#client.fsync(this.#handle, options));
   }
@@ -265,7 +303,11 @@ export class RemoteFile implements AsyncDisposable {
   async *lines(options: LinesOptions = {}): AsyncGenerator<string, void, void> {
     this.#checkReads();
     const checked = checkLinesOptions(options);
-    const stream = this.createReadStream({ signal: options.signal, autoClose: false });
+    const stream = this.createReadStream({
+      signal: options.signal,
+      timeout: options.timeout,
+      autoClose: false,
+    });
     for await (const { text, byteLength } of splitLines(stream, quote(this.path), checked)) {
       this.#position += byteLength;
       yield text;
@@ -280,22 +322,24 @@ export class RemoteFile implements AsyncDisposable {
    * A Readable from `start` or the position on, which stays. It reads ahead within `highWaterMark`, and closes
    * the file at its end unless `autoClose` is false.
    *
-   * @throws TypeError | RangeError at the call, as Node does, where an option cannot be meant
+   * @throws TypeError | RangeError at the call, as Node does, if an option is invalid
    *
    * @example
    * await pipeline(file.createReadStream({ start: 1024, end: 2047 }), process.stdout);
    */
   createReadStream(options: ReadStreamOptions & AutoCloseOption = {}): RemoteReadStream {
+    checkOptions(options, { ...READ_STREAM_OPTIONS, ...AUTO_CLOSE }, { of: 'createReadStream' });
     const close = this.#closer(options);
     const from = {
       path: this.path,
       position: this.#position,
       throttle: this.#line.throttle,
+      concurrency: this.#line.concurrency,
       chunkLength: () => this.#client.limits.maxReadLength,
       roundTripMs: () => this.#client.roundTripMs,
       open: async () => {
         this.#checkReads();
-        return { ...this.#source(), close };
+        return { ...this.#source(options), close };
       },
     };
     return this.#register(new RemoteReadStream(from, options));
@@ -306,26 +350,28 @@ export class RemoteFile implements AsyncDisposable {
    * does not wait for each answer of the server, within `highWaterMark`; `finish` means that all is confirmed.
    * It closes the file at its end unless `autoClose` is false.
    *
-   * @throws TypeError | RangeError at the call, as Node does, where an option cannot be meant
+   * @throws TypeError | RangeError at the call, as Node does, if an option is invalid
    *
    * @example
    * await pipeline(createReadStream('local.dat'), file.createWriteStream());
    */
   createWriteStream(options: WriteStreamOptions & AutoCloseOption = {}): RemoteWriteStream {
+    checkOptions(options, { ...WRITE_STREAM_OPTIONS, ...AUTO_CLOSE }, { of: 'createWriteStream' });
     return this.#register(new RemoteWriteStream(this.streamTarget(options), options));
   }
 
   /** @internal */
-  streamTarget(options: AutoCloseOption): WriteStreamTarget {
+  streamTarget(options: AutoCloseOption & Pick<OperationOptions, 'timeout'>): WriteStreamTarget {
     const close = this.#closer(options);
     const position = this.#position;
     return {
       path: this.path,
       throttle: this.#line.throttle,
       chunkLength: () => this.#client.limits.maxWriteLength,
+      ended: () => this.#client.ended,
       open: async () => {
         this.#checkWrites();
-        return { file: { ...this.#target(0), close }, position: this.#mode.appends ? this.#end : position };
+        return { file: { ...this.#target(0, options), close }, position: this.#appending?.end ?? position };
       },
     };
   }
@@ -347,17 +393,17 @@ export class RemoteFile implements AsyncDisposable {
   async #finish(): Promise<void> {
     for (const stream of this.#streams) if (!stream.closed) stream.destroy(this.#closedError());
     await Promise.allSettled(this.#running);
+    this.#appending?.leave();
     const closing = this.#client.close(this.#handle);
     await (this.#mode.writes ? closing : closing.catch(() => {}));
   }
 
   /** One after the other; a failure is no obstacle to the next. */
   #inTurn<T>({ signal }: OperationOptions, operation: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(() => {
+    const result = this.#turn.run(async () => {
       signal?.throwIfAborted();
       return operation();
     });
-    this.#turn = result.catch(() => {});
     return untilAborted(this.#track(result), signal);
   }
 
@@ -378,9 +424,14 @@ export class RemoteFile implements AsyncDisposable {
     return stream;
   }
 
-  async #readRange(offset: number, length: number | undefined, options: OperationOptions): Promise<Buffer> {
-    const target = new MemoryTarget(quote(this.path), MAX_CONTENT_LENGTH);
-    await copyToEnd(new FileRange(this.#source(), offset, length), target, {
+  async #readRange(
+    offset: number,
+    length: number | undefined,
+    options: OperationOptions,
+    maxLength = length ?? DEFAULT_MAX_LENGTH,
+  ): Promise<Buffer> {
+    const target = new MemoryTarget(quote(this.path), maxLength);
+    await copyToEnd(new FileRange(this.#source(options), offset, length), target, {
       chunkLength: () =>
         Math.max(1, Math.min(this.#client.limits.maxReadLength, length ?? Number.POSITIVE_INFINITY)),
       ...this.#line,
@@ -390,7 +441,7 @@ export class RemoteFile implements AsyncDisposable {
   }
 
   async #writeRange(offset: number, bytes: Buffer, options: OperationOptions): Promise<void> {
-    await new ContentCopy(new MemorySource(bytes), this.#target(offset), {
+    await new ContentCopy(new MemorySource(bytes), this.#target(offset, options), {
       chunkLength: () => this.#client.limits.maxWriteLength,
       ...this.#line,
       signal: options.signal,
@@ -398,32 +449,57 @@ export class RemoteFile implements AsyncDisposable {
     }).run();
   }
 
-  #source(): SourceFile {
+  #source({ timeout }: OperationOptions): SourceFile {
     return {
       info: UNKNOWN_INFO,
       read: (offset: number, length: number, options: Cancellable) =>
-        this.#client.read(this.#handle, offset, length, options),
+        this.#explained('read', this.#client.read(this.#handle, offset, length, { ...options, timeout })),
       close: async () => {},
     };
   }
 
-  #target(start: number): TargetFile {
+  #target(start: number, { timeout }: OperationOptions): TargetFile {
     return {
       isOrdered: true,
-      write: async (offset, pieces, options) => {
-        await this.#client.write(this.#handle, start + offset, pieces, options);
-        const end = pieces.reduce((sum, piece) => sum + piece.length, start + offset);
-        this.#end = Math.max(this.#end, end);
-      },
+      write: (offset, pieces, options) =>
+        this.#explained(
+          'write',
+          this.#appending === undefined
+            ? this.#client.write(this.#handle, start + offset, pieces, { ...options, timeout })
+            : this.#append(this.#appending, pieces, { ...options, timeout }),
+        ),
       setAttributes: async () => {},
       close: async () => {},
     };
   }
 
+  /** A server that answers in another order than it was asked may write in another order too. */
+  #append(appending: AppendEnd, pieces: readonly Buffer[], options: OperationOptions): Promise<void> {
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    const write = async () => {
+      options.signal?.throwIfAborted();
+      const offset = appending.take(length);
+      try {
+        await this.#client.write(this.#handle, offset, pieces, options);
+      } catch (error) {
+        appending.giveBack(offset, length);
+        throw error;
+      }
+    };
+    const writing = this.#client.worksInOrder ? write() : this.#appended.then(write);
+    this.#appended = writing.catch(() => {});
+    return writing;
+  }
+
+  #explained<T>(operation: 'read' | 'write', call: Promise<T>): Promise<T> {
+    const path = Buffer.from(this.#handle.path);
+    return explain(call, operation, { client: this.#client, path, options: {} });
+  }
+
   async #size(options: OperationOptions): Promise<number> {
     const { size } = await this.#client.fstat(this.#handle, options);
     if (size === undefined)
-      throw new SftpError('ENOTSUP', `The server does not tell the size of ${this.#name}`);
+      throw new SftpError('ENOTSUP', `The server does not report the size of ${this.#name}`);
     return size;
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseOpenMode } from '../../../src/connection/open-mode.js';
-import { OPEN_FLAGS } from '../../../src/session/sftp-client.js';
+import { parseOpenMode } from '../../../../src/connection/files/open-mode.js';
+import { OPEN_FLAGS } from '../../../../src/session/sftp-client.js';
 
 const { READ, WRITE, CREAT, TRUNC, EXCL } = OPEN_FLAGS;
 
@@ -16,21 +16,21 @@ const modes: Readonly<Record<string, number>> = {
   wb: WRITE | CREAT | TRUNC,
   'w+': READ | WRITE | CREAT | TRUNC,
   'w+b': READ | WRITE | CREAT | TRUNC,
-  a: WRITE | CREAT,
-  ab: WRITE | CREAT,
-  'a+': READ | WRITE | CREAT,
-  'ab+': READ | WRITE | CREAT,
-  x: WRITE | CREAT | EXCL,
-  xb: WRITE | CREAT | EXCL,
-  'x+': READ | WRITE | CREAT | EXCL,
-  'x+b': READ | WRITE | CREAT | EXCL,
-  wx: WRITE | CREAT | EXCL,
-  xw: WRITE | CREAT | EXCL,
-  'wx+': READ | WRITE | CREAT | EXCL,
-  'w+x': READ | WRITE | CREAT | EXCL,
-  ax: WRITE | CREAT | EXCL,
-  xa: WRITE | CREAT | EXCL,
-  'ax+': READ | WRITE | CREAT | EXCL,
+  a: WRITE | CREAT | TRUNC | EXCL,
+  ab: WRITE | CREAT | TRUNC | EXCL,
+  'a+': READ | WRITE | CREAT | TRUNC | EXCL,
+  'ab+': READ | WRITE | CREAT | TRUNC | EXCL,
+  x: WRITE | CREAT | TRUNC | EXCL,
+  xb: WRITE | CREAT | TRUNC | EXCL,
+  'x+': READ | WRITE | CREAT | TRUNC | EXCL,
+  'x+b': READ | WRITE | CREAT | TRUNC | EXCL,
+  wx: WRITE | CREAT | TRUNC | EXCL,
+  xw: WRITE | CREAT | TRUNC | EXCL,
+  'wx+': READ | WRITE | CREAT | TRUNC | EXCL,
+  'w+x': READ | WRITE | CREAT | TRUNC | EXCL,
+  ax: WRITE | CREAT | TRUNC | EXCL,
+  xa: WRITE | CREAT | TRUNC | EXCL,
+  'ax+': READ | WRITE | CREAT | TRUNC | EXCL,
 };
 
 describe('The modes of open', () => {

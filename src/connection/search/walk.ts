@@ -1,0 +1,441 @@
+/**
+ * Everything below a directory, in order, while the listings of what comes next are already on their way: a deep
+ * tree over a slow line costs about one round trip per level, not per directory.
+ */
+import { Buffer } from 'node:buffer';
+import { SftpError, SftpStatusError } from '../../errors.js';
+import { attributesOf, readPacked } from '../../session/directory-reader.js';
+import { lstatWithType, statWithType } from '../../session/quirks/file-type.js';
+import { explain } from '../../session/quirks/likely-cause.js';
+import { realPathOr } from '../../session/quirks/real-path.js';
+import type { OperationOptions, SftpClient } from '../../session/sftp-client.js';
+import { onAbort, untilAborted } from '../../shared/abort.js';
+import { checkChoice, checkUint32 } from '../../shared/arguments.js';
+import { LongWork } from '../../shared/event-loop.js';
+import { CALL_OPTIONS, type CallOptions, type OptionTable } from '../../shared/option-checks.js';
+import { printable } from '../../shared/printable.js';
+import { childPath, decodePath, quote } from '../../shared/remote-path.js';
+import { Window } from '../../transfer/engine/window.js';
+import { unlessCode } from '../../transfer/file-system.js';
+import { objectionTo } from '../../transfer/local/local-names.js';
+import { type EntryFilter, passes } from '../../transfer/tree/entry-filter.js';
+import type { FileAttributes } from '../../wire/attributes.js';
+import { PackedEntries } from '../../wire/packed-entries.js';
+
+/** Something that was found below a directory. */
+export interface WalkEntry {
+  /** As the directory was written, with what leads down from it: `walk('pub')` gives `pub/example/a.txt`. */
+  readonly path: string;
+  /** The same as bytes, for names that are not UTF-8. */
+  readonly pathBytes: Uint8Array;
+  /** Of what a link leads to, where links are followed and it leads to something; else its own. */
+  readonly attributes: FileAttributes;
+  /** 1 for what lies in the directory itself. */
+  readonly depth: number;
+}
+
+/** Options of {@link Connection.walk}. */
+export interface WalkOptions extends CallOptions {
+  /** How deep to go; 1: the entries of the directory itself only. Default: 64, and deeper is an error. */
+  readonly maxDepth?: number | undefined;
+  /**
+   * `report`: links are entries like others, and not entered. `follow`: what they lead to takes their place; a link
+   * to a directory above it ends the walk with an `SftpError` (`ELOOP`). `skip`: they are left out. Default: `report`.
+   */
+  readonly symlinks?: 'report' | 'follow' | 'skip' | undefined;
+  /** True keeps an entry; false neither reports nor enters it. Called ahead of the entries, in no certain order. */
+  readonly filter?: EntryFilter<WalkEntry> | undefined;
+  /** Called for a directory that cannot be listed, and the walk goes on. Default: the walk rejects. */
+  readonly onError?: ((error: SftpStatusError, path: string, pathBytes: Uint8Array) => void) | undefined;
+}
+
+export const WALK_OPTIONS: OptionTable<WalkOptions> = {
+  ...CALL_OPTIONS,
+  maxDepth: 'checked',
+  symlinks: 'checked',
+  filter: 'function',
+  onError: 'function',
+};
+
+export const MAX_DEPTH = 64;
+/** Listings on the way at once: each is two round trips, and small. */
+const MAX_LISTINGS = 128;
+/** There are servers with few handles that do not tell, and others who need some. */
+const MAX_LISTINGS_UNTOLD = 64;
+/** Some handles are left for others. */
+const SPARE_HANDLES = 8;
+/** Entries that are listed and not yet asked for; beyond that only what is next is listed. */
+const MAX_WAITING_ENTRIES = 50_000;
+/** Questions about single entries on the way at once. */
+const MAX_QUESTIONS = 64;
+/** Entries that are looked at together. */
+const STEP = 1000;
+/** What a directory takes that is kept, beside its entries. */
+const LEVEL_BYTES = 1024;
+/** What the listings may take in memory that the walk has come to, and those ahead of it. */
+const MAX_REACHED_BYTES = 128 * 1024 * 1024;
+const MAX_AHEAD_BYTES = 32 * 1024 * 1024;
+
+/** For those who keep what is found as it is listed, in little memory. */
+export interface Keeping {
+  /** Takes a directory that has been listed; what is asked about its entries later is set in them. */
+  readonly onLevel: (shown: Buffer, level: Entries) => void;
+  /** What all of it may take in memory. */
+  readonly maxBytes: number;
+}
+
+/** The entries of a directory, and their positions in the order of their names. */
+export interface Entries {
+  readonly entries: PackedEntries;
+  readonly order: Uint32Array;
+}
+
+interface Directory {
+  readonly path: Buffer;
+  /** As the caller wrote it. */
+  readonly shown: Buffer;
+  readonly depth: number;
+  /** The paths without links from the root down to it; empty unless links are followed. */
+  readonly ancestors: readonly string[];
+  listing?: Promise<Level>;
+  /** What its entries take in memory. */
+  bytes: number;
+  /** The walk has come to it. */
+  isReached: boolean;
+}
+
+/** A directory that has been listed: its entries in order, some of them looked at. */
+interface Level extends Entries {
+  readonly directory: Directory;
+  /** How many have been looked at. */
+  seen: number;
+  found: readonly Found[];
+  /** How many of them have been given. */
+  given: number;
+}
+
+/** The listings ahead take too much: this one is repeated when the walk comes to it. */
+class TooFarAhead extends Error {}
+
+interface Found {
+  readonly entry: WalkEntry;
+  readonly directory: Directory | undefined;
+}
+
+type FoundOrNot = Found | undefined;
+
+/** @param shown the root as the caller wrote it; `path`: as it is sent */
+export function walkTree(
+  client: SftpClient,
+  path: Buffer,
+  shown: Buffer,
+  options: WalkOptions,
+  keeping?: Keeping,
+): AsyncGenerator<WalkEntry, void, undefined> {
+  checkChoice(options.symlinks ?? 'report', ['report', 'follow', 'skip'], 'symlinks');
+  if (options.maxDepth !== undefined) checkUint32('maxDepth', options.maxDepth);
+  return new TreeWalk(client, options, keeping).entries(path, shown);
+}
+
+const NOWHERE: Directory = {
+  ...{ path: Buffer.alloc(0), shown: Buffer.alloc(0), depth: 0, ancestors: [], bytes: 0, isReached: true },
+};
+const OVER: Promise<Level> = Promise.resolve({
+  ...{ directory: NOWHERE, entries: new PackedEntries(), order: new Uint32Array(0) },
+  ...{ seen: 0, found: [], given: 0 },
+});
+
+class TreeWalk {
+  readonly #client: SftpClient;
+  readonly #options: WalkOptions;
+  readonly #keeping: Keeping | undefined;
+  readonly #abort = new AbortController();
+  readonly #questions = new Window({ max: MAX_QUESTIONS });
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #closing = new Set<Promise<void>>();
+  /** The next one last. */
+  readonly #ahead: Directory[] = [];
+  #waitingEntries = 0;
+  #reachedBytes = 0;
+  #aheadBytes = 0;
+
+  constructor(client: SftpClient, options: WalkOptions, keeping: Keeping | undefined) {
+    this.#client = client;
+    this.#options = options;
+    this.#keeping = keeping;
+  }
+
+  async *entries(path: Buffer, shown: Buffer): AsyncGenerator<WalkEntry, void, undefined> {
+    const { signal, symlinks } = this.#options;
+    signal?.throwIfAborted();
+    const callOff = onAbort(signal, (reason) => this.#abort.abort(reason));
+    const work = new LongWork();
+    try {
+      const ancestors = symlinks === 'follow' ? [await this.#realPath(path)] : [];
+      const root = { path, shown, depth: 0, ancestors, bytes: 0, isReached: false };
+      const levels = [await this.#reach(root)];
+      for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+        const found = level.found[level.given] ?? (await this.#step(level));
+        if (found === undefined) this.#leave(levels.pop());
+        else {
+          await work.step();
+          this.#abort.signal.throwIfAborted();
+          level.given += 1;
+          this.#waitingEntries -= 1;
+          this.#lookAhead();
+          yield found.entry;
+          if (found.directory) levels.push(await this.#reach(found.directory));
+        }
+      }
+      await Promise.all(this.#closing);
+    } finally {
+      callOff();
+      this.#abort.abort(new SftpError('ABORTED', 'The walk is over'));
+      await Promise.all(this.#running);
+      await Promise.all(this.#closing);
+    }
+  }
+
+  get #asking(): OperationOptions {
+    return { signal: this.#abort.signal };
+  }
+
+  async #reach(directory: Directory): Promise<Level> {
+    directory.isReached = true;
+    this.#aheadBytes -= directory.bytes;
+    this.#reachedBytes += directory.bytes;
+    try {
+      return await this.#listingOf(directory);
+    } catch (error) {
+      if (!(error instanceof TooFarAhead)) throw error;
+      delete directory.listing;
+      return this.#listingOf(directory);
+    }
+  }
+
+  /** Nothing of it is kept, even if something still refers to the directory. */
+  #leave(level: Level | undefined): void {
+    if (level === undefined) return;
+    if (this.#keeping === undefined) this.#reachedBytes -= level.directory.bytes;
+    level.directory.listing = OVER;
+  }
+
+  #charge(directory: Directory, bytes: number): void {
+    directory.bytes += bytes;
+    if (directory.isReached) this.#reachedBytes += bytes;
+    else this.#aheadBytes += bytes;
+    if (!directory.isReached && this.#aheadBytes > MAX_AHEAD_BYTES) throw new TooFarAhead();
+    const { maxBytes } = this.#keeping ?? { maxBytes: MAX_REACHED_BYTES };
+    const keptBytes = this.#reachedBytes + (this.#keeping === undefined ? 0 : this.#aheadBytes);
+    if (keptBytes <= maxBytes) return;
+    const most = `${maxBytes / 1024 / 1024} MiB`;
+    throw new SftpError(
+      'LIMIT',
+      `The walk was given up at ${quote(directory.shown)}: its listings take more than ${most}`,
+    );
+  }
+
+  #listingOf(directory: Directory): Promise<Level> {
+    directory.listing ??= this.#start(directory);
+    return directory.listing;
+  }
+
+  #start(directory: Directory): Promise<Level> {
+    const listing = this.#list(directory);
+    // The walk gets the failure when it comes there, which it may never do.
+    const settled = listing
+      .catch(() => {})
+      .finally(() => {
+        this.#running.delete(settled);
+        this.#lookAhead();
+      });
+    this.#running.add(settled);
+    return listing;
+  }
+
+  /** Nobody waits for a directory to be closed, but for the end of the walk. */
+  #close(closing: Promise<void>): void {
+    const tracked = closing.finally(() => this.#closing.delete(tracked));
+    this.#closing.add(tracked);
+  }
+
+  /** A server tells its limits soon after the walk has begun. */
+  get #maxListings(): number {
+    const { maxOpenHandles: told } = this.#client.limits;
+    return told === undefined
+      ? MAX_LISTINGS_UNTOLD
+      : Math.max(1, Math.min(MAX_LISTINGS, told - SPARE_HANDLES));
+  }
+
+  get #mayWait(): boolean {
+    return this.#waitingEntries < MAX_WAITING_ENTRIES && this.#aheadBytes < MAX_AHEAD_BYTES / 2;
+  }
+
+  /** Begins with what comes next, as far as handles and memory allow. */
+  #lookAhead(): void {
+    while (this.#running.size < this.#maxListings && this.#mayWait) {
+      const next = this.#ahead.pop();
+      if (next === undefined || this.#abort.signal.aborted) return;
+      void this.#listingOf(next);
+    }
+  }
+
+  async #list(directory: Directory): Promise<Level> {
+    const listed = await this.#guard(directory, undefined, () => this.#read(directory));
+    const entries = listed ?? new PackedEntries();
+    const level = { directory, entries, order: entries.sorted(), seen: 0, found: [], given: 0 };
+    if (listed !== undefined) this.#keep(level);
+    this.#waitingEntries += level.order.length;
+    await this.#step(level);
+    return level;
+  }
+
+  #keep({ directory, entries, order }: Level): void {
+    if (this.#keeping === undefined) return;
+    this.#charge(directory, LEVEL_BYTES + order.byteLength);
+    this.#keeping.onLevel(directory.shown, { entries, order });
+  }
+
+  /** Looks at the next entries, and returns the first of them to report, if there is one. */
+  async #step(level: Level): Promise<Found | undefined> {
+    const { directory, entries, order } = level;
+    while (level.seen < order.length) {
+      const step = Array.from(order.subarray(level.seen, level.seen + STEP), (position) =>
+        attributesOf(entries.at(position)),
+      );
+      level.seen += step.length;
+      const all = await this.#guard(directory, [], () =>
+        Promise.all(step.map((entry) => this.#find(directory, entry))),
+      );
+      if (this.#keeping !== undefined) learn(level, step, all);
+      level.found = all.filter((one) => one !== undefined);
+      level.given = 0;
+      this.#waitingEntries -= step.length - level.found.length;
+      const directories = level.found.flatMap((one) => one.directory ?? []);
+      for (const next of directories.reverse()) this.#ahead.push(next);
+      if (level.found.length > 0) break;
+    }
+    return level.found[level.given];
+  }
+
+  async #guard<T>(directory: Directory, without: T, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const { onError } = this.#options;
+      if (onError === undefined || !(error instanceof SftpStatusError)) throw error;
+      onError(error, decodePath(directory.shown), directory.shown);
+      return without;
+    }
+  }
+
+  async #read(directory: Directory): Promise<PackedEntries> {
+    const { path } = directory;
+    const discharge = () => this.#charge(directory, -directory.bytes);
+    const reading = readPacked(this.#client, path, {
+      ...this.#asking,
+      inBackground: (closing) => this.#close(closing),
+      onBegin: discharge,
+      onEntry: (bytes) => this.#charge(directory, bytes),
+    });
+    try {
+      return await explain(reading, 'opendir', { client: this.#client, path, options: this.#asking });
+    } catch (error) {
+      if (error instanceof TooFarAhead) discharge();
+      throw error;
+    }
+  }
+
+  async #find(parent: Directory, listed: FileAttributes): Promise<Found | undefined> {
+    const name = Buffer.from(listed.filenameBytes);
+    checkName(name, parent.shown);
+    const path = childPath(parent.path, name);
+    const shown = append(parent.shown, name);
+    const { symlinks = 'report', maxDepth = Number.POSITIVE_INFINITY, filter } = this.#options;
+    const itself =
+      listed.type === 'unknown'
+        ? await this.#ask(() => lstatWithType(this.#client, path, this.#asking))
+        : listed;
+    const isLink = itself.isSymbolicLink();
+    if (isLink && symlinks === 'skip') return undefined;
+    const attributes = isLink && symlinks === 'follow' ? ((await this.#target(path)) ?? itself) : itself;
+    const depth = parent.depth + 1;
+    const entry = { path: decodePath(shown), pathBytes: shown, attributes, depth };
+    if (filter !== undefined && !(await this.#meanwhile(passes(filter, entry)))) return undefined;
+    const isEntered = attributes.isDirectory() && depth < maxDepth;
+    if (!isEntered) return { entry, directory: undefined };
+    if (depth >= MAX_DEPTH) {
+      throw new SftpError('LIMIT', `${quote(shown)} has more than ${MAX_DEPTH} levels of directories`);
+    }
+    const ancestors = symlinks === 'follow' ? await this.#ancestors(parent, path, name, isLink) : [];
+    return { entry, directory: { path, shown, depth, ancestors, bytes: 0, isReached: false } };
+  }
+
+  /** Waits for the caller's code no longer than for the walk, and for the session. */
+  #meanwhile<T>(answer: Promise<T>): Promise<T> {
+    return untilAborted(untilAborted(answer, this.#abort.signal), this.#client.ended);
+  }
+
+  /** What a link leads to; `undefined`: nothing. */
+  #target(path: Buffer): Promise<FileAttributes | undefined> {
+    return this.#ask(() => unlessCode(statWithType(this.#client, path, this.#asking), 'ENOENT', 'ENOTDIR'));
+  }
+
+  async #ancestors(
+    parent: Directory,
+    path: Buffer,
+    name: Buffer,
+    isLink: boolean,
+  ): Promise<readonly string[]> {
+    const { ancestors } = parent;
+    const real = isLink
+      ? await this.#ask(() => this.#realPath(path))
+      : `${ancestors.at(-1)?.replace(/\/$/, '')}/${name.toString('latin1')}`;
+    if (isLink && ancestors.includes(real)) {
+      throw new SftpError(
+        'ELOOP',
+        `${quote(path)} is a symbolic link to one of its parent directories (a loop)`,
+      );
+    }
+    return [...ancestors, real];
+  }
+
+  /** Without REALPATH a path is known by itself; loops of links are then left at the greatest depth. */
+  async #realPath(path: Buffer): Promise<string> {
+    return (await realPathOr(this.#client, path, path, this.#asking)).toString('latin1');
+  }
+
+  async #ask<T>(question: () => Promise<T>): Promise<T> {
+    await this.#questions.acquire(1, this.#abort.signal);
+    try {
+      return await question();
+    } finally {
+      this.#questions.release(1);
+    }
+  }
+}
+
+/** Sets in the entries what was asked about those that have just been looked at, where the listing had not told. */
+function learn({ entries, order, seen }: Level, step: readonly FileAttributes[], all: FoundOrNot[]): void {
+  for (const [index, { type }] of step.entries()) {
+    const position = order[seen - step.length + index];
+    const asked = all[index]?.entry.attributes;
+    if (type === 'unknown' && asked !== undefined && position !== undefined) {
+      entries.setAttributes(position, { type: asked.type, attributes: asked });
+    }
+  }
+}
+
+/** A name with a separator would lead somewhere else. */
+export function checkName(name: Buffer, directory: Buffer): void {
+  const objection = objectionTo(name, 'linux');
+  if (objection === undefined) return;
+  const shown = printable(name.toString('utf8'), 300);
+  throw new SftpError('UNSAFE_NAME', `The name '${shown}' in ${quote(directory)} is refused: ${objection}`);
+}
+
+/** The path of an entry, as people see it. */
+export function append(directory: Buffer, name: Buffer): Buffer {
+  const separator = directory[directory.length - 1] === 0x2f ? '' : '/';
+  return Buffer.concat([directory, Buffer.from(separator), name]);
+}
