@@ -2,13 +2,20 @@
  * Oddities of real servers, as switches. Each is a wrapper around the answers of a well-behaved server, in
  * one table; a new oddity is a new row.
  */
+import type { OptionTable } from '../shared/option-checks.js';
 import type { AttributeValues } from '../wire/attributes.js';
 import type { NameEntry } from '../wire/fields.js';
-import type { Request, RequestName } from '../wire/packets.js';
+import { type Request, type RequestName, SSH_FXF } from '../wire/packets.js';
 import { SSH_FX } from '../wire/status.js';
-import { type Answer, END_OF_FILE, failureAnswer, type Responder, statusAnswer } from './answers.js';
-import { systemError } from './backend.js';
-import { laterStatusOf } from './errno.js';
+import { systemError } from './backends/backend.js';
+import { isKnownCode, laterStatusOf } from './backends/errno.js';
+import {
+  END_OF_FILE,
+  failureAnswer,
+  type Responder,
+  type ServerAnswer,
+  statusAnswer,
+} from './sftp/answers.js';
 
 /** One request, as hooks see it. */
 export interface SeenRequest {
@@ -60,23 +67,88 @@ export interface Faults {
   readonly sequentialWrites?: boolean;
   /** SETSTAT and FSETSTAT fail. */
   readonly refuseSetstat?: boolean;
+  /** FSETSTAT fails, and SETSTAT does not, as in Twisted Conch. */
+  readonly refuseFsetstat?: boolean;
+  /** An OPEN that brings permissions fails, as in ProFTPD where `SITE_CHMOD` is denied. */
+  readonly refuseOpenMode?: boolean;
+  /** OPEN takes those combinations of flags only that Node's `fs.open` has a name for, as servers on ssh2's `flagsToString`. */
+  readonly fixedOpenFlags?: boolean;
+  /** What OPEN for writing empties, whatever TRUNC says: nothing, what may be made (CREAT) too, or every file. */
+  readonly truncation?: 'never' | 'creat' | 'always';
+  /** OPEN with EXCL opens what is there, and does not empty it, as Erlang's `ssh_sftpd`. Default: it is refused. */
+  readonly ignoresExclusive?: boolean;
+  /** What OPEN makes of APPEND: a plain failure, or nothing, as Go's `pkg/sftp`. Default: writes go to the end. */
+  readonly append?: 'refused' | 'ignored';
+  /** A plain failure where a name does not exist. */
+  readonly vagueErrors?: boolean;
+  /**
+   * Several requests are worked on at once, and a WRITE takes the longest; only a CLOSE waits for those before it. So
+   * it is in Go's `pkg/sftp`, whose extensions are announced unless others are given.
+   */
+  readonly workers?: boolean;
+  /** From the third open handle on some are given twice, as by Erlang's `ssh_sftpd`. */
+  readonly handlesTwice?: boolean;
   /** A file that was written is gone after its CLOSE, as on servers that move uploads away. */
   readonly removeAfterClose?: boolean;
   /** READDIR leaves the line of `ls -l` empty. */
   readonly noLongname?: boolean;
+  /** READDIR gives a line of another form than that of `ls -l`. */
+  readonly oddLongname?: boolean;
+  /** READDIR gives no names behind the last one, instead of an end of file. */
+  readonly emptyNameAtEnd?: boolean;
+  /** READDIRs that come together are all answered with the same names. */
+  readonly repeatsNames?: boolean;
+  /** A request that comes before the last one has been answered fails. */
+  readonly noPipelining?: boolean;
   /** No size in any attributes, or always 0. */
   readonly size?: 'absent' | 'zero';
   /** The mode lacks the type of the file. */
   readonly noFileType?: boolean;
   /** READDIR gives at most so many entries at a time. */
   readonly maxNames?: number;
+  /** A STATUS tells the reason, as "No space left on device", where OpenSSH's says no more than "Failure". */
+  readonly reasons?: boolean;
   /** Codes 9 to 31 of later drafts, where one of them is more exact. */
   readonly laterStatusCodes?: boolean;
   /** REALPATH answers `/C:/…`, and paths with a drive are understood. */
   readonly windowsPaths?: boolean;
-  /** REALPATH is not supported. */
-  readonly noRealpath?: boolean;
+  /** REALPATH is not supported, or says that there is no such file. */
+  readonly noRealpath?: boolean | 'ENOENT';
 }
+
+export const FAULTS: OptionTable<Faults> = {
+  failOn: 'function',
+  append: 'checked',
+  reasons: 'checked',
+  disconnectAfter: 'checked',
+  maxHandles: 'number',
+  maxReadLength: 'number',
+  oneAtATime: 'boolean',
+  answersWhenQuiet: 'number',
+  outOfOrder: 'boolean',
+  sequentialWrites: 'boolean',
+  refuseSetstat: 'boolean',
+  refuseFsetstat: 'boolean',
+  refuseOpenMode: 'boolean',
+  fixedOpenFlags: 'boolean',
+  ignoresExclusive: 'boolean',
+  truncation: 'checked',
+  vagueErrors: 'boolean',
+  workers: 'boolean',
+  handlesTwice: 'boolean',
+  removeAfterClose: 'boolean',
+  noLongname: 'boolean',
+  oddLongname: 'boolean',
+  emptyNameAtEnd: 'boolean',
+  repeatsNames: 'boolean',
+  noPipelining: 'boolean',
+  size: 'checked',
+  noFileType: 'boolean',
+  maxNames: 'number',
+  laterStatusCodes: 'boolean',
+  windowsPaths: 'boolean',
+  noRealpath: 'checked',
+};
 
 /** What a fault may know of the session, and do to it. */
 export interface FaultContext {
@@ -87,7 +159,9 @@ export interface FaultContext {
 type Wrapper<T> = (next: Responder, setting: T, context: FaultContext) => Responder;
 
 /** What no wrapper can do: the session has the handles and the order of the answers. */
-type SessionFault = 'maxHandles' | 'outOfOrder' | 'answersWhenQuiet';
+type SessionFault = 'maxHandles' | 'outOfOrder' | 'answersWhenQuiet' | 'handlesTwice' | 'noPipelining';
+
+const ODD_LONGNAME = Buffer.from('01-01-2024  12:00AM  ');
 
 /** From the innermost to the outermost. */
 const wrappers: { readonly [N in Exclude<keyof Faults, SessionFault>]-?: Wrapper<NonNullable<Faults[N]>> } = {
@@ -119,6 +193,52 @@ const wrappers: { readonly [N in Exclude<keyof Faults, SessionFault>]-?: Wrapper
     request.kind === 'setstat' || request.kind === 'fsetstat'
       ? statusAnswer(SSH_FX.PERMISSION_DENIED, 'Permission denied')
       : next(request),
+  refuseFsetstat: (next) => (request) =>
+    request.kind === 'fsetstat' ? statusAnswer(SSH_FX.FAILURE, 'Failure') : next(request),
+  refuseOpenMode: (next) => (request) =>
+    request.kind === 'open' && request.attributes.mode !== undefined
+      ? statusAnswer(SSH_FX.PERMISSION_DENIED, 'Permission denied')
+      : next(request),
+  truncation: (next, how) => (request) => {
+    if (request.kind !== 'open' || (request.flags & SSH_FXF.WRITE) === 0) return next(request);
+    const { flags } = request;
+    if (how === 'never') return next({ ...request, flags: flags & ~SSH_FXF.TRUNC });
+    const empties = how === 'always' || (flags & SSH_FXF.CREAT) !== 0;
+    return next(empties ? { ...request, flags: flags | SSH_FXF.TRUNC } : request);
+  },
+  ignoresExclusive: (next) => (request) => {
+    const { TRUNC, EXCL } = SSH_FXF;
+    if (request.kind !== 'open' || (request.flags & EXCL) === 0) return next(request);
+    return next({ ...request, flags: request.flags & ~(EXCL | TRUNC) });
+  },
+  fixedOpenFlags: (next) => (request) =>
+    request.kind === 'open' && !NAMED_FLAGS.has(request.flags)
+      ? statusAnswer(SSH_FX.FAILURE, 'Unknown flags')
+      : next(request),
+  append: (next, how) => (request) => {
+    if (request.kind !== 'open' || (request.flags & SSH_FXF.APPEND) === 0) return next(request);
+    if (how === 'refused') return statusAnswer(SSH_FX.FAILURE, 'Failure');
+    return next({ ...request, flags: request.flags & ~SSH_FXF.APPEND });
+  },
+  vagueErrors: (next) => (request) =>
+    then(next(request), (answer) =>
+      answer.kind === 'status' && answer.status === SSH_FX.NO_SUCH_FILE
+        ? statusAnswer(SSH_FX.FAILURE, 'Failure')
+        : answer,
+    ),
+  workers: (next) => {
+    const writing = new Map<string, Promise<unknown>>();
+    return async (request) => {
+      const key = 'handle' in request ? Buffer.from(request.handle).toString('hex') : '';
+      if (request.kind === 'close') await writing.get(key);
+      if (request.kind !== 'write') return next(request);
+      const answer = new Promise((resolve) => setTimeout(resolve, WORK_MS)).then(() => next(request));
+      const all = Promise.allSettled([writing.get(key), answer]);
+      writing.set(key, all);
+      void all.then(() => writing.get(key) === all && writing.delete(key));
+      return answer;
+    };
+  },
   maxNames: (next, maximum) => {
     const pending = new Map<string, NameEntry[]>();
     return (request) => {
@@ -136,6 +256,23 @@ const wrappers: { readonly [N in Exclude<keyof Faults, SessionFault>]-?: Wrapper
       });
     };
   },
+  repeatsNames: (next) => {
+    const answered = new Map<string, ServerAnswer | Promise<ServerAnswer>>();
+    return (request) => {
+      if (request.kind !== 'readdir') return next(request);
+      const key = Buffer.from(request.handle).toString('hex');
+      const answer = answered.get(key) ?? next(request);
+      if (!answered.has(key)) setImmediate(() => answered.delete(key));
+      answered.set(key, answer);
+      return answer;
+    };
+  },
+  emptyNameAtEnd: (next) => (request) =>
+    then(next(request), (answer) =>
+      request.kind === 'readdir' && answer === END_OF_FILE ? { kind: 'name', names: [] } : answer,
+    ),
+  oddLongname: (next) =>
+    mapNames(next, (entry) => ({ ...entry, longname: Buffer.concat([ODD_LONGNAME, entry.filename]) })),
   noLongname: (next) => mapNames(next, (entry) => ({ ...entry, longname: Buffer.alloc(0) })),
   size: (next, how) =>
     mapAttributes(next, (attributes) => ({ ...attributes, size: how === 'zero' ? 0 : undefined })),
@@ -155,11 +292,19 @@ const wrappers: { readonly [N in Exclude<keyof Faults, SessionFault>]-?: Wrapper
       }));
       return { kind: 'name', names };
     }),
-  noRealpath: (next) => (request) =>
-    request.kind === 'realpath' ? failureAnswer(systemError('ENOTSUP')) : next(request),
+  noRealpath: (next, how) => (request) =>
+    request.kind === 'realpath'
+      ? failureAnswer(systemError(how === 'ENOENT' ? how : 'ENOTSUP'))
+      : next(request),
   failOn: (next, choose, context) => (request) =>
     then(ask(choose, describe(request, context)), (failure) =>
       failure === undefined ? next(request) : chosenAnswer(failure),
+    ),
+  reasons: (next) => (request) =>
+    then(next(request), (answer) =>
+      answer.kind === 'status' && answer.reason !== undefined
+        ? { ...answer, message: answer.reason }
+        : answer,
     ),
   laterStatusCodes: (next) => (request) =>
     then(next(request), (answer) => {
@@ -183,6 +328,16 @@ const wrappers: { readonly [N in Exclude<keyof Faults, SessionFault>]-?: Wrapper
     return next(request);
   },
 };
+
+/** How much longer a WRITE takes than what comes after it. */
+const WORK_MS = 2;
+
+/** Of `r`, `r+`, `w`, `w+`, `wx`, `wx+`, `a`, `a+`, `ax` and `ax+`. */
+const NAMED_FLAGS: ReadonlySet<number> = (() => {
+  const { READ, WRITE, CREAT, TRUNC, EXCL, APPEND } = SSH_FXF;
+  const ways = [TRUNC, TRUNC | EXCL, APPEND, APPEND | EXCL].map((way) => WRITE | CREAT | way);
+  return new Set([READ, READ | WRITE, ...ways, ...ways.map((way) => READ | way)]);
+})();
 
 /** The responder with the chosen faults around it. */
 export function applyFaults(responder: Responder, faults: Faults, context: FaultContext): Responder {
@@ -208,10 +363,17 @@ function ask(
 ): ChosenFailure | undefined | Promise<ChosenFailure | undefined> {
   try {
     const failure = choose(request);
-    return failure instanceof Promise ? failure.catch(hookFailure) : failure;
+    return failure instanceof Promise ? failure.then(checkFailure).catch(hookFailure) : checkFailure(failure);
   } catch (error) {
     return hookFailure(error);
   }
+}
+
+function checkFailure(failure: ChosenFailure | undefined): ChosenFailure | undefined {
+  if (typeof failure !== 'string' || isKnownCode(failure)) return failure;
+  throw new TypeError(
+    `'${failure}' is not a code that can be sent: use for instance 'EACCES', or { status, message }`,
+  );
 }
 
 function hookFailure(error: unknown): ChosenFailure {
@@ -241,7 +403,7 @@ function lengthOf(pieces: readonly Buffer[]): number {
   return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
-function chosenAnswer(failure: ChosenFailure): Answer {
+function chosenAnswer(failure: ChosenFailure): ServerAnswer {
   if (typeof failure === 'string') return failureAnswer(systemError(failure));
   return typeof failure === 'number' ? statusAnswer(failure) : statusAnswer(failure.status, failure.message);
 }

@@ -1,6 +1,6 @@
 /** What tests want to know of the files without a client in between. */
-import type { Backend } from './backend.js';
-import { MAX_READ_LENGTH } from './session-state.js';
+import type { Backend } from './backends/backend.js';
+import { MAX_READ_LENGTH } from './sftp/session-state.js';
 
 export function readWholeFile(backend: Backend, path: Uint8Array): Buffer {
   const file = backend.open(path, {

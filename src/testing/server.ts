@@ -1,17 +1,18 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import ssh2 from 'ssh2';
 import { ConnectionError } from '../errors.js';
+import { checkOptions, type OptionTable } from '../shared/option-checks.js';
 import { type AuthorizedKeys, createAuthenticator, defaultUsers, type Users } from './authentication.js';
-import type { Backend } from './backend.js';
+import type { Backend } from './backends/backend.js';
+import { openDirectoryBackend } from './backends/directory.js';
+import { createMemoryBackend, type InitialFiles } from './backends/initial-files.js';
 import type { CommandHandler } from './commands.js';
 import { type Counters, createCounters } from './counters.js';
-import { openDirectoryBackend } from './directory.js';
-import { usualExtensions } from './extension-handlers.js';
-import type { Faults } from './faults.js';
+import { FAULTS, type Faults } from './faults.js';
 import { loadHostKey, type ServerHostKey } from './host-key.js';
-import { createMemoryBackend, type InitialFiles } from './initial-files.js';
 import { listNames, readWholeFile } from './inspection.js';
-import { absolute } from './session-state.js';
+import { extensionsOfWorkers, usualExtensions } from './sftp/extension-handlers.js';
+import { absolute } from './sftp/session-state.js';
 import { serveSsh } from './ssh-service.js';
 
 /** What the server shows: a local directory, which it changes, or a tree in memory. */
@@ -46,6 +47,27 @@ export interface ServerOptions {
   readonly capacity?: number;
 }
 
+const SERVER_OPTIONS: OptionTable<ServerOptions> = {
+  users: 'object',
+  authorizedKeys: 'checked',
+  hostKey: 'checked',
+  port: 'number',
+  home: 'string',
+  extensions: 'object',
+  commands: 'function',
+  faults: 'object',
+  algorithms: 'object',
+  capacity: 'number',
+};
+
+function checkSource(source: unknown): void {
+  const { root, files } = (source ?? {}) as { readonly root?: unknown; readonly files?: unknown };
+  if (typeof root === 'string' || (typeof files === 'object' && files !== null)) return;
+  throw new TypeError(
+    'startServer needs a directory or files: startServer({ root: "some/directory" }) or startServer({ files: { "a.txt": "text" } })',
+  );
+}
+
 const HOST = '127.0.0.1';
 const MAX_CONNECTIONS = 256;
 const DEFAULT_CAPACITY = 1024 ** 3;
@@ -69,6 +91,9 @@ const DEFAULT_CAPACITY = 1024 ** 3;
  * await sftp.get('in/order.txt');
  */
 export async function startServer(source: ServerSource, options: ServerOptions = {}): Promise<TestServer> {
+  checkSource(source);
+  checkOptions(options, SERVER_OPTIONS, { of: 'startServer' });
+  checkOptions(options.faults ?? {}, FAULTS, { of: 'faults' });
   const backend =
     'root' in source
       ? openDirectoryBackend(source.root)
@@ -108,7 +133,7 @@ export class TestServer implements AsyncDisposable {
       authenticate: createAuthenticator(users, authorizedKeys),
       backend,
       home: options.home ?? '/',
-      extensions: options.extensions ?? usualExtensions,
+      extensions: options.extensions ?? (this.faults.workers ? extensionsOfWorkers : usualExtensions),
       commands: options.commands,
       counters: this.counters,
       faults: () => this.faults,

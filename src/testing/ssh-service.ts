@@ -9,11 +9,11 @@ import type {
   Session,
 } from 'ssh2';
 import type { Authenticator } from './authentication.js';
-import type { Backend } from './backend.js';
+import type { Backend } from './backends/backend.js';
 import { type CommandHandler, runCommand } from './commands.js';
 import type { Counters } from './counters.js';
 import type { Faults } from './faults.js';
-import { serveSftp } from './sftp-service.js';
+import { serveSftp } from './sftp/sftp-service.js';
 
 export interface SshServiceOptions {
   readonly authenticate: Authenticator;

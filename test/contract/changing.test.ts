@@ -19,9 +19,10 @@ import { describeContract, describeOpenSsh } from './world.js';
 describeContract('chmod', ({ open, test }) => {
   test('takes the mode as on a command line', async (t) => {
     const { sftp } = await open(t);
-    for (const mode of [644, '600', 755, 400]) {
+    for (const mode of [644, '600', 755, '400', 0o640]) {
       await sftp.chmod('readme.txt', mode);
-      assert.equal(stModeToInt((await sftp.stat('readme.txt')).mode ?? 0), Number(mode));
+      const digits = mode === 0o640 ? 640 : Number(mode);
+      assert.equal(stModeToInt((await sftp.stat('readme.txt')).mode ?? 0), digits);
     }
   });
 
@@ -41,7 +42,7 @@ describeContract('chown', ({ open, test }) => {
   test('without uid and gid does nothing', async (t) => {
     const { sftp } = await open(t);
     await sftp.chown('readme.txt');
-    await sftp.chown('nowhere', null, undefined);
+    await sftp.chown('nowhere', undefined, undefined);
   });
 
   test("rejects if the file doesn't exist", async (t) => {
@@ -61,7 +62,7 @@ describeOpenSsh('chown', ({ open, test }) => {
     assert.deepEqual(owner(), [1234, 2345]);
     await sftp.chown('readme.txt', 77);
     assert.deepEqual(owner(), [77, 2345]);
-    await sftp.chown('readme.txt', null, 88);
+    await sftp.chown('readme.txt', { gid: 88 });
     assert.deepEqual(owner(), [77, 88]);
     await sftp.chown('readme.txt', 0, 0);
     assert.deepEqual(owner(), [0, 0]);
@@ -325,8 +326,13 @@ describeContract('hardlink and copy', ({ open, test }) => {
   test('copy takes one name of a file for another', async (t) => {
     const { sftp, folder } = await open(t);
     await sftp.hardlink('readme.txt', 'second');
-    await sftp.copy('second', 'readme.txt');
-    assert.equal(statSync(join(folder, 'readme.txt')).size, 8192);
+    for (const atomic of [true, false]) {
+      await sftp.copy('second', 'readme.txt', { atomic });
+      assert.equal(statSync(join(folder, 'readme.txt')).size, 8192);
+    }
+    await sftp.hardlink('readme.txt', 'third');
+    await sftp.copy('readme.txt', 'third', { atomic: false });
+    assert.equal(statSync(join(folder, 'third')).size, 8192);
   });
 
   test('copy takes empty files, and refuses directories and what is not there', async (t) => {
@@ -433,7 +439,7 @@ describeOpenSsh('a server that only says "Failure"', ({ open, test }) => {
     }
     await assert.rejects(sftp.rmdir('readme.txt'), {
       code: 'ENOTDIR',
-      message: `rmdir ${file}: it is no directory but a file; remove takes it away (SSH_FX_NO_SUCH_FILE, the server says: No such file)`,
+      message: `rmdir ${file}: it is a file, not a directory; use remove (SSH_FX_NO_SUCH_FILE, the server says: No such file)`,
     });
   });
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { CnOpts, connect, HostKeys, knownHosts, type Logger } from '../../src/index.js';
 import { startServer } from '../../src/testing/index.js';
-import { describeContract } from './world.js';
+import { describeTransports } from './world.js';
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'tsftp-connecting-'));
@@ -13,7 +13,7 @@ function folder(t: TestContext): string {
   return path;
 }
 
-describeContract('Connection', ({ open, isOpenSsh, isSystemSsh, test }) => {
+describeTransports('Connection', ({ open, isOpenSsh, isSystemSsh, test }) => {
   test('takes everything in one object, as from a store', async (t) => {
     const { login, home } = await open(t);
     await using sftp = await connect({ ...login, defaultPath: home });
@@ -274,8 +274,16 @@ describe('CnOpts', () => {
       [{ hostkeys: false }, 'hostkeys must be a HostKeys, or null for no check at all'],
       [{ hostkeys: {} }, 'hostkeys must be a HostKeys, or null for no check at all'],
       [{ hostkeys: null, fingerprint: 7 }, "fingerprint must be a string 'SHA256:…', or several of them"],
+      [
+        { hostkeys: null, fingerprint: 'SHA256:wrong' },
+        "fingerprint 'SHA256:wrong' is not a fingerprint: it must be 'SHA256:' and 43 characters of base64, " +
+          'as ssh-keygen -l prints it',
+      ],
       [{ hostkeys: null, log: 7 }, 'log must be true, false or a path, not number'],
-      [{ hostkeys: null, logger: {} }, 'logger has no method debug, info, warn, error'],
+      [
+        { hostkeys: null, logger: {} },
+        'logger must be a function, or have the method debug, info, warn, error',
+      ],
     ] as const;
     for (const [cnopts, message] of wrong) {
       const options = { host, port, username, password, cnopts: cnopts as never };

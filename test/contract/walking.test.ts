@@ -169,6 +169,14 @@ describeContract('walk', ({ open, test }) => {
     assert.deepEqual(await collect(walk), ['1 pub/foo1', '2 pub/foo1/foo1.txt', '1 pub/make.txt']);
   });
 
+  test('awaits an async filter, and refuses one that answers neither true nor false', async (t) => {
+    const { sftp } = await open(t);
+    const walk = sftp.walk('pub', { filter: async ({ path }) => !path.includes('foo2') });
+    assert.deepEqual(await collect(walk), ['1 pub/foo1', '2 pub/foo1/foo1.txt', '1 pub/make.txt']);
+    const wrong = sftp.walk('pub', { filter: (() => undefined) as never });
+    await assert.rejects(collect(wrong), /^TypeError: The filter must return true or false/);
+  });
+
   test('ends when the loop is left, with no handle open and the session usable', async (t) => {
     const { sftp } = await open(t);
     for await (const _ of sftp.walk()) break;
@@ -294,6 +302,7 @@ describeContract('rmtree', ({ open, test }) => {
     symlinkSync('pub', join(folder, 'link'));
     await assert.rejects(sftp.rmtree('readme.txt'), { code: 'ENOTDIR' });
     await assert.rejects(sftp.rmtree('link'), { code: 'ENOTDIR' });
+    await assert.rejects(sftp.rmtree('link/'), { code: 'ENOTDIR' });
     await assert.rejects(sftp.rmtree('nowhere'), { code: 'ENOENT' });
     assert.ok(existsSync(join(folder, 'pub', 'make.txt')));
   });

@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { duplexPair } from 'node:stream';
 import { after, describe, type TestContext, test } from 'node:test';
 import {
   type Connection,
@@ -16,10 +17,15 @@ import {
   HostKeys,
   type HostOptions,
 } from '../../src/index.js';
+import { openDirectoryBackend } from '../../src/testing/backends/directory.js';
+import { createCounters } from '../../src/testing/counters.js';
 import { loadHostKey } from '../../src/testing/host-key.js';
 import { startServer } from '../../src/testing/index.js';
+import { extensionsOfWorkers, usualExtensions } from '../../src/testing/sftp/extension-handlers.js';
+import { serveSftp } from '../../src/testing/sftp/sftp-service.js';
 import { type Oddity, oddities, oddityNames } from '../support/oddities.js';
 import { needsOpenSsh, type Sshd, startSshd } from '../support/sshd.js';
+import { openConnection } from '../support/stream-connection.js';
 import { type Difference, differencesOf } from './differences.js';
 
 export interface World {
@@ -60,18 +66,23 @@ export interface Contract {
   test(name: string, body: (t: TestContext) => Promise<void>): void;
 }
 
-/** Declares the tests for both servers and both transports. */
+/** Declares the tests for both servers and both transports, and for the odd servers. */
 export function describeContract(name: string, declare: (contract: Contract) => void): void {
-  describe(`${name}, on the embedded server`, () => declare(embedded));
-  const skip = hasSystemSsh() ? false : 'needs ssh on the search path';
-  describe(`${name}, on the embedded server with the system's ssh`, { skip }, () => declare(embeddedBySsh));
-  describeOpenSsh(name, declare);
+  describeTransports(name, declare);
   for (const [oddity, contract] of odd) {
     const differences = differencesOf(oddity, name);
     describe(`${name}, on a server that ${oddity}`, () => {
       declare({ ...contract, test: (title, body) => declareTest(title, body, differences[title]) });
     });
   }
+}
+
+/** Declares tests that are about SSH: for both servers and both transports. */
+export function describeTransports(name: string, declare: (contract: Contract) => void): void {
+  describe(`${name}, on the embedded server`, () => declare(embedded));
+  const skip = hasSystemSsh() ? false : 'needs ssh on the search path';
+  describe(`${name}, on the embedded server with the system's ssh`, { skip }, () => declare(embeddedBySsh));
+  describeOpenSsh(name, declare);
 }
 
 function declareTest(
@@ -97,17 +108,21 @@ const openSsh = makeContract(() => startOpenSsh('ssh2'), { isOpenSsh: true, isSy
 const systemSsh = makeContract(() => startOpenSsh('openssh'), { isOpenSsh: true, isSystemSsh: true });
 const odd = oddityNames.map((name) => {
   const start = (root: string) => startEmbedded(root, oddities[name]);
-  return [name, makeContract(start, { isOpenSsh: false, isSystemSsh: false })] as const;
+  return [name, makeContract(start, { isOpenSsh: false, isSystemSsh: false }, oddities[name])] as const;
 });
 
 function hasSystemSsh(): boolean {
   return spawnSync('ssh', ['-V'], { stdio: 'ignore' }).error === undefined;
 }
 
-/** One server for all tests of a file, started with the first of them. */
+/**
+ * One server for all tests of a file, started with the first of them. An odd one is odd in SFTP, so that it is spoken to
+ * without SSH, which is most of the work, unless a test says how to connect.
+ */
 function makeContract(
   start: (root: string) => Promise<Server>,
   facts: Omit<Contract, 'open' | 'test'>,
+  oddity?: Oddity,
 ): Contract {
   let running: Promise<{ readonly root: string; readonly server: Server }> | undefined;
   const begin = async () => {
@@ -131,8 +146,12 @@ function makeContract(
     t.after(() => rmSync(local, { recursive: true, force: true }));
     const home = server.pathOf(folder);
     const { login } = server;
-    const sftp = await connect({ ...login, defaultPath: home, ...options });
+    const isPlain = oddity !== undefined && Object.keys(options).length === 0;
+    const sftp = isPlain
+      ? await connectWithoutSsh(root, oddity, login.username)
+      : await connect({ ...login, defaultPath: home, ...options });
     t.after(() => sftp.close());
+    if (isPlain) await sftp.chdir(home);
     return { sftp, folder, home, local, login };
   };
   return { ...facts, open, test: (title, body) => declareTest(title, body, undefined) };
@@ -145,6 +164,23 @@ export function plant(folder: string, files: Readonly<Record<string, string>> = 
     writeFileSync(join(folder, name), content);
   }
   if (files === TREE) symlinkSync('readme.txt', join(folder, 'readme.sym'));
+}
+
+async function connectWithoutSsh(root: string, oddity: Oddity, username = 'test'): Promise<Connection> {
+  const { faults = {} } = oddity;
+  const extensions = oddity.extensions ?? (faults.workers ? extensionsOfWorkers : usualExtensions);
+  const backend = openDirectoryBackend(root);
+  const counters = createCounters();
+  const serve = () => {
+    const [client, server] = duplexPair();
+    const ended = new AbortController();
+    server.once('close', () => ended.abort());
+    const disconnect = () => server.destroy();
+    const { signal } = ended;
+    serveSftp(server, { backend, home: '/', username, extensions, faults, counters, disconnect, signal });
+    return client;
+  };
+  return openConnection(serve(), {}, serve);
 }
 
 async function startEmbedded(root: string, { faults = {}, extensions }: Oddity): Promise<Server> {

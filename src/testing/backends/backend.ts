@@ -4,12 +4,12 @@
  * this process can run, so a client cannot slip a link in between, and the requests of a session keep their
  * order without queues. Failures are errors with a `code` of Node's (`ENOENT` …).
  */
-import { SftpError } from '../errors.js';
-import type { AttributeValues } from '../wire/attributes.js';
-import type { ExtensionData } from '../wire/extensions.js';
+import { SftpError } from '../../errors.js';
+import type { AttributeValues } from '../../wire/attributes.js';
+import type { ExtensionData } from '../../wire/extensions.js';
 import { strerror } from './errno.js';
 
-export interface OpenOptions {
+export interface BackendOpenOptions {
   readonly read: boolean;
   readonly write: boolean;
   /** Every write goes to the end, whatever its offset. */
@@ -47,7 +47,7 @@ export interface BackendDirectory {
 }
 
 export interface Backend {
-  open(path: Uint8Array, options: OpenOptions): BackendFile;
+  open(path: Uint8Array, options: BackendOpenOptions): BackendFile;
   openDirectory(path: Uint8Array): BackendDirectory;
   stat(path: Uint8Array): AttributeValues;
   lstat(path: Uint8Array): AttributeValues;

@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type Counters, createCounters } from '../../../src/testing/counters.js';
-import { usualExtensions } from '../../../src/testing/extension-handlers.js';
-import { createMemoryBackend } from '../../../src/testing/initial-files.js';
-import { serveSftp } from '../../../src/testing/sftp-service.js';
-import { ByteWriter } from '../../../src/wire/bytes.js';
-import { encodeHandshake, encodeRequest } from '../../../src/wire/codec.js';
-import { SSH_FXF } from '../../../src/wire/packets.js';
-import { anyPacket, mutatedPacket } from '../wire/arbitraries.js';
+import { createMemoryBackend } from '../../../../src/testing/backends/initial-files.js';
+import { type Counters, createCounters } from '../../../../src/testing/counters.js';
+import { usualExtensions } from '../../../../src/testing/sftp/extension-handlers.js';
+import { serveSftp } from '../../../../src/testing/sftp/sftp-service.js';
+import { ByteWriter } from '../../../../src/wire/bytes.js';
+import { encodeHandshake, encodeRequest } from '../../../../src/wire/codec.js';
+import { SSH_FXF } from '../../../../src/wire/packets.js';
+import { anyPacket, mutatedPacket } from '../../wire/arbitraries.js';
 
 const init = written((writer) => encodeHandshake(writer, 'init', { version: 3, extensions: new Map() }));
 

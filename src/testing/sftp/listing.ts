@@ -1,7 +1,7 @@
 /** The lines that READDIR tells beside the names. */
-import { FileAttributes } from '../wire/attributes.js';
-import type { NameEntry } from '../wire/fields.js';
-import type { BackendEntry } from './backend.js';
+import { FileAttributes } from '../../wire/attributes.js';
+import type { NameEntry } from '../../wire/fields.js';
+import type { BackendEntry } from '../backends/backend.js';
 
 /** With a line like that of `ls -l`; the name in it keeps its bytes. */
 export function nameEntry({ name, attributes }: BackendEntry): NameEntry {

@@ -1,6 +1,6 @@
 /** What the handlers of requests know of their session. */
-import type { Backend } from './backend.js';
-import { systemError } from './backend.js';
+import type { Backend } from '../backends/backend.js';
+import { systemError } from '../backends/backend.js';
 import type { HandleTable } from './handles.js';
 
 export interface SessionState {

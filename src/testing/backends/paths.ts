@@ -2,10 +2,10 @@
 import { systemError } from './backend.js';
 
 /** What lies at a place of the tree, links not followed; nothing: `undefined`. */
-export type Place =
+export type PathEntry =
   | { readonly type: 'directory' | 'other' }
   | { readonly type: 'symlink'; readonly target: Uint8Array };
-export type Look = (parts: readonly Buffer[]) => Place | undefined;
+export type Look = (parts: readonly Buffer[]) => PathEntry | undefined;
 
 const SLASH = 0x2f;
 const MAX_PATH_LENGTH = 4096;
@@ -39,13 +39,15 @@ export function resolvePath(path: Uint8Array, look: Look, options: { followLast:
       if (links > MAX_LINKS) throw systemError('ELOOP');
       if (place.target[0] === SLASH) done.length = 0;
       else done.pop();
-      pending.push(...split(place.target).reverse());
+      split(place.target)
+        .reverse()
+        .forEach((name) => void pending.push(name));
     } else checkPlace(place, pending);
   }
   return done;
 }
 
-function checkPlace(place: Place | undefined, pending: readonly Buffer[]): void {
+function checkPlace(place: PathEntry | undefined, pending: readonly Buffer[]): void {
   if (place === undefined && !pending.every(isDot)) throw systemError('ENOENT');
   if (place?.type === 'other' && pending.length > 0) throw systemError('ENOTDIR');
 }

@@ -1,6 +1,6 @@
 /** What a tree in memory is made of. */
-import type { AttributeValues } from '../wire/attributes.js';
-import { typeBits } from '../wire/attributes.js';
+import type { AttributeValues } from '../../wire/attributes.js';
+import { typeBits } from '../../wire/attributes.js';
 import type { MemoryContent } from './memory-file.js';
 
 interface NodeBase {

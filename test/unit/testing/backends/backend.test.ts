@@ -3,9 +3,9 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { Backend, BackendFile, OpenOptions } from '../../../src/testing/backend.js';
-import { openDirectoryBackend } from '../../../src/testing/directory.js';
-import { createMemoryBackend } from '../../../src/testing/initial-files.js';
+import type { Backend, BackendFile, BackendOpenOptions } from '../../../../src/testing/backends/backend.js';
+import { openDirectoryBackend } from '../../../../src/testing/backends/directory.js';
+import { createMemoryBackend } from '../../../../src/testing/backends/initial-files.js';
 
 const S_IFMT = 0o170000;
 
@@ -66,11 +66,16 @@ for (const [name, create] of Object.entries(backends)) {
       writer.close();
     });
 
-    test('does not open directories', (t) => {
+    test('opens a directory for reading alone, and reads nothing from it', (t) => {
       const backend = create(t);
       backend.makeDirectory(bytes('/d'), undefined);
-      assertCode('EISDIR', () => open(backend, '/d', { read: true }));
-      assertCode('EISDIR', () => open(backend, '/', { read: true }));
+      for (const path of ['/d', '/']) {
+        const directory = open(backend, path, { read: true });
+        assertCode('EISDIR', () => directory.read(0, 1));
+        assert.equal((directory.stat().mode ?? 0) & 0o170000, 0o040000);
+        directory.close();
+        assertCode('EISDIR', () => open(backend, path, { write: true }));
+      }
     });
 
     test('tells type, permissions, size and times', (t) => {
@@ -112,7 +117,7 @@ for (const [name, create] of Object.entries(backends)) {
       backend.lsetstat(bytes('/link'), { atime: 5, mtime: 6 });
       assert.equal(backend.lstat(bytes('/link')).mtime, 6);
       assert.notEqual(backend.stat(bytes('/file')).mtime, 6);
-      assertCode('ENOTSUP', () => backend.lsetstat(bytes('/link'), { mode: 0o600 }));
+      assertCode('EOPNOTSUPP', () => backend.lsetstat(bytes('/link'), { mode: 0o600 }));
       assertCode('EINVAL', () => backend.lsetstat(bytes('/link'), { size: 0 }));
       backend.lsetstat(bytes('/file'), { mode: 0o600 });
       assert.equal(backend.stat(bytes('/file')).mode, 0o100600);
@@ -352,7 +357,7 @@ describe('the memory backend alone', () => {
   });
 });
 
-const flags: OpenOptions = {
+const flags: BackendOpenOptions = {
   read: false,
   write: false,
   append: false,
@@ -362,7 +367,7 @@ const flags: OpenOptions = {
   mode: undefined,
 };
 
-function open(backend: Backend, path: string, options: Partial<OpenOptions>): BackendFile {
+function open(backend: Backend, path: string, options: Partial<BackendOpenOptions>): BackendFile {
   return backend.open(bytes(path), { ...flags, ...options });
 }
 

@@ -3,6 +3,7 @@
  * call sees it, so no link is left for the kernel to follow, and the last name is opened with O_NOFOLLOW.
  */
 import {
+  accessSync,
   chmodSync,
   chownSync,
   constants,
@@ -24,11 +25,18 @@ import {
   unlinkSync,
   utimesSync,
 } from 'node:fs';
-import type { AttributeValues } from '../wire/attributes.js';
-import type { Backend, BackendDirectory, BackendFile, FileSystemFigures, OpenOptions } from './backend.js';
+import type { AttributeValues } from '../../wire/attributes.js';
+import type {
+  Backend,
+  BackendDirectory,
+  BackendFile,
+  BackendOpenOptions,
+  FileSystemFigures,
+} from './backend.js';
 import { systemError } from './backend.js';
+import { errorCode } from './errno.js';
 import { attributesOf, LocalFile } from './local-file.js';
-import { joinParts, type Place, resolvePath } from './paths.js';
+import { joinParts, type PathEntry, resolvePath } from './paths.js';
 
 /**
  * Shows the local directory `root`, which must exist, and nothing outside of it. Symbolic links inside count
@@ -47,12 +55,12 @@ class DirectoryBackend implements Backend {
     this.#root = root;
   }
 
-  open(path: Uint8Array, options: OpenOptions): BackendFile {
+  open(path: Uint8Array, options: BackendOpenOptions): BackendFile {
     const local = this.#resolve(path, { followLast: !(options.create && options.exclusive) });
     const present = lstatSync(local, { throwIfNoEntry: false });
-    if (present?.isDirectory()) throw systemError('EISDIR');
+    const isUsual = present?.isFile() || present?.isDirectory() || present?.isSymbolicLink();
     // Opening a FIFO or a device could block, or do anything.
-    if (present !== undefined && !present.isFile() && !present.isSymbolicLink()) {
+    if (present !== undefined && !isUsual) {
       throw systemError('EIO', 'Not a regular file');
     }
     const mode = (options.mode ?? 0o666) & 0o7777;
@@ -104,21 +112,19 @@ class DirectoryBackend implements Backend {
 
   lsetstat(path: Uint8Array, attributes: AttributeValues): void {
     const { size, mode, atime, mtime, uid, gid } = attributes;
-    const local = this.#resolve(path, { followLast: false });
     if (size !== undefined) throw systemError('EINVAL', 'A size cannot be set without following links');
+    const local = this.#resolve(path, { followLast: false });
     if (!lstatSync(local).isSymbolicLink()) {
       this.setstat(path, attributes);
       return;
     }
-    if (mode !== undefined) throw systemError('ENOTSUP', 'A symbolic link has no permissions of its own');
+    if (mode !== undefined) throw systemError('EOPNOTSUPP', 'A symbolic link has no permissions of its own');
     if (atime !== undefined && mtime !== undefined) lutimesSync(local, atime, mtime);
     if (uid !== undefined && gid !== undefined) lchownSync(local, uid, gid);
   }
 
   remove(path: Uint8Array): void {
-    const local = this.#resolve(path, { followLast: false });
-    if (lstatSync(local).isDirectory()) throw systemError('EISDIR');
-    unlinkSync(local);
+    unlinkSync(this.#resolve(path, { followLast: false }));
   }
 
   makeDirectory(path: Uint8Array, mode: number | undefined): void {
@@ -134,11 +140,13 @@ class DirectoryBackend implements Backend {
   }
 
   rename(oldPath: Uint8Array, newPath: Uint8Array): void {
-    const target = this.#belowRoot(newPath);
     const source = this.#belowRoot(oldPath);
-    lstatSync(source);
-    if (lstatSync(target, { throwIfNoEntry: false }) !== undefined) throw systemError('EEXIST');
-    renameSync(source, target);
+    const isFile = lstatSync(source).isFile();
+    const target = this.#belowRoot(newPath);
+    // As OpenSSH: a file gets a second name first, so that nothing is replaced in between.
+    if (isFile && linked(source, target)) unlinkSync(source);
+    else if (this.#exists(newPath)) throw systemError('EEXIST');
+    else renameSync(source, target);
   }
 
   replace(oldPath: Uint8Array, newPath: Uint8Array): void {
@@ -165,6 +173,15 @@ class DirectoryBackend implements Backend {
     return this.#figures(local);
   }
 
+  #exists(path: Uint8Array): boolean {
+    try {
+      this.stat(path);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   #figures(local: Buffer): FileSystemFigures {
     const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(local, { bigint: true });
     return {
@@ -176,8 +193,8 @@ class DirectoryBackend implements Backend {
       files,
       freeFiles: ffree,
       availableFiles: ffree,
-      fileSystemId: 0n,
-      flags: 0n,
+      fileSystemId: lstatSync(local, { bigint: true }).dev,
+      flags: isReadOnly(local) ? READ_ONLY : 0n,
       maxNameLength: 255n,
     };
   }
@@ -199,7 +216,7 @@ class DirectoryBackend implements Backend {
     return parts;
   }
 
-  #look(parts: readonly Buffer[]): Place | undefined {
+  #look(parts: readonly Buffer[]): PathEntry | undefined {
     checkName(parts.at(-1));
     const local = this.#local(parts);
     const stats: Stats | undefined = lstatSync(local, { throwIfNoEntry: false });
@@ -215,6 +232,30 @@ class DirectoryBackend implements Backend {
   }
 }
 
+/** False where the disk has no hard links, or `target` is on another. */
+function linked(source: Buffer, target: Buffer): boolean {
+  try {
+    linkSync(source, target);
+    return true;
+  } catch (error) {
+    if (['EXDEV', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errorCode(error))) return false;
+    throw error;
+  }
+}
+
+/** OpenSSH's PROTOCOL, section 4.4 */
+const READ_ONLY = 1n;
+
+/** Node's statfs does not tell, access(2) does. */
+function isReadOnly(local: Buffer): boolean {
+  try {
+    accessSync(local, constants.W_OK);
+    return false;
+  } catch (error) {
+    return errorCode(error) === 'EROFS';
+  }
+}
+
 function child(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([directory, Buffer.from('/'), name]);
 }
@@ -222,7 +263,7 @@ function child(directory: Buffer, name: Buffer): Buffer {
 /** Not every platform has every flag. */
 const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants as Partial<typeof constants>;
 
-function openFlags(options: OpenOptions): number {
+function openFlags(options: BackendOpenOptions): number {
   const { O_RDONLY, O_WRONLY, O_RDWR, O_APPEND, O_CREAT, O_TRUNC, O_EXCL } = constants;
   const access = options.write ? (options.read ? O_RDWR : O_WRONLY) : O_RDONLY;
   return (

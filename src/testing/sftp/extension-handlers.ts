@@ -8,19 +8,18 @@ import {
   type ExtensionWithData,
   encodeExtensionData,
   extensions,
-} from '../wire/extensions.js';
-import { MAX_PACKET_LENGTH } from '../wire/framing.js';
-import { SSH_FX } from '../wire/status.js';
-import { type Answer, nameAnswer, OK, statusAnswer } from './answers.js';
-import type { BackendFile } from './backend.js';
-import { systemError } from './backend.js';
-import { OWNER } from './memory-nodes.js';
+} from '../../wire/extensions.js';
+import { MAX_PACKET_LENGTH } from '../../wire/framing.js';
+import type { BackendFile } from '../backends/backend.js';
+import { systemError } from '../backends/backend.js';
+import { OWNER } from '../backends/memory-nodes.js';
+import { failureAnswer, nameAnswer, OK, type ServerAnswer } from './answers.js';
 import { absolute, MAX_READ_LENGTH, type SessionState } from './session-state.js';
 
 type Handler<N extends ExtensionName> = (
   fields: ExtensionFields<N>,
   state: SessionState,
-) => Answer | Promise<Answer>;
+) => ServerAnswer | Promise<ServerAnswer>;
 
 const handlers: { readonly [N in ExtensionName]: Handler<N> } = {
   limits: (_, { maxHandles }) =>
@@ -39,7 +38,7 @@ const handlers: { readonly [N in ExtensionName]: Handler<N> } = {
     return OK;
   },
   fsync: async ({ handle }, { handles }) => {
-    await handles.file(handle).sync();
+    await handles.file(handle, 'EBADF').sync();
     return OK;
   },
   statvfs: ({ path }, { backend, home }) => extendedAnswer('statvfs', backend.statvfs(absolute(home, path))),
@@ -86,6 +85,13 @@ export const usualExtensions: readonly string[] = [...kinds.keys()].filter(
   (name) => name !== extensions.checkFileHandle.name,
 );
 
+/** What Go's `pkg/sftp` has. */
+export const extensionsOfWorkers: readonly string[] = [
+  extensions.hardlink.name,
+  extensions.posixRename.name,
+  extensions.statvfs.name,
+];
+
 /** The versions that OpenSSH tells; all others are 1. */
 const versions: Readonly<Record<string, string>> = {
   'statvfs@openssh.com': '2',
@@ -97,16 +103,23 @@ export function extensionPairs(offered: readonly string[]): ReadonlyMap<string, 
   return new Map(offered.map((name) => [name, Buffer.from(versions[name] ?? '1')]));
 }
 
-export function answerExtension(name: string, data: Buffer, state: SessionState): Answer | Promise<Answer> {
+export function answerExtension(
+  name: string,
+  data: Buffer,
+  state: SessionState,
+): ServerAnswer | Promise<ServerAnswer> {
   const kind = kinds.get(name);
   if (kind === undefined || !state.extensions.includes(name)) {
-    return statusAnswer(SSH_FX.OP_UNSUPPORTED, 'The extension is not supported', 'ENOTSUP');
+    return failureAnswer(systemError('ENOTSUP', 'The extension is not supported'));
   }
-  const handler = handlers[kind] as (fields: unknown, state: SessionState) => Answer | Promise<Answer>;
+  const handler = handlers[kind] as (
+    fields: unknown,
+    state: SessionState,
+  ) => ServerAnswer | Promise<ServerAnswer>;
   return handler(decodeExtensionFields(kind, data), state);
 }
 
-function extendedAnswer<N extends ExtensionWithData>(name: N, values: ExtensionData<N>): Answer {
+function extendedAnswer<N extends ExtensionWithData>(name: N, values: ExtensionData<N>): ServerAnswer {
   return { kind: 'extendedReply', data: encodeExtensionData(name, values) };
 }
 

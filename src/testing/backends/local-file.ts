@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
-import type { AttributeValues } from '../wire/attributes.js';
+import type { AttributeValues } from '../../wire/attributes.js';
 import type { BackendFile, FileSystemFigures } from './backend.js';
 import { systemError } from './backend.js';
 

@@ -6,15 +6,16 @@
 import { once } from 'node:events';
 import type { Duplex, Writable } from 'node:stream';
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import { ByteWriter } from '../wire/bytes.js';
-import { decodeHandshake, decodeRequest, encodeHandshake, encodeReply } from '../wire/codec.js';
-import { type Frame, FrameDecoder } from '../wire/framing.js';
-import { type Request, SFTP_VERSION } from '../wire/packets.js';
-import type { Answer } from './answers.js';
-import type { Backend } from './backend.js';
-import { type Counters, noteAnswered, noteAsked, noteOpened } from './counters.js';
+import { ByteWriter } from '../../wire/bytes.js';
+import { decodeHandshake, decodeRequest, encodeHandshake, encodeReply } from '../../wire/codec.js';
+import { type Frame, FrameDecoder } from '../../wire/framing.js';
+import { type Request, SFTP_VERSION } from '../../wire/packets.js';
+import { SSH_FX } from '../../wire/status.js';
+import type { Backend } from '../backends/backend.js';
+import { type Counters, noteAnswered, noteAsked, noteOpened } from '../counters.js';
+import { applyFaults, type Faults } from '../faults.js';
+import { type ServerAnswer, statusAnswer } from './answers.js';
 import { extensionPairs } from './extension-handlers.js';
-import { applyFaults, type Faults } from './faults.js';
 import { HandleTable } from './handles.js';
 import { createResponder } from './request-handlers.js';
 import type { SessionState } from './session-state.js';
@@ -40,6 +41,9 @@ const MAX_HANDLES = 1000;
 /** So much may wait in the carrier before the next request is taken. */
 const CARRIER_MARK = 1024 * 1024;
 const MAX_HELD = 64;
+/** Until then whatever was asked without waiting for the answer has come as well. */
+const COMPANY_MS = 2;
+const NOT_ALONE = statusAnswer(SSH_FX.FAILURE, 'One request at a time');
 
 /** Serves SFTP on `channel` until it ends. */
 export function serveSftp(channel: Duplex, options: SftpServiceOptions): void {
@@ -51,7 +55,7 @@ class SftpService {
   readonly #channel: Duplex;
   readonly #options: SftpServiceOptions;
   readonly #state: SessionState;
-  readonly #respond: (request: Request) => Answer | Promise<Answer>;
+  readonly #respond: (request: Request) => ServerAnswer | Promise<ServerAnswer>;
   readonly #decoder = new FrameDecoder();
   readonly #writer = new ByteWriter();
   /** Frames that wait for their turn. */
@@ -61,15 +65,17 @@ class SftpService {
   #inputEnded = false;
   #ended = false;
   /** Replies that faults hold back. */
-  #held: (readonly [request: Request, answer: Answer])[] = [];
+  #held: (readonly [request: Request, answer: ServerAnswer])[] = [];
   readonly #unanswered = new Set<Request>();
+  /** Nothing else was asked beside the request that is looked at. */
+  #isAlone = true;
 
   constructor(channel: Duplex, options: SftpServiceOptions) {
     this.#channel = channel;
     this.#options = options;
     const { backend, home, username, extensions } = options;
     const maxHandles = Math.min(MAX_HANDLES, options.faults.maxHandles ?? MAX_HANDLES);
-    const handles = new HandleTable(maxHandles);
+    const handles = new HandleTable(maxHandles, { repeats: options.faults.handlesTwice });
     this.#state = { backend, home, username, extensions, handles, maxHandles };
     this.#respond = applyFaults(createResponder(this.#state), options.faults, {
       disconnect: options.disconnect,
@@ -104,6 +110,7 @@ class SftpService {
     this.#working = true;
     try {
       for (let frame = this.#inbox.shift(); frame !== undefined; frame = this.#inbox.shift()) {
+        if (this.#options.faults.noPipelining) await this.#noteCompany();
         const pending = this.#handle(frame);
         if (pending !== undefined) await this.#paused(pending);
         if (this.#isCongested) await this.#paused(this.#drained());
@@ -115,6 +122,11 @@ class SftpService {
     }
     this.#working = false;
     if (this.#inputEnded) this.#end(0);
+  }
+
+  async #noteCompany(): Promise<void> {
+    if (this.#inbox.length === 0) await setTimeout(COMPANY_MS);
+    this.#isAlone = this.#inbox.length === 0;
   }
 
   /** Takes nothing from the channel meanwhile. */
@@ -134,13 +146,18 @@ class SftpService {
     }
     const request = decodeRequest(frame);
     this.#count(request);
-    const answer = this.#respond(request);
-    if (answer instanceof Promise) return this.#replyLater(request, answer);
+    const answer = this.#isAlone ? this.#respond(request) : NOT_ALONE;
+    if (answer instanceof Promise) {
+      const replied = this.#replyLater(request, answer);
+      if (!this.#options.faults.workers) return replied;
+      replied.catch(() => this.#end(1));
+      return undefined;
+    }
     this.#reply(request, answer);
     return undefined;
   }
 
-  async #replyLater(request: Request, answer: Promise<Answer>): Promise<void> {
+  async #replyLater(request: Request, answer: Promise<ServerAnswer>): Promise<void> {
     const value = await answer;
     // A file that was opened for a session that is over.
     if (this.#ended) this.#state.handles.closeAll();
@@ -155,7 +172,7 @@ class SftpService {
     this.#send();
   }
 
-  #reply(request: Request, answer: Answer): void {
+  #reply(request: Request, answer: ServerAnswer): void {
     const { counters, faults } = this.#options;
     if (answer.kind === 'data') counters.bytesRead += lengthOf(answer.data);
     if (answer.kind === 'handle') noteOpened(counters);
@@ -165,7 +182,7 @@ class SftpService {
     else this.#write(request, answer);
   }
 
-  /** Waits until the client has sent what it had to send, and answers that, backwards where it is to be so. */
+  /** Waits until the client has sent what it had to send, and answers that, backwards if the fault says so. */
   async #release(): Promise<void> {
     const { outOfOrder, answersWhenQuiet: quietMs = 0 } = this.#options.faults;
     if (quietMs > 0) await setTimeout(quietMs);
@@ -178,7 +195,7 @@ class SftpService {
     for (const [request, answer] of outOfOrder ? held.reverse() : held) this.#write(request, answer);
   }
 
-  #write(request: Request, answer: Answer): void {
+  #write(request: Request, answer: ServerAnswer): void {
     if (this.#ended) return;
     this.#noteAnswered(request);
     encodeReply(this.#writer, request.id, answer.kind, answer);

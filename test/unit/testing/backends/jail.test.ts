@@ -12,8 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { Backend } from '../../../src/testing/backend.js';
-import { openDirectoryBackend } from '../../../src/testing/directory.js';
+import type { Backend } from '../../../../src/testing/backends/backend.js';
+import { openDirectoryBackend } from '../../../../src/testing/backends/directory.js';
 
 interface Jail {
   readonly backend: Backend;

@@ -2,8 +2,14 @@
  * A tree in memory as the server's root. Permissions count as they do for the owner of the files, so that
  * `chmod 0` gives "permission denied" even where the tests run as root.
  */
-import type { AttributeValues } from '../wire/attributes.js';
-import type { Backend, BackendDirectory, BackendFile, FileSystemFigures, OpenOptions } from './backend.js';
+import type { AttributeValues } from '../../wire/attributes.js';
+import type {
+  Backend,
+  BackendDirectory,
+  BackendFile,
+  BackendOpenOptions,
+  FileSystemFigures,
+} from './backend.js';
 import { systemError } from './backend.js';
 import { MemoryBudget, MemoryContent } from './memory-file.js';
 import {
@@ -15,8 +21,8 @@ import {
   setNodeAttributes,
   touch,
 } from './memory-nodes.js';
-import { OpenMemoryFile, release } from './open-memory-file.js';
-import { joinParts, type Place, resolvePath } from './paths.js';
+import { OpenMemoryDirectory, OpenMemoryFile, release } from './open-memory-file.js';
+import { joinParts, type PathEntry, resolvePath } from './paths.js';
 
 const READ = 0o400;
 const WRITE = 0o200;
@@ -35,14 +41,18 @@ export class MemoryBackend implements Backend {
     this.#budget = new MemoryBudget(capacity);
   }
 
-  open(path: Uint8Array, options: OpenOptions): BackendFile {
+  open(path: Uint8Array, options: BackendOpenOptions): BackendFile {
     const parts = this.#parts(path, !(options.create && options.exclusive));
     const present = this.#find(parts);
     if (present !== undefined && options.create && options.exclusive) throw systemError('EEXIST');
     if (present === undefined && !options.create) throw systemError('ENOENT');
-    if (present?.type === 'directory') throw systemError('EISDIR');
     if (present?.type === 'symlink') throw systemError('ELOOP');
+    const isDirectory = present?.type === 'directory';
+    if (isDirectory && (options.write || options.create)) throw systemError('EISDIR');
     if (present !== undefined && options.read) requireAccess(present, READ);
+    if (isDirectory) {
+      return new OpenMemoryDirectory(present, () => this.#figures());
+    }
     if (present !== undefined && options.write) requireAccess(present, WRITE);
     const file = present ?? this.#createFile(parts, (options.mode ?? 0o666) & ~UMASK);
     if (options.truncate && options.write) file.content.truncate(0);
@@ -97,7 +107,7 @@ export class MemoryBackend implements Backend {
     }
     const node = this.#node(path, false);
     if (node.type === 'symlink' && attributes.mode !== undefined) {
-      throw systemError('ENOTSUP', 'A symbolic link has no permissions of its own');
+      throw systemError('EOPNOTSUPP', 'A symbolic link has no permissions of its own');
     }
     setNodeAttributes(node, attributes);
   }
@@ -133,17 +143,19 @@ export class MemoryBackend implements Backend {
   }
 
   rename(oldPath: Uint8Array, newPath: Uint8Array): void {
+    const { type } = this.#present(this.#belowRoot(oldPath));
     const target = this.#belowRoot(newPath);
-    this.#present(this.#belowRoot(oldPath));
-    if (this.#find(target) !== undefined) throw systemError('EEXIST');
+    // OpenSSH looks through a link that is in the way of a directory, or of another link.
+    const present = type === 'file' ? this.#find(target) : this.#target(newPath);
+    if (present !== undefined) throw systemError('EEXIST');
     this.replace(oldPath, newPath);
   }
 
   replace(oldPath: Uint8Array, newPath: Uint8Array): void {
     const source = this.#belowRoot(oldPath);
     const target = this.#belowRoot(newPath);
-    const node = this.#present(source);
     const present = this.#find(target);
+    const node = this.#present(source);
     if (present === node) return;
     if (node.type === 'directory' && isWithin(target, source)) throw systemError('EINVAL');
     if (present?.type === 'directory' && node.type !== 'directory') throw systemError('EISDIR');
@@ -175,8 +187,8 @@ export class MemoryBackend implements Backend {
   link(oldPath: Uint8Array, newPath: Uint8Array): void {
     const node = this.#node(oldPath, false);
     const parts = this.#parts(newPath, false);
-    if (node.type === 'directory') throw systemError('EPERM');
     if (this.#find(parts) !== undefined) throw systemError('EEXIST');
+    if (node.type === 'directory') throw systemError('EPERM');
     this.#attach(parts, node);
     if (node.type === 'file') node.references += 1;
   }
@@ -204,6 +216,15 @@ export class MemoryBackend implements Backend {
     };
   }
 
+  /** `undefined`: the path leads to nothing. */
+  #target(path: Uint8Array): MemoryNode | undefined {
+    try {
+      return this.#node(path, true);
+    } catch {
+      return undefined;
+    }
+  }
+
   #createFile(parts: readonly Buffer[], mode: number): FileNode {
     const content = new MemoryContent(this.#budget);
     const file: FileNode = { type: 'file', content, references: 1, ...nodeBase(mode) };
@@ -221,7 +242,7 @@ export class MemoryBackend implements Backend {
     return parts;
   }
 
-  #look(parts: readonly Buffer[]): Place | undefined {
+  #look(parts: readonly Buffer[]): PathEntry | undefined {
     const node = this.#find(parts);
     if (node?.type === 'file') return { type: 'other' };
     return node;

@@ -1,7 +1,7 @@
 /** What the server does for each request (draft-ietf-secsh-filexfer-02, section 6), as a table. */
-import { ProtocolError } from '../errors.js';
-import { type Request, type RequestName, SSH_FXF } from '../wire/packets.js';
-import { type Answer, END_OF_FILE, failureAnswer, nameAnswer, OK, type Responder } from './answers.js';
+import { ProtocolError } from '../../errors.js';
+import { type Request, type RequestName, SSH_FXF } from '../../wire/packets.js';
+import { END_OF_FILE, failureAnswer, nameAnswer, OK, type Responder, type ServerAnswer } from './answers.js';
 import { answerExtension } from './extension-handlers.js';
 import { nameEntry } from './listing.js';
 import { absolute, MAX_READ_LENGTH, type SessionState } from './session-state.js';
@@ -11,7 +11,7 @@ const NAMES_PER_REPLY = 100;
 type Handler<N extends RequestName> = (
   request: Extract<Request, { kind: N }>,
   state: SessionState,
-) => Answer | Promise<Answer>;
+) => ServerAnswer | Promise<ServerAnswer>;
 
 const handlers: { readonly [N in RequestName]: Handler<N> } = {
   open: ({ path, flags, attributes }, { handles, backend, home }) => {
@@ -102,8 +102,8 @@ const handlers: { readonly [N in RequestName]: Handler<N> } = {
 export function createResponder(state: SessionState): Responder {
   return (request) => {
     try {
-      const handler = handlers[request.kind] as (request: Request, state: SessionState) => Answer;
-      const answer: Answer | Promise<Answer> = handler(request, state);
+      const handler = handlers[request.kind] as (request: Request, state: SessionState) => ServerAnswer;
+      const answer: ServerAnswer | Promise<ServerAnswer> = handler(request, state);
       return answer instanceof Promise ? answer.catch(toAnswer) : answer;
     } catch (error) {
       return toAnswer(error);
@@ -111,7 +111,7 @@ export function createResponder(state: SessionState): Responder {
   };
 }
 
-function toAnswer(error: unknown): Answer {
+function toAnswer(error: unknown): ServerAnswer {
   if (error instanceof ProtocolError) throw error;
   return failureAnswer(error);
 }

@@ -1,8 +1,14 @@
 /** A file that is open in memory. */
-import type { AttributeValues } from '../wire/attributes.js';
-import type { BackendFile, FileSystemFigures, OpenOptions } from './backend.js';
+import type { AttributeValues } from '../../wire/attributes.js';
+import type { BackendFile, BackendOpenOptions, FileSystemFigures } from './backend.js';
 import { systemError } from './backend.js';
-import { attributesOfNode, type FileNode, setNodeAttributes, touch } from './memory-nodes.js';
+import {
+  attributesOfNode,
+  type DirectoryNode,
+  type FileNode,
+  setNodeAttributes,
+  touch,
+} from './memory-nodes.js';
 
 /** The content of a file lives until its last name and its last handle are gone. */
 export function release(file: FileNode): void {
@@ -12,10 +18,10 @@ export function release(file: FileNode): void {
 
 export class OpenMemoryFile implements BackendFile {
   readonly #node: FileNode;
-  readonly #options: OpenOptions;
+  readonly #options: BackendOpenOptions;
   readonly #figures: () => FileSystemFigures;
 
-  constructor(node: FileNode, options: OpenOptions, figures: () => FileSystemFigures) {
+  constructor(node: FileNode, options: BackendOpenOptions, figures: () => FileSystemFigures) {
     node.references += 1;
     this.#node = node;
     this.#options = options;
@@ -61,4 +67,42 @@ export class OpenMemoryFile implements BackendFile {
   close(): void {
     release(this.#node);
   }
+}
+
+/** A directory may be opened as a file for reading, and then gives nothing but its attributes. */
+export class OpenMemoryDirectory implements BackendFile {
+  readonly #node: DirectoryNode;
+  readonly #figures: () => FileSystemFigures;
+
+  constructor(node: DirectoryNode, figures: () => FileSystemFigures) {
+    this.#node = node;
+    this.#figures = figures;
+  }
+
+  read(): Buffer {
+    throw systemError('EISDIR');
+  }
+
+  write(): void {
+    throw systemError('EBADF');
+  }
+
+  stat(): AttributeValues {
+    return attributesOfNode(this.#node);
+  }
+
+  setstat(attributes: AttributeValues): void {
+    if (attributes.size !== undefined) throw systemError('EINVAL');
+    setNodeAttributes(this.#node, attributes);
+  }
+
+  sync(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  statvfs(): FileSystemFigures {
+    return this.#figures();
+  }
+
+  close(): void {}
 }
