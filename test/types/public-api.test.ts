@@ -37,7 +37,6 @@ test('the types of the public API hold', () => {
   holds<Equal<Answer<'getfo'>, number>>();
   holds<Equal<Answer<'execute'>, string[]>>();
   holds<Equal<Answer<'chmod'>, void>>();
-  holds<Equal<Answer<'glob'>, string[]>>();
   holds<Equal<ReturnType<Connection['walk']>, AsyncGenerator<WalkEntry, void, undefined>>>();
   holds<Equal<Connection['timeout'], number | null>>();
   holds<Equal<Connection['logfile'], string | false>>();
