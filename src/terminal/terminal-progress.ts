@@ -5,7 +5,8 @@
 import { clearLine, cursorTo, moveCursor } from 'node:readline';
 import cliProgress from 'cli-progress';
 import type { FileProgress, TransferSpeed } from '../index.js';
-import { printable } from '../printable.js';
+import { checkOptions } from '../shared/option-checks.js';
+import { printable } from '../shared/printable.js';
 
 /** Options of {@link terminalProgress}. */
 export interface TerminalProgressOptions {
@@ -56,6 +57,7 @@ const FORMAT: cliProgress.Options = {
  * await sftp.put('backup.tar', 'backup.tar', { callback });
  */
 export function terminalProgress(options: TerminalProgressOptions = {}): TerminalProgress {
+  checkOptions(options, { stream: 'object', label: 'string' }, { of: 'terminalProgress' });
   const { stream = process.stderr, label } = options;
   const meter = new Meter(label);
   const display = isTerminal(stream) ? new TerminalLine(stream, meter) : new PlainLines(stream, meter);

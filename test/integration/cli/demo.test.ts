@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { startServer } from '../../../src/testing/index.js';
+import { builtProgram } from '../../support/program.js';
 import { needsOpenSsh, startSshd } from '../../support/sshd.js';
 
 const SMALL = ['--files', '20', '--size', '1'];
@@ -15,8 +16,15 @@ const IDENTICAL = /^Compare every byte +21 +[\d,]+ +[\d.]+ +[\d.]+ +identical$/m
 async function startDemo(t: TestContext, words: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'tsftp-demo-test-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/demo.ts', ...words], {
-    env: { ...process.env, TMPDIR: folder, TEMP: folder, SSH_AUTH_SOCK: '', ...env },
+  const child = spawn(process.execPath, [builtProgram(), 'demo', ...words], {
+    env: {
+      ...process.env,
+      TMPDIR: folder,
+      TEMP: folder,
+      SSH_AUTH_SOCK: '',
+      NODE_DISABLE_COMPILE_CACHE: '1',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   t.after(() => child.kill('SIGKILL'));
@@ -82,11 +90,14 @@ describe('The demo', { timeout: 120_000 }, () => {
     const closed = await startServer({ files: {} });
     await closed.close();
     const cases: [string[], RegExp][] = [
-      [['--size', 'big'], /^Failed: --size big is no whole number\n$/],
-      [['http://example.org/'], /^Failed: the address begins with http:\/\/: only sftp:\/\/ is known\n$/],
+      [['--size', 'big'], /^Failed: --size big is not a whole number\n$/],
+      [
+        ['http://example.org/'],
+        /^Failed: The address begins with http:\/\/; it must begin with sftp:\/\/\n$/,
+      ],
       [
         [`me:secret@127.0.0.1:${closed.port}`],
-        /^Failed: cannot connect to 127\.0\.0\.1:\d+: .*ECONNREFUSED\)\n$/,
+        /^Failed: Cannot connect to 127\.0\.0\.1:\d+: .*ECONNREFUSED\)\n$/,
       ],
     ];
     for (const [words, message] of cases) {
@@ -101,7 +112,10 @@ describe('The demo', { timeout: 120_000 }, () => {
     await using server = await startServer({ files: {} });
     const { ended } = await startDemo(t, [`sftp://test:test@127.0.0.1:${server.port}`], { HOME: tmpdir() });
     const { status, stderr } = await ended;
-    assert.match(stderr, /^Failed: the host key of 127\.0\.0\.1:\d+ .* is not known\..*ssh-keyscan.*\n$/);
+    assert.match(
+      stderr,
+      /^Failed: The host key of 127\.0\.0\.1:\d+ .* is not known\.\n[\s\S]*\n {2}\[127\.0\.0\.1\]:\d+ ssh-ed25519 AAAA/,
+    );
     assert.equal(status, 1);
     assert.deepEqual(server.listNames(), []);
   });

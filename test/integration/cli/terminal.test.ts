@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { startServer } from '../../../src/testing/index.js';
+import { builtProgram } from '../../support/program.js';
 
 /** util-linux's `script` gives a program a terminal of its own. */
 const needsScript =
@@ -23,9 +24,9 @@ async function runInTerminal(t: TestContext, answer: string) {
   await using server = await startServer({ files: {} }, { users: { me: PASSWORD } });
   const knownHosts = join(folder, 'known_hosts');
   await writeFile(knownHosts, server.knownHosts);
-  const demo = `'${process.execPath}' --import tsx src/cli/demo.ts --files 5 --size 1 --known-hosts '${knownHosts}'`;
+  const demo = `'${process.execPath}' '${builtProgram()}' demo --files 5 --size 1 --known-hosts '${knownHosts}'`;
   const child = spawn('script', ['-qec', `${demo} me@127.0.0.1:${server.port}`, '/dev/null'], {
-    env: { ...process.env, TERM: 'xterm', HOME: folder, SSH_AUTH_SOCK: '' },
+    env: { ...process.env, TERM: 'xterm', HOME: folder, SSH_AUTH_SOCK: '', NODE_DISABLE_COMPILE_CACHE: '1' },
   });
   t.after(() => child.kill('SIGKILL'));
   let output = '';
@@ -53,7 +54,7 @@ describe('The demo in a terminal', { skip: needsScript, timeout: 60_000 }, () =>
 
   test('says that a password is wrong, and does not show it', async (t) => {
     const { status, output } = await runInTerminal(t, 'open barley\r');
-    assert.match(output, /Failed: the server 127\.0\.0\.1:\d+ did not let me in: tried password/);
+    assert.match(output, /Failed: Authentication failed for me@127\.0\.0\.1:\d+ \(tried: password/);
     assert.ok(!output.includes('barley'));
     assert.equal(status, 1);
   });
@@ -66,7 +67,7 @@ describe('The demo in a terminal', { skip: needsScript, timeout: 60_000 }, () =>
 
   test('takes Ctrl-D for no answer', async (t) => {
     const { status, output } = await runInTerminal(t, '\u0004');
-    assert.match(output, /\nFailed: no answer was given\r\n$/);
+    assert.match(output, /\nFailed: No answer was given\r\n$/);
     assert.equal(status, 1);
   });
 });

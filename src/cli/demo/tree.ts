@@ -3,7 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-export interface TreeFile {
+export interface DemoFile {
   /** Relative, with `/`. */
   readonly path: string;
   readonly bytes: number;
@@ -11,7 +11,7 @@ export interface TreeFile {
 
 export interface Tree {
   readonly directories: readonly string[];
-  readonly files: readonly TreeFile[];
+  readonly files: readonly DemoFile[];
   readonly bytes: number;
 }
 
@@ -33,7 +33,7 @@ const STRIDE = 7919; // A prime.
 /** Makes a tree of small files below `folder`: an empty one among them, and an empty directory. */
 export async function makeTree(folder: string, count: number, signal: AbortSignal): Promise<Tree> {
   for (const directory of DIRECTORIES) await mkdir(join(folder, directory), { recursive: true });
-  const files: TreeFile[] = [];
+  const files: DemoFile[] = [];
   for (let index = 0; index < count; index++) {
     signal.throwIfAborted();
     const directory = DIRECTORIES[index % (DIRECTORIES.length - 1)] ?? '';

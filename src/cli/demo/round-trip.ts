@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Connection, SftpStatusError } from '../index.js';
-import { printable } from '../printable.js';
+import { type Connection, SftpStatusError } from '../../index.js';
+import { printable } from '../../shared/printable.js';
 import type { Progress } from './progress.js';
+import type { Leg } from './table.js';
 import { compareTrees, makeFile, makeTree, type Tree } from './tree.js';
 
 export interface RoundTripOptions {
@@ -15,16 +16,6 @@ export interface RoundTripOptions {
   readonly largeBytes: number;
   readonly progress: Progress;
   readonly signal: AbortSignal;
-}
-
-/** One line of the table. */
-export interface Leg {
-  readonly label: string;
-  readonly files: number;
-  readonly bytes: number;
-  readonly seconds: number;
-  /** What was found out, where something was. */
-  readonly verdict?: string;
 }
 
 const LARGE_NAME = 'large.bin';

@@ -1,18 +1,19 @@
 /**
- * `npm run demo`: files travel to a server and back, and every byte is compared. Without an address it starts
+ * `tsftp demo`: files travel to a server and back, and every byte is compared. Without an address it starts
  * the embedded server; with one it works in a new directory of a real server and removes it afterwards.
  */
 import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
-import { printable } from '../printable.js';
+import { printable } from '../../shared/printable.js';
 import { connectToAddress } from './address.js';
-import { startEmbeddedServer } from './embedded-server.js';
+import { SERVER_WORD, startEmbeddedServer } from './embedded-server.js';
 import { createProgress } from './progress.js';
-import { type Leg, makeRoundTrip, type RoundTripOptions } from './round-trip.js';
-import { renderTable } from './table.js';
+import { makeRoundTrip, type RoundTripOptions } from './round-trip.js';
+import { serve } from './server-process.js';
+import { type Leg, renderTable } from './table.js';
 import { makeTemporaryFolder } from './temporary-folder.js';
 
-const USAGE = `Usage: npm run demo [-- [options] [sftp://user@host:port/directory]]
+const USAGE = `Usage: tsftp demo [options] [sftp://user@host:port/directory]
 
 Sends a tree of small files and a large one to a server, fetches them back and compares every byte.
 Without an address it starts a server of its own.
@@ -34,24 +35,27 @@ interface Arguments {
   readonly help: boolean;
 }
 
-await main();
-
-async function main(): Promise<void> {
+/** Runs it, and gives the exit code. */
+export async function runDemo(words: readonly string[]): Promise<number> {
+  if (words[0] === SERVER_WORD) {
+    await serve(words.slice(1));
+    return new Promise(() => {});
+  }
   const controller = new AbortController();
   stopOnSignals(controller);
-  process.stdout.on('error', () => process.exit(1)); // Whoever read our output has gone.
   try {
-    const settings = readArguments(process.argv.slice(2));
+    const settings = readArguments(words);
     if (settings.help) console.log(USAGE);
     else await run(settings, controller.signal);
   } catch (error) {
     if (controller.signal.aborted && error === controller.signal.reason) {
       console.error('Interrupted.');
-    } else {
-      console.error(`Failed: ${describe(error)}`);
-      process.exitCode = 1;
+      return Number(process.exitCode);
     }
+    console.error(`Failed: ${describe(error)}`);
+    return 1;
   }
+  return 0;
 }
 
 async function run(settings: Arguments, signal: AbortSignal): Promise<void> {
@@ -109,7 +113,7 @@ function readArguments(words: readonly string[]): Arguments {
 }
 
 function wholeNumber(name: string, text: string): number {
-  if (!/^\d{1,6}$/.test(text)) throw new RangeError(`${name} ${printable(text, 40)} is no whole number`);
+  if (!/^\d{1,6}$/.test(text)) throw new RangeError(`${name} ${printable(text, 40)} is not a whole number`);
   return Number(text);
 }
 
@@ -127,5 +131,9 @@ function stopOnSignals(controller: AbortController): void {
 }
 
 function describe(error: unknown): string {
-  return printable(error instanceof Error ? error.message : String(error), 2000);
+  const text = error instanceof Error ? error.message : String(error);
+  return text
+    .split('\n')
+    .map((line) => printable(line, 2000))
+    .join('\n');
 }

@@ -1,6 +1,6 @@
 /** A real server, logged in to with what there is: keys and agent first, then what its user types. */
-import { type Connection, connect, type PromptRequest } from '../index.js';
-import { ask, canAsk } from './prompt.js';
+import { type Connection, connect, type PromptRequest } from '../../index.js';
+import { ask, canAsk } from '../connecting/prompt.js';
 
 export interface AddressOptions {
   /** A private key file. */
@@ -16,8 +16,8 @@ export async function connectToAddress(address: string, options: AddressOptions)
   return await connect(url, {
     privateKey: key,
     signal,
-    // Time for whoever has to find a second factor.
-    timeout: 120_000,
+    // Time for people who have to find a second factor.
+    connectTimeout: 120_000,
     cnopts: {
       knownhosts: knownHosts,
       onPrompt: canAsk() ? (request) => answerAll(request, signal) : undefined,

@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rename, rm, stat, truncate, writeFile } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { compareTrees, makeFile, makeTree } from '../../../src/cli/tree.js';
+import { compareTrees, makeFile, makeTree } from '../../../../src/cli/demo/tree.js';
 
 const options = { signal: new AbortController().signal, onProgress: () => {} };
 

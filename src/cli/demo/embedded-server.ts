@@ -7,8 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { type Connection, connect } from '../index.js';
+import { type Connection, connect } from '../../index.js';
 
 /** What the server's process tells when it listens. */
 export interface ServerAddress {
@@ -27,17 +26,17 @@ export interface EmbeddedServer extends AsyncDisposable {
 }
 
 const USERNAME = 'demo';
+/** Makes the demo the server. */
+export const SERVER_WORD = '--serve';
 
 /** Starts the server on a free port, over a new directory below `folder`. */
 export async function startEmbeddedServer(folder: string, signal: AbortSignal): Promise<EmbeddedServer> {
   const root = join(folder, 'server');
   await mkdir(root);
   const password = randomBytes(16).toString('hex');
-  const child = fork(fileURLToPath(new URL('./server-process.ts', import.meta.url)), [
-    root,
-    USERNAME,
-    password,
-  ]);
+  // The same program once more.
+  const [, program = ''] = process.argv;
+  const child = fork(program, ['demo', SERVER_WORD, root, USERNAME, password]);
   const stop = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { megabytesPerSecond, renderTable } from '../../../src/cli/table.js';
+import { megabytesPerSecond, renderTable } from '../../../../src/cli/demo/table.js';
 
 describe('The table', () => {
   test('puts words to the left, figures to the right, and leaves no spaces at the end', () => {

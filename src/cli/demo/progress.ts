@@ -5,12 +5,12 @@ import { megabytesPerSecond } from './table.js';
 
 export interface Progress {
   /** Begins a step of `totalBytes`. */
-  start(label: string, totalBytes: number): Step;
+  start(label: string, totalBytes: number): ProgressStep;
   /** A line of its own, between two steps. */
   note(text: string): void;
 }
 
-export interface Step {
+export interface ProgressStep {
   update(bytes: number): void;
   /** Ends it; failed or not, the terminal is as before. */
   end(summary: string): void;

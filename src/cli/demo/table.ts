@@ -1,4 +1,12 @@
-import type { Leg } from './round-trip.js';
+/** One line of the table. */
+export interface Leg {
+  readonly label: string;
+  readonly files: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  /** What was found out, where something was. */
+  readonly verdict?: string;
+}
 
 const HEADINGS = ['', 'files', 'bytes', 'seconds', 'MB/s', ''] as const;
 

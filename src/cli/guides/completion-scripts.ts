@@ -1,0 +1,172 @@
+/** Completion for bash, zsh and fish, made from the table of commands. */
+import type { CommandSpec } from '../commands/command.js';
+import { COMMANDS } from '../commands/table.js';
+import { GLOBAL_OPTIONS } from '../options/global-options.js';
+import { letterOf, type OptionSpec, valueNameOf } from '../options/option-table.js';
+import { SESSION_OPTIONS } from '../program.js';
+
+/** Each takes nothing and gives the script. */
+export const COMPLETIONS: Readonly<Record<string, () => string>> = { bash, zsh, fish };
+
+const SHOWN = COMMANDS.filter(({ isHidden }) => isHidden !== true);
+
+function longOf({ flags }: OptionSpec): string {
+  return /--[a-z\d-]+/.exec(flags)?.[0] ?? '';
+}
+
+function optionsOf(spec: CommandSpec | undefined): readonly OptionSpec[] {
+  const own = spec === undefined ? SESSION_OPTIONS : spec.options;
+  const names = new Set(own.map(longOf));
+  return [...own, ...GLOBAL_OPTIONS.filter((option) => !names.has(longOf(option)))].filter(
+    ({ isHidden }) => isHidden !== true,
+  );
+}
+
+/** The hosts of the ssh configuration, each with a colon. */
+const HOSTS = `awk 'tolower($1) == "host" { for (i = 2; i <= NF; i++) if ($i !~ /[*?!]/) print $i ":" }' ~/.ssh/config 2>/dev/null`;
+
+/** Names on a server, by listing it; a connection that would ask something completes nothing. */
+const REMOTE = 'tsftp complete --batch --timeout 5s -- ';
+
+function bash(): string {
+  const words = (options: readonly OptionSpec[]): string => options.map(longOf).join(' ');
+  const cases = SHOWN.map(
+    (spec) => `    ${[spec.name, ...(spec.aliases ?? [])].join('|')}) options='${words(optionsOf(spec))}' ;;`,
+  );
+  const files = [...GLOBAL_OPTIONS, ...SESSION_OPTIONS, ...SHOWN.flatMap(({ options }) => options)]
+    .filter(({ isFile }) => isFile === true)
+    .flatMap((option) => [
+      longOf(option),
+      ...(letterOf(option) === undefined ? [] : [`-${letterOf(option)}`]),
+    ]);
+  return `# bash completion for tsftp: source <(tsftp completion bash)
+_tsftp() {
+  local current previous line=\${COMP_LINE:0:COMP_POINT} command='' word options
+  current=\${line##*[[:space:]]}
+  previous=\${COMP_WORDS[COMP_CWORD-1]}
+  COMPREPLY=()
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in ${SHOWN.map(({ name, aliases }) => [name, ...(aliases ?? [])].join('|')).join('|')}) command=$word; break ;; esac
+  done
+  case $command in
+${cases.join('\n')}
+    completion) options='' ;;
+    *) options='${words(optionsOf(undefined))}' ;;
+  esac
+  case $previous in
+    ${[...new Set(files)].join('|')}) COMPREPLY=($(compgen -f -- "$current")); compopt -o filenames; return ;;
+  esac
+  if [[ $current == -* ]]; then
+    COMPREPLY=($(compgen -W "$options" -- "$current"))
+    return
+  fi
+  if [[ $command == completion ]]; then
+    COMPREPLY=($(compgen -W 'bash zsh fish' -- "$current"))
+    return
+  fi
+  local IFS=$'\\n'
+  if [[ $current == *:* ]]; then
+    COMPREPLY=($(${REMOTE}"$current" 2>/dev/null))
+    # bash takes a colon for the beginning of a word.
+    [[ $COMP_WORDBREAKS == *:* ]] && COMPREPLY=("\${COMPREPLY[@]#"\${current%"\${current##*:}"}"}")
+    compopt -o nospace
+    return
+  fi
+  COMPREPLY=($(compgen -W "$(${HOSTS})" -- "$current"))
+  [[ \${#COMPREPLY[@]} -gt 0 ]] && compopt -o nospace
+  if [[ -z $command ]]; then
+    COMPREPLY+=($(compgen -W $'${SHOWN.map(({ name }) => name).join('\\n')}' -- "$current"))
+  else
+    COMPREPLY+=($(compgen -f -- "$current"))
+    compopt -o filenames
+  fi
+}
+complete -F _tsftp tsftp
+`;
+}
+
+function zsh(): string {
+  const quote = (text: string): string => text.replaceAll("'", "'\\''").replace(/[[\]:]/g, '\\$&');
+  const option = (spec: OptionSpec): string => {
+    const value = valueNameOf(spec);
+    const action = spec.choices ? `(${spec.choices.join(' ')})` : spec.isFile ? '_files' : ' ';
+    const end = value === undefined ? '' : `:${quote(value)}:${action}`;
+    const letter = letterOf(spec);
+    const names = letter === undefined ? [longOf(spec)] : [longOf(spec), `-${letter}`];
+    return names.map((name) => `'*${name}[${quote(spec.text)}]${end}'`).join(' ');
+  };
+  const commands = SHOWN.map(({ name, text }) => `    '${name}:${quote(text)}'`).join('\n');
+  const cases = SHOWN.map(
+    (spec) =>
+      `        ${[spec.name, ...(spec.aliases ?? [])].join('|')}) _arguments ${optionsOf(spec).map(option).join(' ')} '*:file:${spec.name === 'completion' ? '(bash zsh fish)' : '_tsftp_places'}' ;;`,
+  );
+  return `#compdef tsftp
+# zsh completion for tsftp: tsftp completion zsh > "\${fpath[1]}/_tsftp"
+_tsftp_places() {
+  if [[ $PREFIX == *:* ]]; then
+    local -a names
+    names=("\${(@f)$(${REMOTE}"\${(Q)PREFIX}" 2>/dev/null)}")
+    compadd -S '' -- "\${names[@]}"
+  else
+    local -a hosts
+    hosts=("\${(@f)$(${HOSTS})}")
+    compadd -S '' -- "\${hosts[@]}"
+    _files
+  fi
+}
+_tsftp() {
+  local -a commands
+  commands=(
+${commands}
+  )
+  local context state line
+  typeset -A opt_args
+  _arguments -C ${optionsOf(undefined).map(option).join(' ')} '1: :->command' '*:: :->arguments'
+  case $state in
+    command) _describe command commands; _tsftp_places ;;
+    arguments)
+      case $line[1] in
+${cases.join('\n')}
+        *) _tsftp_places ;;
+      esac ;;
+  esac
+}
+if [[ $funcstack[1] == _tsftp ]]; then _tsftp "$@"; else compdef _tsftp tsftp; fi
+`;
+}
+
+function fish(): string {
+  const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+  const option = (condition: string, spec: OptionSpec): string => {
+    const letter = letterOf(spec);
+    const parts = [
+      `complete -c tsftp -n ${quote(condition)}`,
+      ...(letter === undefined ? [] : [`-s ${letter}`]),
+      `-l ${longOf(spec).slice(2)}`,
+      ...(valueNameOf(spec) === undefined ? [] : ['-r']),
+      ...(spec.choices === undefined ? [] : [`-f -a ${quote(spec.choices.join(' '))}`]),
+      ...(spec.isFile === true ? ['-F'] : []),
+      `-d ${quote(spec.text)}`,
+    ];
+    return parts.join(' ');
+  };
+  const names = SHOWN.flatMap(({ name, aliases }) => [name, ...(aliases ?? [])]).join(' ');
+  const none = `not __fish_seen_subcommand_from ${names}`;
+  const lines = [
+    '# fish completion for tsftp: tsftp completion fish > ~/.config/fish/completions/tsftp.fish',
+    'function __tsftp_places',
+    '  set -l word (commandline -ct)',
+    `  if string match -q '*:*' -- $word; ${REMOTE}$word 2>/dev/null; else; ${HOSTS}; end`,
+    'end',
+    `complete -c tsftp -a '(__tsftp_places)'`,
+    ...SHOWN.map(({ name, text }) => `complete -c tsftp -n ${quote(none)} -a ${name} -d ${quote(text)}`),
+    ...optionsOf(undefined).map((spec) => option(none, spec)),
+    ...SHOWN.flatMap((spec) =>
+      optionsOf(spec).map((each) =>
+        option(`__fish_seen_subcommand_from ${[spec.name, ...(spec.aliases ?? [])].join(' ')}`, each),
+      ),
+    ),
+    "complete -c tsftp -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'",
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,174 @@
+/** The table of exit codes row by row: against OpenSSH, and against servers with faults. */
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { type ServerOptions, type ServerSource, startServer } from '../../../src/testing/index.js';
+import { type ProgramWorld, startWorld } from '../../support/program.js';
+import { addUser, needsOpenSsh } from '../../support/sshd.js';
+
+describe('The exit code of tsftp', { skip: needsOpenSsh, timeout: 240_000 }, () => {
+  let world: ProgramWorld;
+  let remote: string;
+
+  before(async () => {
+    world = await startWorld();
+    remote = join(world.folder, 'remote');
+    mkdirSync(remote);
+    writeFileSync(join(remote, 'a.txt'), 'a\n');
+    writeFileSync(join(world.folder, 'here.txt'), 'here\n');
+  });
+  after(() => world[Symbol.asyncDispose]());
+
+  /** Runs it, and expects an exit code and words on standard error. */
+  async function expectExit(
+    code: number,
+    words: readonly string[],
+    text: RegExp = /^/,
+    env: NodeJS.ProcessEnv = {},
+  ) {
+    const { status, stderr, stdout } = await world.run(words, { env });
+    assert.equal(status, code, `tsftp ${words.join(' ')}\n${stderr}`);
+    assert.match(stderr, text);
+    return { stdout, stderr };
+  }
+
+  test('is 0 where everything was done', async () => {
+    await expectExit(0, ['get', `box:${remote}/a.txt`, 'got.txt'], /^1 file, 2 B in /);
+  });
+
+  test('is 1 where a part was done, and each failure is told', async () => {
+    const words = ['get', `box:${remote}/missing`, `box:${remote}/a.txt`, '.'];
+    await expectExit(1, words, /missing': no such file[\s\S]*1 of 2 items failed \(exit code 1\)/);
+  });
+
+  test('is that of the first failure with --fail-fast', async () => {
+    await expectExit(3, ['rm', '--fail-fast', `box:${remote}/missing`, `box:${remote}/none`]);
+  });
+
+  test('is 2 for a wrong command line, and nothing is sent', async () => {
+    await expectExit(2, ['ls', '--frob', 'box:'], /Unknown option '--frob'/);
+    await expectExit(
+      2,
+      ['ls', 'root:secret@box:'],
+      /^tsftp: An address with a password can be read by every user/,
+    );
+    await expectExit(2, ['gte', 'box:a', '.'], /There is no command 'gte'; did you mean get\?/);
+  });
+
+  test('is 3 for what is not there', async () => {
+    await expectExit(3, ['ls', `box:${remote}/missing`], /no such file or directory/);
+    await expectExit(3, ['put', 'here.txt', `box:${remote}/missing/here.txt`]);
+  });
+
+  test('is 4 for what the server refuses', async () => {
+    await expectExit(
+      4,
+      ['mkdir', `box:${remote}`],
+      /there is a directory already; mkdir -p takes what is there/,
+    );
+    await expectExit(4, ['rmdir', `box:${world.folder}`], /it is not empty; rm -r removes/);
+  });
+
+  test('is 4 for a permission that is missing', async () => {
+    using user = addUser();
+    const closed = join(world.folder, 'closed');
+    mkdirSync(closed);
+    chmodSync(closed, 0o700);
+    const words = ['-o', 'IdentityFile=none', 'ls', `${user.name}@box:${closed}`];
+    await expectExit(4, words, /permission denied/i, { TSFTP_PASSWORD: user.password });
+  });
+
+  test('is 5 for a connection that is lost, after all retries', async (t) => {
+    const files = { 'a.bin': Buffer.alloc(1_000_000) };
+    const server = await faulty(t, { files }, { faults: { disconnectAfter: { bytes: 100_000 } } });
+    await expectExit(
+      5,
+      ['--retry', '0', ...server.options, 'get', `${server.address}a.bin`, 'lost.bin'],
+      /^tsftp: /,
+      server.env,
+    );
+  });
+
+  test('is 4 for a disk that is full, and nothing half-written stays', async (t) => {
+    const server = await faulty(t, { files: {} }, { capacity: 1000 });
+    writeFileSync(join(world.folder, 'large.bin'), Buffer.alloc(100_000));
+    await expectExit(4, [...server.options, 'put', 'large.bin', server.address], /^tsftp: /, server.env);
+  });
+
+  test('is 6 where nothing can be connected to', async () => {
+    await expectExit(6, ['-P', '1', 'ls', '127.0.0.1:'], /the connection was refused/);
+    await expectExit(6, ['ls', 'no-such-host.invalid:'], /was not found; check the spelling/);
+  });
+
+  test('is 7 for a login that fails', async () => {
+    const { port, knownHosts } = world.sshd;
+    const words = ['-P', `${port}`, '--known-hosts', knownHosts, 'ls', 'root@127.0.0.1:'];
+    await expectExit(7, words, /^tsftp: Authentication failed/, { TSFTP_PASSWORD: 'wrong' });
+    await expectExit(7, words, /^tsftp: No credentials: give -i FILE or --password-file/);
+  });
+
+  test('is 8 for a host key that is not known, with the command that adds it', async () => {
+    const words = ['-o', 'UserKnownHostsFile=/dev/null', 'ls', 'box:'];
+    const { stderr } = await expectExit(8, words, /is not known/);
+    assert.match(stderr, / {2}--fingerprint SHA256:/);
+    assert.match(stderr, / {2}echo '\[127\.0\.0\.1\]:\d+ ssh-ed25519 AAAA\S+' >> \/dev\/null/);
+    const [, pin = ''] = /--fingerprint (\S+)/.exec(stderr) ?? [];
+    await expectExit(0, ['--fingerprint', pin, '-o', 'UserKnownHostsFile=/dev/null', 'ls', 'box:']);
+  });
+
+  test('is 9 where there was nothing to do, if that is asked for', async () => {
+    const empty = join(world.folder, 'empty');
+    mkdirSync(empty);
+    await expectExit(9, ['find', '--error-on-nothing', `box:${empty}`], /there was nothing to do/);
+    await expectExit(0, ['find', `box:${empty}`]);
+  });
+
+  test('is 10 for trouble with local files', async () => {
+    await expectExit(
+      10,
+      ['put', 'missing.txt', `box:${remote}`],
+      /missing\.txt: no such file or directory on this computer/,
+    );
+    await expectExit(10, ['get', `box:${remote}/a.txt`, 'no/such/folder/a.txt']);
+  });
+
+  test('is 11 where check finds differences', async () => {
+    const local = join(world.folder, 'checked');
+    mkdirSync(local);
+    writeFileSync(join(local, 'a.txt'), 'other\n');
+    writeFileSync(join(local, 'new.txt'), 'new\n');
+    symlinkSync('nothing', join(local, 'link'));
+    const { stdout } = await expectExit(11, ['check', local, `box:${remote}`]);
+    assert.equal(stdout, '* a.txt\n+ link\n+ new.txt\n');
+    const same = await expectExit(0, ['check', '--checksum', remote, `box:${remote}`]);
+    assert.equal(same.stdout, '= a.txt\n');
+  });
+
+  test('is 12 for a server that lacks what is needed', async (t) => {
+    const server = await faulty(t, { files: {} }, { extensions: [] });
+    await expectExit(12, [...server.options, 'df', server.address], /statvfs/, server.env);
+  });
+
+  test('of exec is that of the command', async () => {
+    const { stdout } = await expectExit(
+      7,
+      ['exec', 'box:', 'echo out; exit 7'],
+      /The command ended with exit code 7/,
+    );
+    assert.equal(stdout, 'out\n');
+  });
+
+  /** The embedded server, and what the program needs to log in to it. */
+  async function faulty(t: TestContext, source: ServerSource, options: ServerOptions) {
+    const server = await startServer(source, { users: { me: 'secret' }, ...options });
+    t.after(() => server.close());
+    const knownHosts = join(world.folder, `known_hosts_${server.port}`);
+    writeFileSync(knownHosts, server.knownHosts);
+    return {
+      address: `sftp://me@127.0.0.1:${server.port}/~/`,
+      options: ['--known-hosts', knownHosts],
+      env: { TSFTP_PASSWORD: 'secret' },
+    };
+  }
+});
