@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { renderBars } from './bars.js';
+import { type LineResult, measureLine, renderLineTable } from './line/line-run.js';
+import { linesOf } from './line/line-spec.js';
+import { missingForLines } from './line/network.js';
 import { renderPlot } from './plot.js';
 import { isRangeName, measureRange, RANGES, type RangeResult } from './ranges.js';
 import { type Result, renderTable } from './report.js';
@@ -19,6 +22,9 @@ and the medians of these are given.
 
   --scenario S1    a scenario, may be given several times; all of them unless given
   --range NAME     in place of scenarios: how the time grows with \`size\`, \`files\` or \`rtt\`
+                   or how the time over a bottleneck grows: \`line-rtt\`, \`line-rate\`, \`line-loss\`
+  --line all       in place of scenarios: over networks with a bottleneck, with real TCP; one of office, dsl, ocean, slow,
+                   bloat, lossy, bad and wild, all of them, or one of your own: '100mbit 50ms 0.1% 512k'
   --points 1,10    only these points of the range
   --cap 60         whoever has taken more seconds at one point of a range is left out at the larger ones
   --runs 5         how often each is run; in a range once at most where a run takes more than ten seconds
@@ -32,6 +38,7 @@ const { values } = parseArgs({
   options: {
     scenario: { type: 'string', multiple: true },
     range: { type: 'string' },
+    line: { type: 'string', multiple: true },
     points: { type: 'string' },
     cap: { type: 'string', default: '60' },
     peer: { type: 'string', multiple: true },
@@ -60,6 +67,19 @@ if (values.range !== undefined && !isRangeName(values.range)) {
   fail(`Known ranges: ${Object.keys(RANGES).join(', ')}`);
 }
 
+if (values.line !== undefined || values.range?.startsWith('line-')) {
+  const missing = missingForLines();
+  if (missing.length > 0)
+    fail(`Networks with a bottleneck cannot be made here. Missing: ${missing.join('; ')}`);
+}
+const lines = (values.line ?? []).flatMap((text) => {
+  try {
+    return linesOf(text);
+  } catch (error) {
+    return fail(String(error));
+  }
+});
+
 execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
 const folder = mkdtempSync(join(values.folder, 'tsftp-bench-'));
 const isWanted = (name: string) => name === 'tsftp' || (values.peer?.includes(name) ?? true);
@@ -76,6 +96,13 @@ try {
       save(values.svg, renderPlot(result));
     };
     await measureRange(values.range, { folder, runs, isWanted, points, capSeconds, onPoint });
+  } else if (lines.length > 0) {
+    const results: LineResult[] = [];
+    for (const line of lines) {
+      results.push(...(await measureLine(line, { folder, runs, isWanted })));
+      save(values.json, asJson(results));
+    }
+    console.log(renderLineTable(results));
   } else {
     const results: Result[] = [];
     for (const scenario of chosen) {

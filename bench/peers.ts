@@ -52,26 +52,36 @@ function withInput(program: readonly string[], input: string): readonly string[]
 function sftp(input: string, server: BenchServer): readonly string[] {
   const { sshOptions, port, env } = server;
   return withInput(
-    ['sftp', '-q', ...sshOptions, '-P', String(port), '-b', '-', `${env.BENCH_USER}@127.0.0.1`],
+    ['sftp', '-q', ...sshOptions, '-P', String(port), '-b', '-', `${env.BENCH_USER}@${server.host}`],
     input,
   );
 }
 
 function sshCommand(command: string, server: BenchServer, redirection: string): readonly string[] {
-  const ssh = ['ssh', ...server.sshOptions, '-p', String(server.port), `${server.env.BENCH_USER}@127.0.0.1`];
+  const ssh = [
+    'ssh',
+    ...server.sshOptions,
+    '-p',
+    String(server.port),
+    `${server.env.BENCH_USER}@${server.host}`,
+  ];
   return ['sh', '-c', `${[...ssh, command].map(quoted).join(' ')} ${redirection}`];
 }
 
 function lftp(input: string, server: BenchServer): readonly string[] {
   const connectProgram = ['ssh', '-a', '-x', ...server.sshOptions].join(' ');
   const settings = `set sftp:connect-program "${connectProgram}"; set cmd:fail-exit yes; set net:max-retries 1`;
-  const address = `sftp://${server.env.BENCH_USER}:@127.0.0.1:${server.port}`;
+  const address = `sftp://${server.env.BENCH_USER}:@${server.host}:${server.port}`;
   return ['lftp', '-c', `${settings}; open ${address}; ${input}`];
+}
+
+function rcloneFile(from: string, to: string, server: BenchServer): readonly string[] {
+  return rclone([from, to], server).map((word) => (word === 'copy' ? 'copyto' : word));
 }
 
 function rclone(words: readonly string[], server: BenchServer): readonly string[] {
   const { BENCH_USER, BENCH_KEY } = server.env;
-  const remote = `:sftp,host=127.0.0.1,port=${server.port},user=${BENCH_USER},key_file=${BENCH_KEY}:`;
+  const remote = `:sftp,host=${server.host},port=${server.port},user=${BENCH_USER},key_file=${BENCH_KEY}:`;
   const options = ['--config', '/dev/null', '--transfers', '16', '--checkers', '16', '--ignore-times'];
   return ['rclone', 'copy', ...options, ...words.map((word) => word.replace('REMOTE:', remote))];
 }
@@ -102,7 +112,7 @@ export const peers: readonly Peer[] = [
     },
   },
   nodeProgram('ssh2', ['get', 'put', 'list', 'connect']),
-  nodeProgram('ssh2-sftp-client', ['getTree', 'putTree', 'connect']),
+  nodeProgram('ssh2-sftp-client', ['get', 'put', 'getTree', 'putTree', 'connect']),
   {
     name: 'lftp',
     isPresent: has('lftp'),
@@ -114,9 +124,18 @@ export const peers: readonly Peer[] = [
     },
   },
   {
+    name: 'lftp pget',
+    isPresent: has('lftp'),
+    commands: {
+      get: ({ local, remote }, server) => lftp(`pget -n 8 ${remote} -o ${local}`, server),
+    },
+  },
+  {
     name: 'rclone',
     isPresent: has('rclone'),
     commands: {
+      get: ({ local, remote }, server) => rcloneFile(`REMOTE:${remote}`, local, server),
+      put: ({ local, remote }, server) => rcloneFile(local, `REMOTE:${remote}`, server),
       getTree: ({ local, remote }, server) => rclone([`REMOTE:${remote}`, local], server),
       putTree: ({ local, remote }, server) => rclone([local, `REMOTE:${remote}`], server),
     },

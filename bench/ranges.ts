@@ -1,6 +1,8 @@
 /** How the time grows: with the size of a file, with the number of files, and with the round trip. */
 import { join } from 'node:path';
 import { type Data, file, MIB, removeCopy, smallFiles } from './data.js';
+import { startLineServer } from './line/line-server.js';
+import { type LineSpec, parseLine } from './line/line-spec.js';
 import { TooSlow } from './measure.js';
 import type { Job } from './peers.js';
 import { type Contestant, contestants, runOnce } from './run.js';
@@ -13,6 +15,8 @@ interface Panel {
   readonly job: Job;
   readonly data: (point: number) => Data;
   readonly roundTripMs?: (point: number) => number;
+  /** A network with a bottleneck in place of loopback. */
+  readonly line?: (point: number) => LineSpec;
 }
 
 interface Range {
@@ -26,7 +30,17 @@ interface Range {
 const KIB = 1024;
 const GIB = 1024 * MIB;
 
-export type RangeName = 'size' | 'files' | 'rtt';
+export type RangeName = 'size' | 'files' | 'rtt' | 'line-rtt' | 'line-rate' | 'line-loss';
+
+/** One file over a network with a bottleneck, both ways. */
+function overLines(lineOf: (point: number) => string): readonly Panel[] {
+  return (['get', 'put'] as const).map((job) => ({
+    title: `${job} a file that takes 2.5 s at best`,
+    job,
+    data: (point) => file(parseLine(lineOf(point)).mebibytes * MIB),
+    line: (point) => parseLine(lineOf(point)),
+  }));
+}
 
 export const RANGES: Readonly<Record<RangeName, Range>> = {
   size: {
@@ -59,6 +73,24 @@ export const RANGES: Readonly<Record<RangeName, Range>> = {
         ['put 200 small files', 'putTree', smallFiles(200)],
       ] as const
     ).map(([title, job, data]) => ({ title, job, data: () => data, roundTripMs: (point) => point })),
+  },
+  'line-rtt': {
+    axis: 'round trip at 100 Mbit/s, a queue of 512 KiB',
+    write: (milliseconds) => `${milliseconds} ms`,
+    points: [5, 20, 50, 100, 200],
+    panels: overLines((milliseconds) => `100mbit ${milliseconds}ms 512k`),
+  },
+  'line-rate': {
+    axis: 'rate with a round trip of 30 ms, a queue of 512 KiB',
+    write: (mbit) => `${mbit} Mbit/s`,
+    points: [5, 20, 100, 400],
+    panels: overLines((mbit) => `${mbit}mbit 30ms 512k`),
+  },
+  'line-loss': {
+    axis: 'packets that are lost at 20 Mbit/s and 50 ms',
+    write: (percent) => `${percent} %`,
+    points: [0.01, 0.1, 0.5, 1, 2],
+    panels: overLines((percent) => `20mbit 50ms ${percent}% 256k`),
   },
 };
 
@@ -93,7 +125,7 @@ export async function measureRange(name: RangeName, options: RangeOptions): Prom
   const left = panels.map(({ job }) => new Set(contestants(job, options.isWanted)));
   for (const point of options.points ?? points) {
     for (const [index, panel] of panels.entries()) {
-      await using server = await startBenchServer(panel.roundTripMs?.(point) ?? 0);
+      await using server = await startServerFor(panel, point);
       const measured = await measurePoint(panel, point, left[index] ?? new Set(), server, options);
       for (const [peer, seconds] of measured) {
         const figures = { point, ...spread(seconds) };
@@ -110,6 +142,10 @@ export async function measureRange(name: RangeName, options: RangeOptions): Prom
       panels: panels.map(({ title }, index) => ({ title, series: series[index] ?? {} })),
     });
   }
+}
+
+function startServerFor({ line, roundTripMs }: Panel, point: number): Promise<BenchServer> {
+  return line === undefined ? startBenchServer(roundTripMs?.(point) ?? 0) : startLineServer(line(point));
 }
 
 /** Takes those out of `left` that are too slow for the next point, or fail. */

@@ -30,7 +30,7 @@ export async function runOnce(command: Command, work: Work, server: BenchServer)
   if (job === 'getTree' || job === 'putTree') mkdirSync(copy);
   const paths = reads ? { local: copy, remote: original } : { local: original, remote: copy };
   const options = { env: server.env, bytes: data.bytes, limitSeconds };
-  const measurement = await measure(command(paths, server), options);
+  const measurement = await measure([...(server.prefix ?? []), ...command(paths, server)], options);
   data.compare?.(original, copy);
   removeCopy(copy);
   return measurement;

@@ -3,7 +3,10 @@ import { startDelayProxy } from '../test/support/delay-proxy.js';
 import { startSshd } from '../test/support/sshd.js';
 
 export interface BenchServer extends AsyncDisposable {
+  readonly host: string;
   readonly port: number;
+  /** What a client's command begins with. */
+  readonly prefix?: readonly string[] | undefined;
   /** The server and how to log in, for the programs of `jobs/`. */
   readonly env: NodeJS.ProcessEnv;
   /** The options that make OpenSSH's own programs log in the same way. */
@@ -19,9 +22,11 @@ export async function startBenchServer(roundTripMs: number): Promise<BenchServer
   const port = proxy?.port ?? sshd.port;
   const { user, privateKeyPath } = sshd;
   return {
+    host: '127.0.0.1',
     port,
     env: {
       ...process.env,
+      BENCH_HOST: '127.0.0.1',
       BENCH_PORT: String(port),
       BENCH_USER: user,
       BENCH_KEY: privateKeyPath,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import Client from 'ssh2-sftp-client';
 
 const [job, local, remote] = process.argv.slice(2);
-const { BENCH_PORT, BENCH_USER, BENCH_KEY } = process.env;
+const { BENCH_HOST, BENCH_PORT, BENCH_USER, BENCH_KEY } = process.env;
 const jobs = {
   get: (sftp) => sftp.fastGet(remote, local),
   put: (sftp) => sftp.fastPut(local, remote),
@@ -14,7 +14,7 @@ const jobs = {
 };
 const sftp = new Client();
 await sftp.connect({
-  host: '127.0.0.1',
+  host: BENCH_HOST,
   port: Number(BENCH_PORT),
   username: BENCH_USER,
   privateKey: readFileSync(BENCH_KEY),

@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import ssh2 from 'ssh2';
 
 const [job, local, remote] = process.argv.slice(2);
-const { BENCH_PORT, BENCH_USER, BENCH_KEY } = process.env;
+const { BENCH_HOST, BENCH_PORT, BENCH_USER, BENCH_KEY } = process.env;
 
 const client = new ssh2.Client();
 await new Promise((resolve, reject) => {
   client.on('ready', resolve).on('error', reject);
   client.connect({
-    host: '127.0.0.1',
+    host: BENCH_HOST,
     port: Number(BENCH_PORT),
     username: BENCH_USER,
     privateKey: readFileSync(BENCH_KEY),

@@ -3,21 +3,24 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pipeline } from 'node:stream/promises';
-import { connect } from '../../dist/index.js';
+import { connect } from '../../dist/index.mjs';
 
 const [job, local, remote] = process.argv.slice(2);
-const { BENCH_PORT, BENCH_USER, BENCH_KEY, BENCH_HOST_KEY } = process.env;
+const { BENCH_HOST, BENCH_PORT, BENCH_USER, BENCH_KEY, BENCH_HOST_KEY } = process.env;
 const hash = createHash('sha256')
   .update(Buffer.from(BENCH_HOST_KEY.split(' ')[1], 'base64'))
   .digest('base64');
+
+// One connection unless the benchmark asks for several.
+const connections = process.env.BENCH_CONNECTIONS === undefined ? 1 : Number(process.env.BENCH_CONNECTIONS);
 
 // Node's own file streams move 16 and 64 KiB at a time, unless they are told otherwise.
 const LARGE = { highWaterMark: 256 * 1024 };
 
 const jobs = {
   connect: () => {},
-  get: (sftp) => sftp.get(remote, local),
-  put: (sftp) => sftp.put(local, remote),
+  get: (sftp) => sftp.get(remote, local, { connections }),
+  put: (sftp) => sftp.put(local, remote, { connections }),
   getTree: async (sftp) => {
     await sftp.chdir(remote);
     await sftp.getR('.', local);
@@ -41,7 +44,7 @@ function extra(more) {
 }
 
 const delay = monitorEventLoopDelay({ resolution: 5 });
-const sftp = await connect('127.0.0.1', {
+const sftp = await connect(BENCH_HOST, {
   port: Number(BENCH_PORT),
   username: BENCH_USER,
   privateKey: BENCH_KEY,

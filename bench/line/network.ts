@@ -1,0 +1,112 @@
+/** Two network namespaces with a bottleneck between them, so that whatever runs in them meets real TCP. */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { LineSpec } from './line-spec.js';
+
+const CHANGE_INTERVAL_MS = 2_000;
+
+export interface Network extends AsyncDisposable {
+  /** Where the server is for the client. */
+  readonly host: string;
+  /** What a command begins with that runs at that end. */
+  readonly client: readonly string[];
+  readonly server: readonly string[];
+}
+
+/** What the machine lacks for it, one by one; none where it can be had. */
+export function missingForLines(): readonly string[] {
+  const has = (program: string) => spawnSync('which', [program]).status === 0;
+  const needs: readonly (readonly [boolean, string])[] = [
+    [process.platform === 'linux', 'Linux'],
+    [process.getuid?.() === 0, 'root'],
+    [existsSync('/dev/net/tun'), '/dev/net/tun (in a container: --device /dev/net/tun)'],
+    [has('ip') && spawnSync('ip', ['netns', 'list']).status === 0, 'ip of iproute2, with network namespaces'],
+    [has('gcc') || has('cc'), 'a C compiler'],
+    [existsSync('/usr/sbin/sshd'), 'OpenSSH (openssh-server)'],
+  ];
+  const missing = needs.filter(([isThere]) => !isThere).map(([, what]) => what);
+  return missing.length > 0 ? missing : missingRight();
+}
+
+/** Containers may have the program and not the right. */
+function missingRight(): readonly string[] {
+  const name = `tsftp-try-${process.pid}`;
+  const { status, stderr } = spawnSync('ip', ['netns', 'add', name], { encoding: 'utf8' });
+  if (status !== 0) return [`the right to make network namespaces (CAP_SYS_ADMIN): ${stderr.trim()}`];
+  spawnSync('ip', ['netns', 'del', name]);
+  return [];
+}
+
+/** @param folder where the program is compiled to */
+export async function startNetwork(spec: LineSpec, folder: string): Promise<Network> {
+  const program = join(folder, 'bottleneck');
+  if (!existsSync(program)) {
+    const source = fileURLToPath(new URL('bottleneck.c', import.meta.url));
+    execFileSync('cc', ['-O2', '-o', program, source]);
+  }
+  const id = process.pid % 10_000;
+  const ends = [
+    { namespace: `tsftp-c-${process.pid}`, device: `tsc${id}`, address: '10.78.0.1' },
+    { namespace: `tsftp-s-${process.pid}`, device: `tss${id}`, address: '10.78.0.2' },
+  ] as const;
+  const bottleneck = spawn(program, [ends[0].device, ends[1].device], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [client, server] = ends.map(({ namespace }) => ['ip', 'netns', 'exec', namespace]) as [
+    string[],
+    string[],
+  ];
+  let changing: NodeJS.Timeout | undefined;
+  const stop = async () => {
+    clearInterval(changing);
+    const ended = new Promise((resolve) => bottleneck.once('exit', resolve));
+    if (bottleneck.exitCode === null && bottleneck.stdin.end()) await ended;
+    for (const { namespace } of ends) spawnSync('ip', ['netns', 'del', namespace]);
+  };
+  try {
+    await configure(bottleneck, spec);
+    for (const { namespace, device, address } of ends) {
+      const ip = (...words: readonly string[]) => execFileSync('ip', words);
+      ip('netns', 'add', namespace);
+      ip('link', 'set', device, 'netns', namespace);
+      ip('-n', namespace, 'addr', 'add', `${address}/30`, 'dev', device);
+      ip('-n', namespace, 'link', 'set', 'lo', 'up');
+      ip('-n', namespace, 'link', 'set', device, 'up', 'mtu', '1500', 'txqueuelen', '10000');
+      const settings = ['net.ipv4.tcp_congestion_control=cubic', 'net.ipv4.tcp_no_metrics_save=1'];
+      execFileSync('ip', ['netns', 'exec', namespace, 'sysctl', '-qw', ...settings]);
+    }
+    changing = changeFromTimeToTime(bottleneck, spec);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { host: ends[1].address, client, server, [Symbol.asyncDispose]: stop };
+}
+
+function changeFromTimeToTime(bottleneck: ChildProcess, spec: LineSpec): NodeJS.Timeout | undefined {
+  const { changes } = spec;
+  if (changes === undefined) return undefined;
+  let next = 0;
+  return setInterval(() => {
+    bottleneck.stdin?.write(settingsOf({ ...spec, ...changes[next % changes.length] }));
+    next += 1;
+  }, CHANGE_INTERVAL_MS).unref();
+}
+
+async function configure(bottleneck: ChildProcess, spec: LineSpec): Promise<void> {
+  const { stdin, stdout } = bottleneck;
+  if (stdin === null || stdout === null) throw new Error('the bottleneck has no pipes');
+  const ready = new Promise<void>((resolve, reject) => {
+    createInterface(stdout).once('line', () => resolve());
+    bottleneck.once('exit', (status) => reject(new Error(`the bottleneck ended with ${status}`)));
+  });
+  stdin.on('error', () => {});
+  stdin.write(settingsOf(spec));
+  await ready;
+}
+
+function settingsOf({ roundTripMs, mbitPerSecond, lossPercent, queueKib }: LineSpec): string {
+  const figures = [roundTripMs * 500, mbitPerSecond * 1e6, lossPercent * 1e4, queueKib * 1024];
+  return `${figures.map(Math.round).join(' ')}\n`;
+}
