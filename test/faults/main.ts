@@ -4,10 +4,12 @@
  *     npm run faults -- --cuts 300 --seed 1 --server openssh
  *     npm run faults -- --cuts 0 --kills 50        programs that are killed in the middle of a transfer
  *     npm run faults -- --cuts 0 --connects 1000   what connecting leaves in memory
+ *     npm run faults -- --cuts 0 --harm 5000       trees onto trees that exist, where something fails
  */
 import { parseArgs } from 'node:util';
 import { runConnects } from '../support/connect-run.js';
 import { runFaults } from '../support/fault-run.js';
+import { runHarm } from '../support/harm-run.js';
 import { runKills } from '../support/kill-run.js';
 import { serverKinds } from '../support/servers.js';
 
@@ -16,18 +18,26 @@ const { values } = parseArgs({
     cuts: { type: 'string', default: '300' },
     kills: { type: 'string', default: '0' },
     connects: { type: 'string', default: '0' },
+    harm: { type: 'string', default: '0' },
     seed: { type: 'string', default: '1' },
     server: { type: 'string', default: 'embedded' },
   },
 });
-const [cuts, kills, connects, seed] = [values.cuts, values.kills, values.connects, values.seed].map(Number);
+const [cuts, kills, connects, harm, seed = 1] = [
+  values.cuts,
+  values.kills,
+  values.connects,
+  values.harm,
+  values.seed,
+].map(Number);
 const kind = serverKinds.find(({ name }) => name.toLowerCase().includes(values.server.toLowerCase()));
 if (kind === undefined || kind.skip) throw new Error(`No such server here: ${values.server}`);
 const server = await kind.start();
 try {
-  if (cuts) await tell(`cuts with ${kind.name}`, () => cut(cuts, seed ?? 1));
-  if (kills) await tell('kills', () => runKills({ kills, seed: seed ?? 1 }));
+  if (cuts) await tell(`cuts with ${kind.name}`, () => cut(cuts, seed));
+  if (kills) await tell('kills', () => runKills({ kills, seed }));
   if (connects) await tell(`connects to ${kind.name}`, () => runConnects(server, connects));
+  if (harm) await tell('trees', () => runHarm({ cases: harm, seed, kills: Math.ceil(harm / 10) }));
 } finally {
   await server.stop();
 }

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { duplexPair } from 'node:stream';
+import { createMemoryBackend } from '../../src/testing/backends/initial-files.js';
 import { createCounters } from '../../src/testing/counters.js';
-import { usualExtensions } from '../../src/testing/extension-handlers.js';
-import { createMemoryBackend } from '../../src/testing/initial-files.js';
-import { serveSftp } from '../../src/testing/sftp-service.js';
+import { usualExtensions } from '../../src/testing/sftp/extension-handlers.js';
+import { serveSftp } from '../../src/testing/sftp/sftp-service.js';
 import { decodeReply } from '../../src/wire/codec.js';
 import { FrameDecoder } from '../../src/wire/framing.js';
 import { Random } from './random.js';

@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SftpError } from '../../src/errors.js';
-import { HostKeys } from '../../src/ssh/known-hosts.js';
-import { resolveSshConfig } from '../../src/ssh/ssh-config.js';
+import { resolveSshConfig } from '../../src/ssh/config/ssh-config.js';
+import { HostKeys } from '../../src/ssh/host-keys/known-hosts.js';
 import { Random } from './random.js';
 
 const LINES = 20;

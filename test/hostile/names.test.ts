@@ -15,10 +15,10 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { Connection } from '../../src/connection.js';
 import { SftpError } from '../../src/errors.js';
-import { printable } from '../../src/printable.js';
+import { printable } from '../../src/shared/printable.js';
 import { startServer } from '../../src/testing/index.js';
-import { localFileSystem } from '../../src/transfer/local.js';
-import { objectionTo } from '../../src/transfer/local-names.js';
+import { localFileSystem } from '../../src/transfer/local/local.js';
+import { objectionTo } from '../../src/transfer/local/local-names.js';
 import { makeFolder, snapshot } from '../support/folder.js';
 import { type HostileEntry, openHostileTree } from '../support/hostile-tree.js';
 import { connectToServer } from '../support/login.js';
@@ -33,6 +33,13 @@ function setPlatform(t: TestContext, platform: NodeJS.Platform): void {
 
 async function each(connection: Connection): Promise<void> {
   for await (const _ of connection.walk('/'));
+}
+
+/** A listing with X twice: as a link, and as a directory with a file in it. */
+function twice(first: 'symlink' | 'directory'): HostileEntry[] {
+  const link: HostileEntry = { name: 'X', type: 'symlink', target: { content } };
+  const directory: HostileEntry = { name: 'X', entries: [{ name: 'planted', content }] };
+  return first === 'symlink' ? [link, directory] : [directory, link];
 }
 
 describe('names from a server', () => {
@@ -110,6 +117,9 @@ describe('names from a server', () => {
       'file:stream',
       'CON',
       'nul.txt',
+      'nul .txt',
+      'com1 .log',
+      'CON  .a.b',
       'COM1',
       'a?',
       'end.',
@@ -129,32 +139,35 @@ describe('names from a server', () => {
     for (const path of ['/..', '/', '/a/..']) await assert.rejects(connection.get(path), TypeError);
   });
 
-  test('N2: a link X and then a directory X: nothing is written through a link', async (t) => {
-    const outer = makeFolder(t);
-    const inner = { name: 'planted', content };
-    const target = join(outer, 'target');
-    mkdirSync(join(outer, 'elsewhere'));
-    mkdirSync(target);
-    symlinkSync('../elsewhere', join(target, 'X'));
-    const { connection } = await openHostileTree(t, [
-      { name: 'X', type: 'symlink' },
-      { name: 'X', entries: [inner] },
-    ]);
-    for (const symlinks of ['skip', 'follow'] as const) {
-      await assert.rejects(connection.getR('/', target, { symlinks }), { code: 'ENOTDIR' });
-    }
-    assert.deepEqual(readdirSync(join(outer, 'elsewhere')), []);
-    assert.equal(readlinkSync(join(target, 'X')), '../elsewhere');
-  });
+  for (const first of ['symlink', 'directory'] as const) {
+    test(`N2: a link X and a directory X, the ${first} first: nothing is written through a link`, async (t) => {
+      const outer = makeFolder(t);
+      const target = join(outer, 'target');
+      mkdirSync(join(outer, 'elsewhere'));
+      mkdirSync(target);
+      symlinkSync('../elsewhere', join(target, 'X'));
+      const { connection } = await openHostileTree(t, twice(first));
+      for (const symlinks of ['skip', 'follow'] as const) {
+        const copying = connection.getR('/', target, { symlinks });
+        // A name that a listing repeats is copied once: a link is left out, or leads to the directory.
+        if (first === 'directory' || symlinks === 'follow')
+          await assert.rejects(copying, { code: 'ENOTDIR' });
+        else assert.deepEqual((await copying).done, []);
+      }
+      assert.deepEqual(readdirSync(join(outer, 'elsewhere')), []);
+      assert.equal(readlinkSync(join(target, 'X')), '../elsewhere');
+    });
+  }
 
   test('N2: no link is ever made of what a server shows', async (t) => {
-    const folder = makeFolder(t);
-    const { connection } = await openHostileTree(t, [
-      { name: 'X', type: 'symlink', target: { content } },
-      { name: 'X', entries: [{ name: 'planted', content }] },
-    ]);
-    await connection.getR('/', folder, { symlinks: 'skip' });
-    assert.ok(lstatSync(join(folder, 'X')).isDirectory());
+    for (const first of ['symlink', 'directory'] as const) {
+      const folder = makeFolder(t);
+      const { connection } = await openHostileTree(t, twice(first));
+      await connection.getR('/', folder, { symlinks: 'skip' });
+      const names = first === 'directory' ? ['X'] : [];
+      assert.deepEqual(readdirSync(folder), names);
+      for (const name of names) assert.ok(lstatSync(join(folder, name)).isDirectory());
+    }
   });
 
   test('N4: newlines, ESC, C1 and marks of direction stay in the bytes and are shown escaped', async (t) => {

@@ -150,7 +150,7 @@ describe('floods', () => {
         })();
       },
     });
-    await assert.rejects(open(port, { timeout: 1_000 }), { code: 'ETIMEDOUT' });
+    await assert.rejects(open(port, { connectTimeout: 1_000 }), { code: 'ETIMEDOUT' });
     assert.ok(most < 64 * MIB, `${Math.round(most / MIB)} MiB are held`);
   });
 });

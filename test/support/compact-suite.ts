@@ -107,6 +107,31 @@ export function declareCompactSuite(subject: () => Subject, expected: Expectatio
     assert.deepEqual(await sftp.listdir(), []);
   });
 
+  for (const options of [{}, { atomic: true }, { atomic: false }]) {
+    const how = JSON.stringify(options);
+    test(`a shorter file takes the place of a longer one, with put and putR ${how}`, {
+      skip: !keeps,
+    }, async (t) => {
+      const { sftp, local } = await open(t);
+      mkdirSync(join(local, 'in'));
+      writeFileSync(join(local, 'in/file'), 'new');
+      for (const path of ['single', 'in/file']) {
+        await sftp.makedirs('in');
+        await sftp.writeFile(path, 'o'.repeat(20_000));
+        if (path === 'single') await sftp.put(join(local, 'in/file'), path, options);
+        else await sftp.putR(join(local, 'in'), 'in', options);
+        assert.equal(await sftp.readFile(path, { encoding: 'utf8' }), 'new');
+      }
+    });
+  }
+
+  test('a file that exists is not opened as a new one', { skip: !keeps }, async (t) => {
+    const { sftp } = await open(t);
+    await sftp.writeFile('file', 'content');
+    await assert.rejects(sftp.open('file', 'wx'), { code: 'EEXIST' });
+    assert.equal(await sftp.readFile('file', { encoding: 'utf8' }), 'content');
+  });
+
   test('a listing tells names and sizes, and what is missing is ENOENT', { skip: !keeps }, async (t) => {
     const { sftp, local } = await open(t);
     await put(sftp, local, 'file', 'content');

@@ -1,5 +1,5 @@
 /** Time that passes only when a test says so. */
-import type { ThrottleClock } from '../../src/transfer/throttle.js';
+import type { ThrottleClock } from '../../src/transfer/engine/throttle.js';
 
 export class FakeClock implements ThrottleClock {
   #nowMs = 0;

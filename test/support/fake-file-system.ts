@@ -10,10 +10,11 @@ import type {
   FileInfo,
   FileSystem,
   OpenTargetOptions,
+  ReopenedFile,
   SourceFile,
   TargetFile,
 } from '../../src/transfer/file-system.js';
-import { identityOf, objectionTo } from '../../src/transfer/local-names.js';
+import { identityOf, objectionTo } from '../../src/transfer/local/local-names.js';
 import type { FileType } from '../../src/wire/attributes.js';
 
 export interface Step {
@@ -32,7 +33,9 @@ export interface Step {
     | 'realPath'
     | 'replace'
     | 'rename'
-    | 'truncate'
+    | 'reopen'
+    | 'newFile'
+    | 'cut'
     | 'removeFile'
     | 'removeDirectory'
     | 'readLink'
@@ -70,6 +73,9 @@ export interface Node {
   mtime: number;
   /** What a link leads to. */
   target?: string;
+  /** Whose it is, and how many names it has. */
+  uid?: number;
+  links?: number;
   /** What is told in place of the true size. */
   size?: number | undefined;
 }
@@ -194,16 +200,17 @@ export class FakeFileSystem implements FileSystem {
     this.#open();
     try {
       await this.step('list', key(path));
-      if (this.options.entries !== undefined) yield this.options.entries;
-      if (this.options.isEndless) yield* withoutEnd();
-      const parent = this.#resolve(key(path));
-      const prefix = parent === '/' ? '/' : `${parent}/`;
-      for (const [child, node] of this.nodes) {
-        if (child === '/' || !child.startsWith(prefix) || child.slice(prefix.length).includes('/')) continue;
-        yield [{ name: Buffer.from(child.slice(prefix.length), 'latin1'), info: infoOf(node) }];
-      }
     } finally {
+      // As a disk and a server do: a directory has been closed before its first entry is given.
       this.openFiles -= 1;
+    }
+    if (this.options.entries !== undefined) yield this.options.entries;
+    if (this.options.isEndless && key(path) === '/') yield* withoutEnd();
+    const parent = this.#resolve(key(path));
+    const prefix = parent === '/' ? '/' : `${parent}/`;
+    for (const [child, node] of this.nodes) {
+      if (child === '/' || !child.startsWith(prefix) || child.slice(prefix.length).includes('/')) continue;
+      yield [{ name: Buffer.from(child.slice(prefix.length), 'latin1'), info: infoOf(node) }];
     }
   }
 
@@ -262,13 +269,25 @@ export class FakeFileSystem implements FileSystem {
     this.nodes.set(key(to), node);
   }
 
-  async truncate(path: Buffer, size: number): Promise<void> {
-    await this.step('truncate', key(path));
-    const node = this.#find(key(path));
-    node.content = node.content.subarray(0, size);
+  async reopen(path: Buffer): Promise<ReopenedFile | undefined> {
+    await this.step('reopen', key(path));
+    const node = this.nodes.get(key(path));
+    if (node?.type !== 'file') return undefined;
+    this.#open();
+    return new FakeReopened(this, key(path), node);
   }
 
-  async setAttributes(path: Buffer, { mode, mtime }: FileChanges): Promise<void> {
+  async newFile(path: Buffer): Promise<FileInfo> {
+    await this.step('newFile', key(path));
+    const nowS = Date.now() / 1000;
+    return { type: 'file', size: 0, mode: 0o644, atime: nowS, mtime: nowS };
+  }
+
+  async isReservedFor(): Promise<boolean> {
+    return true;
+  }
+
+  async setAttributes(path: Buffer, { mode, mtime }: FileChanges): Promise<undefined> {
     await this.step('setAttributes', key(path));
     const node = this.#find(key(path));
     if (mode !== undefined) node.mode = mode;
@@ -367,6 +386,39 @@ class FakeSource implements SourceFile {
   }
 }
 
+class FakeReopened implements ReopenedFile {
+  readonly info: FileInfo;
+  readonly links: number | undefined;
+  readonly content: SourceFile;
+  readonly #system: FakeFileSystem;
+  readonly #node: Node;
+  #isTaken = false;
+
+  constructor(system: FakeFileSystem, path: string, node: Node) {
+    this.#system = system;
+    this.#node = node;
+    this.links = node.links;
+    this.content = new FakeSource(system, path, node);
+    this.info = this.content.info;
+  }
+
+  async isAt(path: Buffer): Promise<boolean> {
+    return this.#system.nodes.get(key(path)) === this.#node;
+  }
+
+  async writeFrom(path: Buffer, bytes: number): Promise<TargetFile> {
+    await this.#system.step('cut', key(path), bytes);
+    this.#node.content = this.#node.content.subarray(0, bytes);
+    this.#isTaken = true;
+    return new FakeTarget(this.#system, key(path), this.#node);
+  }
+
+  async close(): Promise<void> {
+    if (!this.#isTaken) this.#system.openFiles -= 1;
+    this.#isTaken = true;
+  }
+}
+
 class FakeTarget implements TargetFile {
   readonly isOrdered: boolean;
   readonly #system: FakeFileSystem;
@@ -438,7 +490,15 @@ function directory(): Node {
 
 function infoOf(node: Node): FileInfo {
   const size = 'size' in node ? node.size : node.content.length;
-  return { type: node.type, size, mode: node.mode, atime: node.mtime, mtime: node.mtime };
+  return {
+    type: node.type,
+    size,
+    mode: node.mode,
+    atime: node.mtime,
+    mtime: node.mtime,
+    uid: node.uid,
+    gid: node.uid,
+  };
 }
 
 function key(path: Buffer): string {

@@ -6,9 +6,9 @@ import { Buffer } from 'node:buffer';
 import { duplexPair } from 'node:stream';
 import type { TestContext } from 'node:test';
 import type { Connection } from '../../src/index.js';
-import { type Backend, systemError } from '../../src/testing/backend.js';
+import { type Backend, systemError } from '../../src/testing/backends/backend.js';
 import { createCounters } from '../../src/testing/counters.js';
-import { serveSftp } from '../../src/testing/sftp-service.js';
+import { serveSftp } from '../../src/testing/sftp/sftp-service.js';
 import { type AttributeValues, type FileType, typeBits } from '../../src/wire/attributes.js';
 import { openConnection } from './stream-connection.js';
 

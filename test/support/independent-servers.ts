@@ -2,14 +2,24 @@
  * SFTP servers that others have written, from Debian's packages, each on 127.0.0.1 and a free port, with a folder of its
  * own. Where one is missing its suite is left out and says what to install.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type Connection, type ConnectOptions, connect } from '../../src/index.js';
 import { connectToSshd } from './login.js';
 import { addUser, needsOpenSsh, startSshd } from './sshd.js';
@@ -33,6 +43,8 @@ const GESFTPSERVER = '/usr/libexec/gesftpserver';
 const LSH_SERVER = '/usr/lib/lsh-server/sftp-server';
 const PYTHON = '/usr/bin/python3';
 const PERL = '/usr/bin/perl';
+const GO_PATH = '/usr/share/gocode';
+const GO_SERVER = `${GO_PATH}/src/github.com/pkg/sftp/server_standalone`;
 
 /** For the host keys of most of them. */
 const needsKeygen = needs('/usr/bin/ssh-keygen', 'openssh-client');
@@ -62,7 +74,7 @@ export const independentServers: readonly IndependentServer[] = [
   {
     name: 'ProFTPD mod_sftp',
     skip: needs('/usr/lib/proftpd/mod_sftp.so', 'proftpd-mod-crypto') || needsKeygen,
-    start: startProftpd,
+    start: () => startProftpd(),
   },
   {
     name: 'rclone (Go, pkg/sftp)',
@@ -79,11 +91,33 @@ export const independentServers: readonly IndependentServer[] = [
     skip: needs('/usr/lib/python3/dist-packages/paramiko', 'python3-paramiko') || needsKeygen,
     start: () => startPython('paramiko-server.py'),
   },
+  {
+    name: 'Erlang ssh_sftpd',
+    skip: needs('/usr/lib/erlang/bin/escript', 'erlang-base') || needsErlangSsh() || needsKeygen,
+    start: startErlang,
+  },
+  {
+    name: 'Twisted Conch',
+    skip: needs('/usr/lib/python3/dist-packages/twisted/conch', 'python3-twisted') || needsKeygen,
+    start: startTwisted,
+  },
+  {
+    name: 'pkg/sftp (Go)',
+    skip: needsOpenSsh || needs('/usr/bin/go', 'golang-go') || needs(GO_SERVER, 'golang-github-pkg-sftp-dev'),
+    start: startGo,
+  },
+  { name: 'ssh2 (npm)', skip: needsKeygen, start: startSsh2 },
 ];
 
 function needs(path: string, packageName: string): string | false {
   if (process.getuid?.() !== 0) return 'needs root, to add a user';
   return existsSync(path) ? false : `needs ${packageName}: apt-get install ${packageName}`;
+}
+
+function needsErlangSsh(): string | false {
+  const libraries = '/usr/lib/erlang/lib';
+  const isThere = existsSync(libraries) && readdirSync(libraries).some((name) => name.startsWith('ssh-'));
+  return isThere ? false : 'needs erlang-ssh: apt-get install erlang-ssh';
 }
 
 /** It shows the folder that is called as the user, and nothing else. */
@@ -147,7 +181,7 @@ async function startDropbear(): Promise<RunningServer> {
   });
 }
 
-async function startProftpd(): Promise<RunningServer> {
+export async function startProftpd(lines: readonly string[] = []): Promise<RunningServer> {
   const { folder, base, remove } = makeFolders();
   const key = makeHostKey(base);
   const port = await freePort();
@@ -178,6 +212,7 @@ async function startProftpd(): Promise<RunningServer> {
     SFTPEngine on
     SFTPHostKey ${key}
     SFTPAuthMethods password
+    ${lines.join('\n')}
   `;
   writeFileSync(join(base, 'config'), config.replace(/^ +/gm, ''));
   const child = spawn('/usr/sbin/proftpd', ['-n', '-q', '-c', join(base, 'config')]);
@@ -203,18 +238,72 @@ async function startRclone(): Promise<RunningServer> {
   return ready({ child, folder, root: '/', login: { port, username: 'me', password: PASSWORD }, remove });
 }
 
-async function startPython(script: string): Promise<RunningServer> {
-  const { folder, base, remove } = makeFolders();
-  const path = new URL(`servers/${script}`, import.meta.url).pathname;
-  const child = spawn(PYTHON, ['-W', 'ignore', path, folder, makeHostKey(base)]);
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  return ready({
-    child,
-    folder,
-    root: '/',
-    login: { port: Number(String(line)), username: 'me', password: PASSWORD },
-    remove,
+function startPython(script: string): Promise<RunningServer> {
+  return startScript((folder, hostKey) => [PYTHON, '-W', 'ignore', scriptPath(script), folder, hostKey]);
+}
+
+function startErlang(): Promise<RunningServer> {
+  const command = (folder: string, hostKey: string) => {
+    const keys = dirname(hostKey);
+    copyFileSync(hostKey, join(keys, 'ssh_host_rsa_key'));
+    return ['/usr/bin/escript', scriptPath('erlang-server.escript'), folder, keys];
+  };
+  return startScript(command, { root: (folder) => folder });
+}
+
+function startTwisted(): Promise<RunningServer> {
+  const command = (_: string, hostKey: string) => [
+    PYTHON,
+    '-W',
+    'ignore',
+    scriptPath('twisted-server.py'),
+    hostKey,
+  ];
+  return startScript(command, { root: (folder) => folder, username: userInfo().username });
+}
+
+function startSsh2(): Promise<RunningServer> {
+  return startScript((folder, hostKey) => [process.execPath, scriptPath('ssh2-server.mjs'), folder, hostKey]);
+}
+
+/** Built from Debian's sources, with what Go has built of them before. */
+async function startGo(): Promise<RunningServer> {
+  const base = mkdtempSync(join(tmpdir(), 'tsftp-go-'));
+  const program = join(base, 'server');
+  const cache = process.env.HOME === undefined ? { GOCACHE: join(base, 'cache') } : {};
+  await promisify(execFile)('/usr/bin/go', ['build', '-o', program, GO_SERVER], {
+    cwd: GO_SERVER,
+    env: { ...process.env, ...cache, GOPATH: GO_PATH, GO111MODULE: 'off', GOFLAGS: '', CGO_ENABLED: '0' },
   });
+  chmodSync(base, 0o755);
+  const server = await startUnderSshd(program);
+  return {
+    ...server,
+    stop: async () => {
+      await server.stop();
+      rmSync(base, { recursive: true, force: true });
+    },
+  };
+}
+
+function scriptPath(name: string): string {
+  return fileURLToPath(new URL(`servers/${name}`, import.meta.url));
+}
+
+/** A program that prints its port; what it shows is its folder, unless `root` says otherwise. */
+async function startScript(
+  command: (folder: string, hostKey: string) => readonly string[],
+  {
+    root = () => '/',
+    username = 'me',
+  }: { readonly root?: (folder: string) => string; readonly username?: string } = {},
+): Promise<RunningServer> {
+  const { folder, base, remove } = makeFolders();
+  const [program = '', ...words] = command(folder, makeHostKey(base));
+  const child = spawn(program, words);
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const login = { port: Number(String(line)), username, password: PASSWORD };
+  return ready({ child, folder, root: root(folder), login, remove });
 }
 
 interface Started {

@@ -6,8 +6,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { startServer, type TestServer } from '../../src/testing/index.js';
+import { programOf } from './child.js';
 import { snapshot } from './folder.js';
 import { connectToServer } from './login.js';
 
@@ -18,17 +18,25 @@ interface TransferTask {
   readonly local: string;
   readonly remote: string;
   readonly listens?: boolean;
+  readonly bytesPerSecond?: number;
+}
+
+export const TRANSFER_PROGRAM = 'test/support/transfer-child.ts';
+
+/** The argument of that program. */
+export function inputFor({ port, username, password, hostKey }: TestServer, task: TransferTask): string {
+  return JSON.stringify({ port, username, password, fingerprint: hostKey.fingerprint, ...task });
 }
 
 /** Starts a transfer in a process of its own; resolves once its first bytes have moved. */
 export async function startTransfer(
   server: TestServer,
   task: TransferTask,
+  /** A program, and its arguments, that starts another one in circumstances of its own. */
+  wrapper: readonly string[] = [],
 ): Promise<{ readonly child: ChildProcess; readonly lines: readonly string[] }> {
-  const { port, username, password, hostKey } = server;
-  const input = { port, username, password, fingerprint: hostKey.fingerprint, ...task };
-  const program = fileURLToPath(new URL('transfer-child.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', program, JSON.stringify(input)], {
+  const command = [...wrapper, process.execPath, ...programOf(TRANSFER_PROGRAM), inputFor(server, task)];
+  const child = spawn(command[0] ?? '', command.slice(1), {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines: string[] = [];

@@ -14,6 +14,7 @@ const HOST_KEY = makeHostKey();
 /** What the tests lean on inside of ssh2's server, to have it misbehave. */
 interface Protocol {
   _offer: unknown;
+  _strictMode: boolean | undefined;
   _hostKeys: Record<string, unknown>;
   _handlers: Record<string, unknown>;
   _cipher: { encrypt(packet: Buffer): void };
@@ -29,6 +30,9 @@ interface Protocol {
   rekey(): void;
 }
 
+/** Where what is to be closed is noted: a test, or whatever else closes it in the end. */
+export type Cleanup = Pick<TestContext, 'after'>;
+
 export interface Peer {
   readonly client: ssh2.Connection;
   readonly protocol: Protocol;
@@ -38,9 +42,13 @@ export interface Peer {
 export interface PeerOptions {
   readonly hostKey?: string | Buffer;
   readonly algorithms?: object;
+  /** What it says before the login. */
+  readonly banner?: string;
   readonly onPeer?: (peer: Peer) => void;
   readonly onAuthentication?: (context: ssh2.AuthContext, peer: Peer) => void;
   readonly onChannel?: (channel: ssh2.ServerChannel, peer: Peer) => void;
+  /** Commands are refused without it. */
+  readonly onCommand?: (channel: ssh2.ServerChannel, peer: Peer) => void;
 }
 
 /** A new Ed25519 key; of those that ssh2's generator makes, one in some hundreds lacks a byte. */
@@ -48,7 +56,7 @@ export function makeHostKey(): string | Buffer {
   return loadHostKey(undefined).privateKey;
 }
 
-async function listen(t: TestContext, server: Server | ssh2.Server): Promise<number> {
+async function listen(t: Cleanup, server: Server | ssh2.Server): Promise<number> {
   server.listen(0, '127.0.0.1');
   t.after(() => server.close());
   await once(server as Server, 'listening');
@@ -57,10 +65,11 @@ async function listen(t: TestContext, server: Server | ssh2.Server): Promise<num
 }
 
 /** An SSH server that lets everybody in and accepts every subsystem, save for what a test changes. */
-export async function startPeer(t: TestContext, options: PeerOptions = {}): Promise<number> {
+export async function startPeer(t: Cleanup, options: PeerOptions = {}): Promise<number> {
   const config = {
     hostKeys: [options.hostKey ?? HOST_KEY],
     algorithms: options.algorithms,
+    banner: options.banner,
   } as ssh2.ServerConfig;
   const server = new ssh2.Server(config, (client) => {
     const inner = client as unknown as { _protocol: Protocol; _sock: Socket };
@@ -73,17 +82,20 @@ export async function startPeer(t: TestContext, options: PeerOptions = {}): Prom
       else options.onAuthentication(context, peer);
     });
     client.on('session', (accept) => {
-      accept().on('subsystem', (acceptChannel) => {
+      const session = accept();
+      const serve = (onChannel: PeerOptions['onChannel']) => (acceptChannel: () => ssh2.ServerChannel) => {
         const channel = acceptChannel();
         channel.on('error', () => {});
-        options.onChannel?.(channel, peer);
-      });
+        onChannel?.(channel, peer);
+      };
+      session.on('subsystem', serve(options.onChannel));
+      if (options.onCommand !== undefined) session.on('exec', serve(options.onCommand));
     });
   });
   return await listen(t, server);
 }
 
-export async function startRaw(t: TestContext, onSocket: (socket: Socket) => void): Promise<number> {
+export async function startRaw(t: Cleanup, onSocket: (socket: Socket) => void): Promise<number> {
   const server = createServer((socket) => {
     t.after(() => socket.destroy());
     socket.on('error', () => {});

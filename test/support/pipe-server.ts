@@ -15,9 +15,20 @@ export interface PipeServer extends AsyncDisposable {
   readonly process: ChildProcess;
 }
 
-/** Starts `sftp-server` in a directory; `await using` ends it. */
-export function startPipeServer(directory: string, options: readonly string[] = []): PipeServer {
-  const server = spawn(SFTP_SERVER, ['-d', directory, ...options], { stdio: ['pipe', 'pipe', 'ignore'] });
+/**
+ * Starts `sftp-server` in a directory; `await using` ends it.
+ *
+ * @param uid whom it runs as, which takes root; default: whoever runs the tests
+ */
+export function startPipeServer(
+  directory: string,
+  options: readonly string[] = [],
+  uid?: number,
+): PipeServer {
+  const server = spawn(SFTP_SERVER, ['-d', directory, ...options], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    ...(uid === undefined ? {} : { uid, gid: uid }),
+  });
   const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()));
   const stream = Duplex.from({ writable: server.stdin, readable: server.stdout });
   // What matters of the pipes' end reaches the session through the stream.

@@ -1,14 +1,20 @@
 /** The public face over any stream: what the server says is a test's own affair, and there is no SSH in between. */
 import type { Duplex } from 'node:stream';
-import { Link } from '../../src/connection/link.js';
+import { Link } from '../../src/connection/reconnect/link.js';
 import { Connection } from '../../src/connection.js';
 import { Session, type SessionOptions } from '../../src/session/session.js';
 import type { SshConnection } from '../../src/ssh/ssh-connection.js';
 
-/** Speaks the handshake and gives a connection; its `close` destroys the stream. */
-export async function openConnection(stream: Duplex, options: SessionOptions = {}): Promise<Connection> {
+/** Speaks the handshake and gives a connection; its `close` destroys the stream. `next` gives the stream of a further session. */
+export async function openConnection(
+  stream: Duplex,
+  options: SessionOptions = {},
+  next: () => Duplex = () => {
+    throw new Error('There is one stream here');
+  },
+): Promise<Connection> {
   const session = await Session.open(stream, options);
-  const openSession = () => Promise.reject(new Error('There is one stream here'));
+  const openSession = async () => Session.open(next(), options);
   return new Connection(new Link({ ssh: fakeSsh(stream), session, openSession }), {
     logfile: false,
     securityOptions: { ciphers: [], digests: [], keyTypes: [], kex: [] },

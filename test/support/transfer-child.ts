@@ -9,18 +9,20 @@ interface Task {
   readonly kind: 'get' | 'put' | 'getR' | 'putR';
   readonly local: string;
   readonly remote: string;
+  readonly bytesPerSecond?: number;
   /** Listens for SIGINT itself, and says so. */
   readonly listens?: boolean;
 }
 
 const task = JSON.parse(process.argv[2] ?? '') as Task;
-const { port, username, password, fingerprint, kind, local, remote } = task;
+const { port, username, password, fingerprint, kind, local, remote, bytesPerSecond } = task;
 if (task.listens) process.on('SIGINT', () => process.stdout.write('heard\n'));
 const sftp = await connect('127.0.0.1', {
   port,
   username,
   password,
   cnopts: { fingerprint, hostkeys: null, agent: false },
+  bytesPerSecond,
 });
 let hasMoved = false;
 const callback = () => {

@@ -149,9 +149,7 @@ for (const { name, skip, start } of serverKinds) {
         // As the name of one who writes and is gone: less than what may have holes is there, so nothing is trusted.
         const resting = await partial();
         await connectAnew();
-        const pid = (2 ** 22 + 1).toString(16).padStart(8, '0');
-        const machine = await machineMark(to);
-        renameSync(resting, resting.replace(/\.part$/, `${machine}${pid}${'0'.repeat(16)}.part`));
+        renameSync(resting, resting.replace(/\.part$/, `-${await deadWriter(to)}.part`));
         assert.ok((await begins()) < SIZE / 2);
       });
 
@@ -297,10 +295,11 @@ async function restingName(folder: string): Promise<string> {
   throw new Error('nothing was left');
 }
 
-/** What this machine calls itself in temporary names, read from one. */
-async function machineMark(target: string): Promise<string> {
-  const { temporaryPath } = await import('../../../src/transfer/temporary-file.js');
-  const { localFileSystem } = await import('../../../src/transfer/local.js');
+/** The end of a temporary name of this machine whose thread is gone. */
+async function deadWriter(target: string): Promise<string> {
+  const { temporaryPath } = await import('../../../src/transfer/resume/temporary-file.js');
+  const { localFileSystem } = await import('../../../src/transfer/local/local.js');
   const path = temporaryPath({ fileSystem: localFileSystem, path: Buffer.from(target) }).toString();
-  return /-[0-9a-f]{12}([0-9a-f]{8})/.exec(path.slice(path.lastIndexOf('/')).slice(20))?.[1] ?? '';
+  const number = (2 ** 22 + 1).toString(16).padStart(8, '0');
+  return path.replace(/^.*-([0-9a-f]{12}-[0-9a-f]{12}).{8}(.*)\.part$/, `$1${number}$2`);
 }

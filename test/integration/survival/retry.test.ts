@@ -13,9 +13,10 @@ import {
   HostKeysError,
   SftpError,
 } from '../../../src/index.js';
+import { startServer } from '../../../src/testing/index.js';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.js';
 import { makeFolder, snapshot } from '../../support/folder.js';
-import { connectToSshd } from '../../support/login.js';
+import { connectToServer, connectToSshd } from '../../support/login.js';
 import { type ServerUnderTest, serverKinds } from '../../support/servers.js';
 import { startSshd } from '../../support/sshd.js';
 
@@ -188,7 +189,7 @@ for (const { name, skip, start } of serverKinds) {
       const sftp = await through(proxy);
       await assert.rejects(sftp.put(join(folder, 'large'), server.path('lost')), (error) => {
         assert.ok(error instanceof ConnectionLostError);
-        assert.match(error.message, /it could not be made again/);
+        assert.match(error.message, /; reconnecting failed: /);
         assert.ok((error.transfer?.bytesDone ?? 0) > 0);
         return true;
       });
@@ -280,4 +281,35 @@ describe('a connection that is made again', { skip: serverKinds[0]?.skip ?? fals
     await assert.rejects(sftp.listdir('/'), HostKeysError);
     assert.doesNotMatch(second.log(), /Accepted/);
   });
+});
+
+test('what a server makes late for a lost connection is not left behind', async (t) => {
+  let makeIt = () => {};
+  const late = new Promise<undefined>((resolve) => {
+    makeIt = () => resolve(undefined);
+  });
+  let opened = 0;
+  const server = await startServer(
+    { files: { file: 'old' } },
+    {
+      faults: {
+        failOn: ({ kind, path }) => {
+          if (kind !== 'open' || !path?.includes('.tsftp-')) return undefined;
+          opened += 1;
+          if (opened > 1) return void makeIt();
+          server.disconnectAll();
+          return late;
+        },
+      },
+    },
+  );
+  t.after(() => server.close());
+  const sftp = await connectToServer(server, { retry: RETRY });
+  t.after(() => sftp.close());
+  const local = join(makeFolder(t), 'local');
+  writeFileSync(local, 'new');
+  await sftp.put(local, '/file');
+  assert.equal(opened, 2);
+  assert.deepEqual(await sftp.listdir('/'), ['file']);
+  assert.equal(String(await sftp.readFile('/file')), 'new');
 });
