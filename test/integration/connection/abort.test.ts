@@ -30,6 +30,15 @@ const transfers: Readonly<Record<string, Call>> = {
     sftp.putR(local('tree'), remote('tree'), { ...options, atomic: true }),
 };
 
+/** The reason of an abort is the caller's: the usual one has a read-only message, and others may be frozen. */
+function withReasons(calls: Readonly<Record<string, Call>>): readonly [string, Call, string, unknown][] {
+  const frozen = Object.freeze(new Error('enough'));
+  return Object.entries(calls).flatMap(([what, call]): [string, Call, string, unknown][] => [
+    [what, call, 'the usual reason', undefined],
+    [what, call, 'a reason that nobody may change', frozen],
+  ]);
+}
+
 function fill(root: string): void {
   mkdirSync(join(root, 'tree/below'), { recursive: true });
   writeFileSync(join(root, 'large'), Buffer.alloc(SIZE, 'x'));
@@ -40,8 +49,8 @@ function fill(root: string): void {
 
 for (const { name, skip, start } of serverKinds) {
   describe(`aborting with ${name}`, { skip }, () => {
-    for (const [what, call] of Object.entries(transfers)) {
-      test(`L8: in the middle of ${what}: the reason, nothing left, and the session goes on`, async (t) => {
+    for (const [what, call, kind, reason] of withReasons(transfers)) {
+      test(`L8: in the middle of ${what}: ${kind}, nothing left, and the session goes on`, async (t) => {
         const server = await start();
         t.after(() => server.stop());
         const folder = makeFolder(t);
@@ -54,10 +63,10 @@ for (const { name, skip, start } of serverKinds) {
         t.after(() => sftp.close());
         const earlier = [snapshot(folder), snapshot(server.folder)];
         const abort = new AbortController();
-        const reason = new Error('enough');
         const callback = () => abort.abort(reason);
         const error = await call(sftp, paths, { signal: abort.signal, callback }).catch((thrown) => thrown);
-        assert.equal(error, reason);
+        assert.equal(error, abort.signal.reason);
+        assert.equal(error.name, reason === undefined ? 'AbortError' : 'Error');
         // Two round trips, and what was sent before them has been carried out.
         assert.equal((await sftp.stat(server.path('large'))).size, SIZE);
         assert.equal((await sftp.stat(server.path('large'))).size, SIZE);
@@ -210,7 +219,7 @@ describe('aborting at any request', () => {
       { faults: { failOn: () => new Promise<undefined>(() => {}) } },
     );
     t.after(() => server.close());
-    await assert.rejects(connectToServer(server, { defaultPath: '/start', timeout: 500 }), {
+    await assert.rejects(connectToServer(server, { defaultPath: '/start', connectTimeout: 500 }), {
       name: 'ConnectionError',
       code: 'ETIMEDOUT',
       message: /accepted the login, but had not opened the SFTP session within 500 ms/,

@@ -1,4 +1,4 @@
-/** What cannot be meant is refused with an error that says why, and nothing is sent. */
+/** Invalid arguments is refused with an error that says why, and nothing is sent. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Connection } from '../../../src/index.js';
@@ -95,12 +95,11 @@ const modes: Readonly<Record<string, Call>> = {
 };
 
 const badModes = [
-  [0o644, RangeError, 'mode 420 is 0o644: write 644'],
-  [0o755, RangeError, 'mode 493 is not written in octal digits: 0o755 is 493; write 755'],
-  [888, RangeError, 'mode 888 is not written in octal digits: 0o1570 is 888; write 1570'],
-  [-1, RangeError, 'mode -1 is not written in octal digits: write for instance 644 or 755'],
-  ['rwx', RangeError, 'mode rwx is not written in octal digits: write for instance 644 or 755'],
-  [null, TypeError, "mode must be a number such as 644 or a string such as '644', not object"],
+  [511, RangeError, "mode 511 could mean 511 or 0o777: write it as a string, '511' or '777'"],
+  [888, RangeError, "mode 888 (0o1570) is an unusual mode: if you mean it, write it as a string: '1570'"],
+  [-1, RangeError, "mode -1 is not a mode: write for instance 644, 0o644 or '644'"],
+  ['rwx', RangeError, "mode 'rwx' is not written in octal digits: write for instance '644' or '755'"],
+  [null, TypeError, "mode must be a number such as 644 or a string such as '644', not null"],
 ] as const;
 
 const others: readonly (readonly [string, Call, Error])[] = [
@@ -190,10 +189,10 @@ const others: readonly (readonly [string, Call, Error])[] = [
 ];
 
 function sizeError(name: string, value: number): RangeError {
-  return new RangeError(`${name} ${value} is not an integer between 0 and ${Number.MAX_SAFE_INTEGER}`);
+  return new RangeError(`${name} must be an integer between 0 and ${Number.MAX_SAFE_INTEGER}, not ${value}`);
 }
 function idError(name: string, value: number): RangeError {
-  return new RangeError(`${name} ${value} is not an integer between 0 and ${2 ** 32 - 1}`);
+  return new RangeError(`${name} must be an integer between 0 and ${2 ** 32 - 1}, not ${value}`);
 }
 function rootError(path: string): RangeError {
   return new RangeError(`rmtree '${path}': name the directory to remove, not '/', '.' or '..'`);
@@ -247,7 +246,7 @@ describe('A mode that cannot be meant', () => {
   }
 });
 
-describe('What cannot be meant', () => {
+describe('Invalid arguments', () => {
   for (const [what, call, error] of others) {
     test(`is refused: ${what}`, () => refuses(call, undefined, error));
   }

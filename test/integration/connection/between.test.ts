@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Connection, copyBetween } from '../../../src/index.js';
@@ -129,6 +129,26 @@ for (const { from, to } of PAIRS) {
         await assert.rejects(copying, { name: 'SftpError', code: 'EINVAL' });
       }
       assert.deepEqual([...snapshot(join(one.folder, 'self')).keys()], ['f', 'g']);
+    });
+
+    test('over two connections to one server, neither onto nor into itself', async () => {
+      const again = await one.connect();
+      try {
+        mkdirSync(join(one.folder, 'both'));
+        writeFileSync(join(one.folder, 'both', 'f'), 'content');
+        linkSync(join(one.folder, 'both', 'f'), join(one.folder, 'both', 'hard'));
+        for (const name of ['f', 'hard']) {
+          await copyBetween(a, one.path('both/f'), again, one.path(`both/${name}`), { atomic: false });
+          assert.equal(readFileSync(join(one.folder, 'both', 'f'), 'utf8'), 'content');
+        }
+        for (const target of ['both', 'both/deeper']) {
+          const copying = copyBetween(a, one.path('both'), again, one.path(target), { atomic: false });
+          await assert.rejects(copying, { name: 'SftpError', code: 'EINVAL' });
+        }
+        assert.deepEqual([...snapshot(join(one.folder, 'both')).keys()], ['f', 'hard']);
+      } finally {
+        await again.close();
+      }
     });
 
     test('takes connections only', async () => {

@@ -33,6 +33,15 @@ for (const transport of ['ssh2', 'openssh'] as const)
       assert.deepEqual(await sftp.execute('echo "ünï 💾"'), ['ünï 💾']);
     });
 
+    test('execute and run give bytes where that is asked for', async () => {
+      const command = 'printf "\\377\\n\\nend"; printf "\\376" >&2';
+      const lines = await sftp.execute(command, { encoding: 'buffer' });
+      assert.deepEqual(lines, [Buffer.from([0xff]), Buffer.alloc(0), Buffer.from('end')]);
+      const { stdout, stderr } = await sftp.run(command, { encoding: 'buffer' });
+      assert.deepEqual([stdout.toString('latin1'), stderr], ['\xff\n\nend', Buffer.from([0xfe])]);
+      await assert.rejects(sftp.execute('true', { encoding: 'latin1' as never }), TypeError);
+    });
+
     test('execute gives the lines of stderr where stdout is empty, and nothing where both are', async () => {
       assert.deepEqual(await sftp.execute('echo trouble >&2'), ['trouble']);
       assert.deepEqual(await sftp.execute('true'), []);

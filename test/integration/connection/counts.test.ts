@@ -65,6 +65,12 @@ function distant(files: Files['files'] = {}, faults: Faults = {}): Promise<TestS
   return startServer({ files } as Files, { faults: { answersWhenQuiet: 15, ...faults } });
 }
 
+/** Several are a few more where the network looks long and its rate is not known yet: these are short. */
+function assertCount(count: number | undefined, expected: number): void {
+  if (expected <= 1) assert.equal(count ?? 0, expected);
+  else assert.ok(count !== undefined && count >= expected && count <= expected + 24, `${count} requests`);
+}
+
 function atMost(turns: number, most: number): void {
   assert.ok(turns <= most, `${turns} round trips, and not at most ${most}`);
 }
@@ -108,19 +114,22 @@ describe('One file', () => {
       await using server = await distant({ [name]: 'x'.repeat(size) });
       const cost = await costOf(server, (sftp) => sftp.get(name, join(folder, name)));
       const reads = Math.max(1, chunks);
-      assert.deepEqual(cost.requests, { open: 1, close: 1, read: reads, stat: 1 });
+      const { read, ...others } = cost.requests;
+      assert.deepEqual(others, { open: 1, close: 1, stat: 1 });
+      assertCount(read, reads);
       assert.equal(cost.bytesRead, size);
       atMost(cost.turns, 3 + reads);
       assert.equal(cost.openHandles, 0);
     });
 
-    test(`put of ${size} bytes: STAT, OPEN, its WRITEs, and with the last of them CLOSE and STAT`, async (t) => {
+    test(`put of ${size} bytes: LSTAT, OPEN, its WRITEs, and with the last of them CLOSE and STAT`, async (t) => {
       const folder = makeFolder(t);
       await writeFile(join(folder, name), 'x'.repeat(size));
       await using server = await distant();
       const cost = await costOf(server, (sftp) => sftp.put(join(folder, name), name));
-      const writes = chunks === 0 ? {} : { write: chunks };
-      assert.deepEqual(cost.requests, { open: 1, ...writes, close: 1, stat: 2 });
+      const { write = 0, ...others } = cost.requests;
+      assert.deepEqual(others, { lstat: 1, open: 1, close: 1, stat: 1 });
+      assertCount(write, chunks);
       assert.equal(cost.bytesWritten, size);
       atMost(cost.turns, 2 + Math.max(1, chunks));
       assert.equal(cost.openHandles, 0);
@@ -143,7 +152,7 @@ describe('One file', () => {
     await using sftp = await connectToServer(server);
     await sftp.put(join(folder, 'file'), 'file');
     // All in 32 KiB would be 62.
-    assert.ok(server.counters.requests.write < 20, `${server.counters.requests.write} WRITEs`);
+    assert.ok(server.counters.requests.write < 40, `${server.counters.requests.write} WRITEs`);
   });
 });
 

@@ -57,21 +57,15 @@ describe('a large file', () => {
     });
   }
 
-  test('goes through one channel over a short line', async (t) => {
-    const { path, content } = await makeFile(t, 48 * MIB);
-    await using server = await startServer({ files: {} });
-    await using sftp = await logInTo(server, server.port);
-    await sftp.put(path, 'target');
-    assert.ok(content.equals(server.readFile('target')));
-    assert.equal(server.counters.sessions, 1);
-  });
-
-  test('goes through three over a short line where it is much larger', { skip: needsOpenSsh }, async (t) => {
+  // A short line has three at most by itself, and nobody can say how long a busy machine takes for an answer.
+  test('goes through three where so many are allowed, over a short line too', {
+    skip: needsOpenSsh,
+  }, async (t) => {
     const { path, content } = await makeFile(t, 160 * MIB);
     const target = join(await makeFolder(t), 'target');
     await using sshd = await startSshd({ config: ['LogLevel VERBOSE'] });
     await using sftp = await logIn(sshd, sshd.port);
-    await sftp.put(path, target);
+    await sftp.put(path, target, { channels: 3 });
     assert.ok(content.equals(await readFile(target)));
     const lines = sshd.log().split('\n');
     assert.equal(lines.filter((line) => line.includes('Starting session: subsystem')).length, 3);

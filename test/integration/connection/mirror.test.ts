@@ -75,7 +75,7 @@ for (const { name, skip, start } of serverKinds) {
         assert.deepEqual([...snapshot(to).keys()], ['extra', 'extras', 'extras/elsewhere']);
         const figures: number[][] = [];
         const report = await run({ callback: (transferred, total) => figures.push([transferred, total]) });
-        assert.deepEqual(report.plan, dry.plan);
+        assert.equal(JSON.stringify(report.plan), JSON.stringify(dry.plan));
         assert.deepEqual(snapshot(to), snapshot(from));
         assert.deepEqual([report.created, report.deleted], [26, 3]);
         assert.deepEqual(figures.at(-1), [report.bytes, report.bytes]);
@@ -203,11 +203,36 @@ for (const { name, skip, start } of serverKinds) {
         [{}, /direction must be 'up' or 'down'/],
         [{ direction: 'up', compare: 'time' }, /compare must be/],
         [{ direction: 'up', symlinks: 'some' }, /symlinks must be/],
-        [{ direction: 'up', filter: '*' }, /filter must be a function/],
+        [{ direction: 'up', filter: '*' }, /filter of mirror must be a function/],
+        [{ direction: 'up', confirm: false }, /confirm of mirror must be a function .* confirmSize/],
+        [{ direction: 'up', maxDelete: '1' }, /maxDelete must be a number/],
+        [{ direction: 'up', plan: {} }, /plan must be a list of steps/],
+        [{ direction: 'up', plan: [{ action: 'delete', path: 'x' }] }, /delete is not true/],
       ];
       for (const [options, message] of wrong) {
         await assert.rejects(sftp.mirror('.', '.', options as MirrorOptions), { name: 'TypeError', message });
       }
+    });
+
+    test('a plan that was looked at is carried out, and what would delete too much is refused', async (t) => {
+      const local = makeFolder(t);
+      const remote = remoteFolder();
+      await using own = await server.connect();
+      fill(local);
+      writeFileSync(join(remote.disk, 'extra'), 'extra');
+      const options: MirrorOptions = { direction: 'up', delete: true, symlinks: 'copy' };
+      const mirror = (more: Partial<MirrorOptions>) =>
+        own.mirror(local, remote.path, { ...options, ...more });
+      await assert.rejects(mirror({ maxDelete: 0 }), { code: 'TOO_MANY_DELETIONS' });
+      const { plan, dryRun } = await mirror({ confirm: () => false });
+      assert.deepEqual([dryRun, [...snapshot(remote.disk).keys()]], [true, ['extra']]);
+      const report = await mirror({
+        plan: JSON.parse(JSON.stringify(plan)),
+        maxDelete: 1,
+        confirmSize: false,
+      });
+      assert.deepEqual([report.created, report.deleted], [26, 1]);
+      assert.deepEqual(snapshot(remote.disk), snapshot(local));
     });
   });
 }

@@ -60,7 +60,11 @@ describe('copy', () => {
     const failOn = ({ extension }: { readonly extension: string | undefined }) =>
       extension === 'copy-data' ? 'ENOSPC' : undefined;
     const { server, sftp } = await start(t, { faults: { failOn } });
-    await assert.rejects(sftp.copy('a.txt', 'd/g.txt'), { name: 'SftpStatusError' });
+    await assert.rejects(sftp.copy('a.txt', 'd/g.txt'), {
+      name: 'TransferError',
+      code: 'FAILURE',
+      side: 'remote',
+    });
     assert.equal(server.readFile('/d/g.txt').toString(), 'g');
     assert.deepEqual(server.listNames('/d'), ['e', 'g.txt']);
     assert.equal(server.counters.openHandles, 0);

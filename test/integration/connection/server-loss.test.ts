@@ -165,7 +165,7 @@ describe('connecting to a server that is lost', { skip: needsOpenSsh }, () => {
     const address = server.address();
     assert.ok(typeof address === 'object' && address !== null);
     const cnopts = { fingerprint: 'SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' };
-    const options = { port: address.port, password: 'x', cnopts, timeout: 200 };
+    const options = { port: address.port, password: 'x', cnopts, connectTimeout: 200 };
     const error = await outcome(connect('127.0.0.1', options));
     assert.ok(error instanceof Error && 'code' in error && error.code === 'ETIMEDOUT', String(error));
   });

@@ -84,7 +84,10 @@ describe('bytesPerSecond', { concurrency: true }, () => {
     test(`of a call bounds ${name}, in chunks of a quarter of a second`, async (t) => {
       const folder = await makeLocalFile(t);
       const watched = watch();
-      await using server = await startServer({ files: { file: CONTENT } }, { faults: watched });
+      await using server = await startServer(
+        { files: { file: CONTENT } },
+        { faults: { failOn: watched.failOn } },
+      );
       await using sftp = await connectToServer(server);
       await call(sftp, folder, { bytesPerSecond: LIMIT });
       assert.deepEqual(watched.lengths, lengths);
@@ -96,7 +99,10 @@ describe('bytesPerSecond', { concurrency: true }, () => {
     test(`of the connection bounds ${name}`, async (t) => {
       const folder = await makeLocalFile(t);
       const watched = watch();
-      await using server = await startServer({ files: { file: CONTENT } }, { faults: watched });
+      await using server = await startServer(
+        { files: { file: CONTENT } },
+        { faults: { failOn: watched.failOn } },
+      );
       await using sftp = await connectToServer(server, { bytesPerSecond: LIMIT });
       await call(sftp, folder, {});
       assert.deepEqual(watched.lengths, lengths);
@@ -106,7 +112,10 @@ describe('bytesPerSecond', { concurrency: true }, () => {
   test('of the connection is shared by its transfers, and the narrower of both holds', async (t) => {
     const folder = await makeLocalFile(t);
     const watched = watch();
-    await using server = await startServer({ files: { file: CONTENT } }, { faults: watched });
+    await using server = await startServer(
+      { files: { file: CONTENT } },
+      { faults: { failOn: watched.failOn } },
+    );
     await using sftp = await connectToServer(server, { bytesPerSecond: LIMIT });
     const narrow = { bytesPerSecond: 20_000 };
     await Promise.all([
@@ -124,7 +133,10 @@ describe('bytesPerSecond', { concurrency: true }, () => {
 
   test('of both connections bounds a copy between them, and its own', async () => {
     const watched = watch();
-    await using from = await startServer({ files: { file: CONTENT } }, { faults: watched });
+    await using from = await startServer(
+      { files: { file: CONTENT } },
+      { faults: { failOn: watched.failOn } },
+    );
     await using to = await startServer({ files: {} });
     await using a = await connectToServer(from);
     await using b = await connectToServer(to, { bytesPerSecond: LIMIT });
@@ -253,7 +265,7 @@ test('A tree of files in a directory that is made keeps to a limit as a whole', 
   for (let index = 0; index < 6; index += 1)
     await writeFile(join(folder, 'tree', `${index}`), CONTENT.subarray(0, 5_000));
   const watched = watch();
-  await using server = await startServer({ files: {} }, { faults: watched });
+  await using server = await startServer({ files: {} }, { faults: { failOn: watched.failOn } });
   await using sftp = await connectToServer(server);
   await sftp.putR(folder, 'copies', { bytesPerSecond: LIMIT });
   assert.deepEqual(

@@ -191,7 +191,7 @@ for (const { name, skip, start } of serverKinds) {
       assert.deepEqual([...snapshot(join(local, 'followed')).keys()], followed);
       assert.deepEqual(
         down.skipped.map(({ reason }) => reason),
-        ['it is a symbolic link that leads nowhere'],
+        ['it is a dangling symbolic link'],
       );
       await sftp.cd(remote.path('tree'), () => sftp.getR('.', join(local, 'plain'), { symlinks: 'skip' }));
       assert.deepEqual([...snapshot(join(local, 'plain')).keys()], plain);
@@ -212,7 +212,7 @@ for (const { name, skip, start } of serverKinds) {
         }
         await assert.rejects(
           sftp.cd(remote.path('tree'), () => sftp.getR('.', join(local, 'down'))),
-          { code: 'ELOOP', message: /a loop without end/ },
+          { code: 'ELOOP', message: /one of its parent directories \(a loop\)/ },
         );
         await assert.rejects(
           sftp.putR(join(remote.disk, 'tree'), remote.path('up'), { symlinks: 'follow' }),
@@ -234,10 +234,42 @@ for (const { name, skip, start } of serverKinds) {
       for (const { skipped } of [down, up]) {
         assert.deepEqual(
           new Set(skipped.map(({ reason }) => reason)),
-          new Set(['it is a symbolic link that leads nowhere']),
+          new Set(['it is a dangling symbolic link']),
         );
         assert.equal(skipped.length, 2);
       }
+    });
+
+    test('a link that leads through a file is skipped and reported in every direction', async (t) => {
+      const local = makeFolder(t);
+      const remote = remoteFolder();
+      for (const root of [join(local, 'tree'), join(remote.disk, 'tree')]) {
+        mkdirSync(root);
+        writeFileSync(join(root, 'file'), 'x');
+        symlinkSync('file/x', join(root, 'through'));
+      }
+      const follow = { symlinks: 'follow' } as const;
+      const [from, to] = [join(local, 'tree'), remote.path('tree')];
+      await sftp.mkdir(remote.path('up D'));
+      mkdirSync(join(local, 'down D'));
+      const reports = [
+        await sftp.putR(from, remote.path('up'), follow),
+        await sftp.putD(from, remote.path('up D'), follow),
+        await sftp.cd(to, () => sftp.getR('.', join(local, 'down'), follow)),
+        await sftp.getD(to, join(local, 'down D'), follow),
+      ];
+      for (const { files, skipped } of reports) {
+        assert.equal(files, 1);
+        assert.deepEqual(
+          skipped.map(({ reason }) => reason),
+          ['it is a dangling symbolic link'],
+        );
+      }
+      const { skipped } = await sftp.mirror(from, remote.path('mirror'), { direction: 'up', ...follow });
+      assert.equal(skipped.length, 1);
+      const entries: string[] = [];
+      for await (const { path } of sftp.walk(to, follow)) entries.push(path);
+      assert.deepEqual(entries, [`${to}/file`, `${to}/through`]);
     });
 
     test('N9: a FIFO in a tree is never opened', async (t) => {

@@ -2,9 +2,17 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Clock, type Watcher, waitForFile, watchDirectory } from '../../../src/connection/watch.js';
+import {
+  type Clock,
+  type Watcher,
+  waitForFile,
+  watchDirectory,
+} from '../../../src/connection/search/watch.js';
 import type { Connection, WatchEvent } from '../../../src/index.js';
-import { joinPath } from '../../../src/remote-path.js';
+import { joinPath } from '../../../src/shared/remote-path.js';
+import { startServer } from '../../../src/testing/index.js';
+import { makeFolder } from '../../support/folder.js';
+import { connectToServer } from '../../support/login.js';
 import { type ServerUnderTest, serverKinds } from '../../support/servers.js';
 
 /** Time passes only while somebody sleeps, and one step of the story happens then. */
@@ -85,7 +93,7 @@ for (const { name, skip, start } of serverKinds) {
       const box = makeBox(story);
       const { path, attributes } = await waitForFile(box.watcher, '*.csv', { stableFor: 2500 });
       assert.deepEqual([path, attributes.size, attributes.mtime], ['order.csv', 3, 2]);
-      assert.deepEqual(story.slept, [1000, 1000, 1000, 1000, 1000, 1000, 1000, 500]);
+      assert.deepEqual(story.slept, [1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 500]);
       assert.equal(story.timers, 0);
     });
 
@@ -120,6 +128,67 @@ for (const { name, skip, start } of serverKinds) {
       );
       const box = makeBox(story);
       assert.equal((await waitForFile(box.watcher, '?', { stableFor: 2000 })).path, 'b');
+    });
+
+    test('a file that is written again within the second of its time is never reported, however short stableFor is', async () => {
+      const write = (content: string) => () => {
+        writeFileSync(join(box.disk, 'a'), content);
+        utimesSync(join(box.disk, 'a'), 5, 5);
+      };
+      const story = new Story(write('1'), ...Array.from({ length: 9 }, () => () => {}), write('12'));
+      const box = makeBox(story);
+      const { attributes } = await waitForFile(box.watcher, 'a', { stableFor: 1, pollInterval: 100 });
+      assert.equal(attributes.size, 2);
+      // Eleven looks until the second write, and two seconds behind it.
+      assert.equal(story.nowMs, 1100 + 2000);
+    });
+
+    test('waitForFile takes what a listing tells, and asks only where links lead', async (t) => {
+      const box = makeBox(new Story());
+      for (const each of ['b', 'c', 'd']) writeFileSync(join(box.disk, each), each);
+      symlinkSync('b', join(box.disk, 'a'));
+      const stat = t.mock.method(sftp.sftpClient, 'stat');
+      const opendir = t.mock.method(sftp.sftpClient, 'opendir');
+      const { path, attributes } = await waitForFile(box.watcher, '{a*,?,[bc]*}', { stableFor: 0 });
+      assert.deepEqual([path, attributes.type], ['a', 'file']);
+      assert.equal(stat.mock.callCount(), 1);
+      assert.equal(opendir.mock.callCount(), 1);
+    });
+
+    test('waitForFile finds a file whose name is not UTF-8, and gives its bytes', async () => {
+      const box = makeBox(new Story());
+      const name = Buffer.from('caf\xe9.csv', 'latin1');
+      writeFileSync(Buffer.concat([Buffer.from(`${box.disk}/`), name]), '');
+      const { path, pathBytes } = await waitForFile(box.watcher, '*.csv', { stableFor: 0 });
+      assert.deepEqual([path, Buffer.from(pathBytes)], ['caf\ufffd.csv', name]);
+    });
+
+    test('watch with stableFor tells of a file when it has come to rest, and of its changes', async () => {
+      const at = (name: string) => join(box.disk, name);
+      const write = (content: string, time: number) => () => {
+        writeFileSync(at('a'), content);
+        utimesSync(at('a'), time, time);
+      };
+      const nothing = () => {};
+      const story = new Story(
+        write('1', 1),
+        write('12', 1),
+        () => mkdirSync(at('d')),
+        nothing,
+        write('123', 2),
+        nothing,
+        nothing,
+        () => rmSync(at('a')),
+        write('gone again', 3),
+        () => rmSync(at('a')),
+      );
+      const box = makeBox(story);
+      const told: string[] = [];
+      for await (const event of watchDirectory(box.watcher, '.', { stableFor: 500 })) {
+        told.push(`${story.nowMs} ${tell(event)}`);
+        if (told.length === 4) break;
+      }
+      assert.deepEqual(told, ['3000 created d', '4000 created a', '7000 changed a 2→3', '8000 removed a']);
     });
 
     test('watch tells what is created, changed and removed, and nothing else', async () => {
@@ -219,6 +288,86 @@ for (const { name, skip, start } of serverKinds) {
       await assert.rejects(sftp.waitForFile('', {}), TypeError);
       await assert.rejects(sftp.watch('.', { pollInterval: 0 }).next(), RangeError);
       assert.throws(() => sftp.watch('a\0b'), TypeError);
+    });
+  });
+}
+
+test('an unreadable directory below a watched one neither ends the watch nor counts as empty', async (t) => {
+  let isReadable = true;
+  const root = makeFolder(t);
+  mkdirSync(join(root, 'box/d'), { recursive: true });
+  const write = (name: string) => () => writeFileSync(join(root, name), name);
+  for (const name of ['box/d/f', 'box/e']) write(name)();
+  const server = await startServer(
+    { root },
+    {
+      faults: {
+        failOn: ({ kind, path }) =>
+          kind === 'opendir' && path?.endsWith('/d') && !isReadable ? 'EACCES' : undefined,
+      },
+    },
+  );
+  const sftp = await connectToServer(server);
+  t.after(async () => {
+    await sftp.close();
+    await server.close();
+  });
+  const story = new Story(
+    () => {
+      isReadable = false;
+    },
+    write('box/new'),
+    () => {
+      isReadable = true;
+    },
+    write('box/newer'),
+  );
+  const watcher: Watcher = {
+    client: sftp.sftpClient,
+    resolve: (path) => Buffer.from(path),
+    closed: new AbortController().signal,
+    clock: story,
+  };
+  const told: string[] = [];
+  for await (const event of watchDirectory(watcher, 'box', { recursive: true })) {
+    told.push(tell(event));
+    if (told.length === 2) break;
+  }
+  assert.deepEqual(told, ['created box/new', 'created box/newer']);
+});
+
+for (const { name, skip, start } of serverKinds) {
+  describe(`waiting over a lost connection with ${name}`, { skip }, () => {
+    let server: ServerUnderTest;
+    before(async () => {
+      server = await start();
+    });
+    after(() => server?.stop());
+
+    test('waitForFile and watch continue over a reconnect, and tell once what has changed meanwhile', async () => {
+      const own = await server.connect({ retry: { delay: 1, jitter: 0 } });
+      const box = 'box';
+      mkdirSync(join(server.folder, box));
+      writeFileSync(join(server.folder, box, 'old'), '');
+      const events = own.watch(server.path(box), { pollInterval: 5, initial: true });
+      assert.equal((await events.next()).value?.path, `${server.path(box)}/old`);
+      const waiting = own.waitForFile(`${server.path(box)}/*.csv`, { pollInterval: 5, stableFor: 0 });
+      for (const name of ['b.csv', 'c.csv']) {
+        server.cut();
+        writeFileSync(join(server.folder, box, name), name);
+        assert.equal((await events.next()).value?.path, `${server.path(box)}/${name}`);
+      }
+      assert.equal((await waiting).path, `${server.path(box)}/b.csv`);
+      await events.return();
+      await own.close();
+    });
+
+    test('a lost connection ends the waiting without retry', async () => {
+      const own = await server.connect();
+      const waiting = own.waitForFile(server.path('nothing'), { pollInterval: 5 });
+      const settled = assert.rejects(waiting, { name: 'ConnectionLostError' });
+      server.cut();
+      await settled;
     });
   });
 }

@@ -31,7 +31,7 @@ const paths: Readonly<Record<string, readonly [string, Call]>> = {
 const SAFE = Number.MAX_SAFE_INTEGER;
 const MOST = 2 ** 31 - 1;
 const count = (name: string, value: number, max = SAFE) =>
-  new RangeError(`${name} ${value} is not an integer between 0 and ${max}`);
+  new RangeError(`${name} must be an integer between 0 and ${max}, not ${value}`);
 const modes = 'r, r+, w, w+, a, a+, x, x+, wx, wx+, ax, ax+';
 const surrogate = (name: string) =>
   new TypeError(`${name} has a lone surrogate, which UTF-8 cannot carry; pass bytes`);
@@ -61,9 +61,9 @@ const onConnection: readonly (readonly [string, (sftp: Connection) => unknown, E
     new TypeError("mode must be a string such as 'r', not number"),
   ],
   [
-    'permissions as a literal',
-    (sftp) => sftp.open('b', 'w', { permissions: 0o644 }),
-    new RangeError('mode 420 is 0o644: write 644'),
+    'permissions that could mean two modes',
+    (sftp) => sftp.open('b', 'w', { permissions: 0o777 }),
+    new RangeError("mode 511 could mean 511 or 0o777: write it as a string, '511' or '777'"),
   ],
   [
     'half a bufsize',
@@ -83,7 +83,7 @@ const onConnection: readonly (readonly [string, (sftp: Connection) => unknown, E
   [
     'options of open that are none',
     (sftp) => sftp.open('a.txt', 'r', null as never),
-    new TypeError('options must be an object or a bufsize, not null'),
+    new TypeError('The options of open must be an object, not null'),
   ],
   ['an unknown encoding to read', (sftp) => sftp.readFile('a.txt', 'klingon' as never), unknownEncoding],
   [
@@ -115,7 +115,7 @@ const onConnection: readonly (readonly [string, (sftp: Connection) => unknown, E
   [
     'a mode of 888',
     (sftp) => sftp.writeFile('b', 'x', { mode: 888 }),
-    new RangeError('mode 888 is not written in octal digits: 0o1570 is 888; write 1570'),
+    new RangeError("mode 888 (0o1570) is an unusual mode: if you mean it, write it as a string: '1570'"),
   ],
   [
     'flags of a stream that does not write',
@@ -141,7 +141,7 @@ const onConnection: readonly (readonly [string, (sftp: Connection) => unknown, E
   [
     'a stream without room',
     (sftp) => sftp.createReadStream('a.txt', { highWaterMark: 0 }),
-    new RangeError('highWaterMark 0 lets nothing through'),
+    new RangeError('highWaterMark must be greater than 0'),
   ],
   [
     'a stream of unknown text',
@@ -166,7 +166,7 @@ const onConnection: readonly (readonly [string, (sftp: Connection) => unknown, E
   [
     'a sink that is locked',
     (sftp) => sftp.getfo('a.txt', lockedSink),
-    new TypeError('the sink is a WritableStream that somebody else writes to (locked)'),
+    new TypeError('the sink is a locked WritableStream'),
   ],
   [
     'a callback that is none',
@@ -191,12 +191,12 @@ const onConnection: readonly (readonly [string, (sftp: Connection) => unknown, E
   [
     'a source that is locked',
     (sftp) => sftp.putfo(lockedSource, 'b'),
-    new TypeError('the source is a ReadableStream that somebody else reads (locked)'),
+    new TypeError('the source is a locked ReadableStream'),
   ],
   [
     'a source that has been read',
     (sftp) => sftp.putfo(readStream, 'b'),
-    new TypeError('the source is a stream that has been read to its end already'),
+    new TypeError('the source is a stream that has already ended'),
   ],
   ['a source of a lone surrogate', (sftp) => sftp.putfo('\udc00', 'b'), surrogate('the source')],
   [
@@ -257,7 +257,11 @@ const onFile: readonly (readonly [string, (file: RemoteFile) => unknown, Error])
     (file) => file.truncate('1' as never),
     new TypeError('size must be a number, not string'),
   ],
-  ['a literal as mode', (file) => file.chmod(0o644), new RangeError('mode 420 is 0o644: write 644')],
+  [
+    'a literal as mode',
+    (file) => file.chmod(0o777),
+    new RangeError("mode 511 could mean 511 or 0o777: write it as a string, '511' or '777'"),
+  ],
   [
     'a time before 1970',
     (file) => file.utimes(-1, 0),

@@ -260,7 +260,8 @@ describe('getfo and putfo', () => {
   });
 
   test('an upload that fails destroys the stream it was reading, and not one that it had not begun', async (t) => {
-    const { sftp } = await start(t, { failOn: ({ kind }) => (kind === 'write' ? 'ENOSPC' : undefined) });
+    const failOn: Faults['failOn'] = ({ kind }) => (kind === 'write' ? 'ENOSPC' : undefined);
+    const { sftp } = await start(t, { failOn, reasons: true });
     const begun = Readable.from(piecesOf(contentOf(MIB), 1000));
     await assert.rejects(sftp.putfo(begun, 'new'), { code: 'ENOSPC' });
     assert.equal(begun.destroyed, true);

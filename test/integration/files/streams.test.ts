@@ -31,6 +31,21 @@ for (const kind of serverKinds) {
       return { sftp, here: join(server.folder, name), there: server.path(name) };
     }
 
+    test('open and ready tell that the file is open, before anything is read or written', async () => {
+      const { sftp, there } = places('open-and-ready');
+      const seen: string[] = [];
+      const note = (stream: Readable | Writable, ...events: readonly string[]) => {
+        for (const event of events) stream.once(event, () => seen.push(event));
+      };
+      const writing = sftp.createWriteStream(there);
+      note(writing, 'open', 'ready', 'finish', 'close');
+      await pipeline(Readable.from(['content']), writing);
+      const reading = sftp.createReadStream(there);
+      note(reading, 'open', 'ready', 'data', 'end', 'close');
+      await once(reading, 'close');
+      assert.deepEqual(seen, ['open', 'ready', 'finish', 'close', 'open', 'ready', 'data', 'end', 'close']);
+    });
+
     test('content of every length is streamed there and back identical', async () => {
       const { sftp, here, there } = places('identical');
       for (const length of lengths) {
@@ -274,6 +289,7 @@ describe('Streams', () => {
   test('finish comes only after a CLOSE that was answered with OK', async (t) => {
     const faults: Faults = {
       failOn: ({ kind, path }) => (kind === 'close' && path === '/new' ? 'ENOSPC' : undefined),
+      reasons: true,
     };
     const { sftp } = await start(t, faults);
     const stream = sftp.createWriteStream('new');
@@ -289,7 +305,7 @@ describe('Streams', () => {
   test('one write that fails fails the stream, and the handle is closed', async (t) => {
     const failOn = ({ kind, offset = 0 }: SeenRequest) =>
       kind === 'write' && offset > MIB ? 'ENOSPC' : undefined;
-    const world = await start(t, { failOn });
+    const world = await start(t, { failOn, reasons: true });
     const writing = pipeline(
       Readable.from(piecesOf(contentOf(3 * MIB), 65_536)),
       world.sftp.createWriteStream('new'),
@@ -328,7 +344,7 @@ describe('Streams', () => {
         name: 'TransferError',
         code: 'SOURCE_CHANGED',
         bytesDone: 100_000,
-        message: `'file' ended after 100000 of ${size} bytes while it was read; try again when it rests`,
+        message: `'file' ended after 100000 of ${size} bytes while it was read; retry once nothing is writing to it`,
       },
     );
   });
@@ -424,9 +440,12 @@ describe('Streams', () => {
     const reading = sftp.createReadStream('file', { highWaterMark: 1000 });
     const writing = sftp.createWriteStream('new');
     await Promise.all([once(reading, 'readable'), new Promise((done) => writing.write('x', done))]);
+    // Nobody need write to it to hear of that.
+    const failing = once(writing, 'error');
     server.disconnectAll();
     await assert.rejects(contentFrom(reading), { name: 'ConnectionLostError' });
-    await assert.rejects(ended(writing, 'y'), { name: 'ConnectionLostError' });
+    assert.equal((await failing)[0].name, 'ConnectionLostError');
+    await assert.rejects(ended(writing, 'y'));
   });
 
   test('closing a file destroys its streams', async (t) => {

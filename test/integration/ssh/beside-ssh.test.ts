@@ -345,7 +345,7 @@ const WORDS: readonly (readonly [RegExp, Outcome])[] = [
   [/REVOKED|HAS CHANGED|host key is known for|[Hh]ost key verification failed|revoked/, 'host key'],
   [/Permission denied \(/, 'login'],
   [/Unable to negotiate/, 'algorithms'],
-  [/Connection refused|Could not resolve|Connection closed by/, 'network'],
+  [/Connection refused|Could not resolve|Connection closed by|Broken pipe/, 'network'],
 ];
 
 function trySsh(config: string): Promise<Found> {

@@ -5,7 +5,7 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { connect } from '../../../src/connect.js';
+import { connect } from '../../../src/connect/connect.js';
 import { AuthenticationError, CredentialError, HostKeysError } from '../../../src/errors.js';
 import type { CnOptsFields, Logger } from '../../../src/index.js';
 import { type SshAgent, startSshAgent } from '../../support/ssh-agent.js';

@@ -1,7 +1,7 @@
 /** A program of its own: connects, closes, and must then end by itself. */
 import { AuthenticationError } from '../../../src/errors.js';
-import { loadCredentials } from '../../../src/ssh/credentials.js';
-import { connectSsh2 } from '../../../src/ssh/ssh2.js';
+import { connectSsh2 } from '../../../src/ssh/builtin/ssh2.js';
+import { loadCredentials } from '../../../src/ssh/credentials/credentials.js';
 
 const { TSFTP_PORT, TSFTP_USER = '', TSFTP_KEY } = process.env;
 try {

@@ -13,10 +13,12 @@ import {
   HostKeysError,
   SshError,
 } from '../../../src/errors.js';
-import { type CredentialOptions, loadCredentials } from '../../../src/ssh/credentials.js';
-import { HostKeys } from '../../../src/ssh/known-hosts.js';
+import { connectSsh2 } from '../../../src/ssh/builtin/ssh2.js';
+import type { Ssh2Options } from '../../../src/ssh/builtin/ssh2-options.js';
+import { type CredentialOptions, loadCredentials } from '../../../src/ssh/credentials/credentials.js';
+import { HostKeys } from '../../../src/ssh/host-keys/known-hosts.js';
 import type { RemoteCommand, SshConnection } from '../../../src/ssh/ssh-connection.js';
-import { connectSsh2, type Ssh2Options } from '../../../src/ssh/ssh2.js';
+import { programOf } from '../../support/child.js';
 import {
   addUser,
   type KeyType,
@@ -135,7 +137,7 @@ describe('connecting to OpenSSH', { skip: needsOpenSsh }, () => {
 
   test('H1 an unknown host is refused before any authentication packet', async () => {
     await using talkative = await startSshd({ config: ['LogLevel DEBUG1'] });
-    const refusal = hostKeyError('HOST_KEY_UNKNOWN', /ssh-keyscan -p \d+ 127\.0\.0\.1/);
+    const refusal = hostKeyError('HOST_KEY_UNKNOWN', /\n\n {2}\[127\.0\.0\.1\]:\d+ ssh-ed25519 AAAA/);
     await assert.rejects(open(talkative, { hostKeys: new HostKeys() }), refusal);
     await (await open(talkative)).close();
     const [refused, accepted] = talkative
@@ -352,19 +354,15 @@ describe('connecting to OpenSSH', { skip: needsOpenSsh }, () => {
 
   test('the process ends by itself after close, and after a failure', async () => {
     for (const username of [sshd.user, 'nobody-of-this-name']) {
-      const child = spawn(
-        process.execPath,
-        ['--import', 'tsx', 'test/integration/ssh/connect-and-close.ts'],
-        {
-          stdio: 'inherit',
-          env: {
-            ...process.env,
-            TSFTP_PORT: String(sshd.port),
-            TSFTP_USER: username,
-            TSFTP_KEY: sshd.privateKeyPath,
-          },
+      const child = spawn(process.execPath, programOf('test/integration/ssh/connect-and-close.ts'), {
+        stdio: 'inherit',
+        env: {
+          ...process.env,
+          TSFTP_PORT: String(sshd.port),
+          TSFTP_USER: username,
+          TSFTP_KEY: sshd.privateKeyPath,
         },
-      );
+      });
       const [code] = await once(child, 'exit');
       assert.equal(code, 0);
     }

@@ -36,6 +36,11 @@ interface Case {
   readonly differs?: true;
 }
 
+/** The system's ssh does not show the key itself, so the last step differs. */
+function withoutKey(message: string): string {
+  return message.replace(/(?:pin the key[\s\S]*\nor )?(?:add this line|let ssh add it) to [\s\S]*/, '');
+}
+
 describe('a failure to connect', { skip: needsOpenSsh }, () => {
   let sshd: Sshd;
   let ecdsa: Sshd;
@@ -103,17 +108,17 @@ describe('a failure to connect', { skip: needsOpenSsh }, () => {
       }
       errors.push(error);
     }
-    if (differs !== true) assert.equal(errors[1]?.message, errors[0]?.message);
+    if (differs !== true)
+      assert.equal(...(errors.map(({ message }) => withoutKey(message)) as [string, string]));
   }
 
-  test('H1 a host that is not known is shown with its fingerprint and the command that trusts it', async () => {
+  test('H1 a host that is not known is shown with its fingerprint, and how to trust it', async () => {
     const knownhosts = await write('empty of it', `example.com ${other}\n`);
-    const command = `ssh-keyscan -p ${sshd.port} 127.0.0.1 >> '${knownhosts}'`;
     const says = [
       `127.0.0.1:${sshd.port} (ssh-ed25519 SHA256:`,
       'is not known',
-      command,
-      'the option fingerprint',
+      "\n\n  fingerprint: 'SHA256:",
+      ` to ${knownhosts}:\n\n  `,
     ];
     await check({ cnopts: { knownhosts }, name: 'HostKeysError', code: 'HOST_KEY_UNKNOWN', says });
   });
@@ -121,7 +126,12 @@ describe('a failure to connect', { skip: needsOpenSsh }, () => {
   test('H2 a key that has changed is shown with the old one, its line, and the command that forgets it', async () => {
     const knownhosts = await write('changed', `# a comment\n${nameOf(sshd)} ${other}\n`);
     const command = `ssh-keygen -R '${nameOf(sshd)}' -f '${knownhosts}'`;
-    const says = ['HAS CHANGED', `${knownhosts}:2 holds another one (SHA256:`, command, 'ssh-keyscan'];
+    const says = [
+      'HAS CHANGED',
+      `${knownhosts}:2 holds another one (SHA256:`,
+      `\n\n  ${command}\n\n`,
+      ` to ${knownhosts}:\n\n  `,
+    ];
     const cnopts = { knownhosts, hostKeyAlgorithms: ['ssh-ed25519'] };
     const at = [knownhosts, 2] as const;
     await check({ cnopts, name: 'HostKeysError', code: 'HOST_KEY_CHANGED', says, at });
@@ -129,7 +139,10 @@ describe('a failure to connect', { skip: needsOpenSsh }, () => {
 
   test('H2 a key of another type than the known one is told apart', async () => {
     const knownhosts = await write('other', `${nameOf(ecdsa)} ${other}\n`);
-    const says = ['ecdsa-sha2-nistp256', `of another type than what is known (ssh-ed25519, ${knownhosts}:1)`];
+    const says = [
+      'ecdsa-sha2-nistp256',
+      `has another type than the known one (ssh-ed25519, ${knownhosts}:1)`,
+    ];
     const at = [knownhosts, 1] as const;
     const cnopts = { knownhosts };
     await check({ server: ecdsa, cnopts, name: 'HostKeysError', code: 'HOST_KEY_OTHER_TYPE', says, at });
@@ -158,7 +171,7 @@ describe('a failure to connect', { skip: needsOpenSsh }, () => {
   });
 
   test('a key that is not the pinned one is told, with the one that was expected', async () => {
-    const says = ['does not have the fingerprint that was asked for', `(expected ${NO_PIN})`];
+    const says = ['does not have the pinned fingerprint', `(expected ${NO_PIN})`];
     await check({ cnopts: { fingerprint: NO_PIN }, name: 'HostKeysError', code: 'HOST_KEY_CHANGED', says });
   });
 
@@ -174,20 +187,20 @@ describe('a failure to connect', { skip: needsOpenSsh }, () => {
 
   test('a wrong password, and a key that the server does not know, tell what was tried and what to check', async () => {
     const refused = { name: 'AuthenticationError', code: 'AUTHENTICATION_FAILED' };
-    const where = `the server 127.0.0.1:${sshd.port} did not let`;
+    const failed = (username: string) =>
+      `Authentication failed for ${username}@127.0.0.1:${sshd.port} (tried: `;
     const password = { privateKey: undefined, username: user.name, password: 'wrong guess' };
-    const offers = 'the server offers publickey, password';
+    const accepts = '; the server accepts: publickey, password)';
     await check({
       ...refused,
       options: password,
-      says: [where, `${user.name} in: tried password; ${offers}. Check the user name and the password`],
+      says: [`${failed(user.name)}password${accepts}. Check the user name and the password`],
     });
     const privateKey = join(folder, 'stranger');
-    const tried = `tried publickey (${privateKey}); ${offers}`;
     await check({
       ...refused,
       options: { privateKey },
-      says: [where, tried, 'authorized_keys on the server'],
+      says: [`${failed(sshd.user)}publickey (${privateKey})${accepts}`, 'authorized_keys on the server'],
     });
   });
 
@@ -206,12 +219,17 @@ describe('a failure to connect', { skip: needsOpenSsh }, () => {
     const garbage = {
       privateKey: '-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n',
     };
-    await check({ options: garbage, name: 'CredentialError', code: 'INVALID_KEY', says: ['damaged'] });
+    await check({
+      options: garbage,
+      name: 'CredentialError',
+      code: 'INVALID_KEY',
+      says: ['Cannot parse the private key '],
+    });
   });
 
   test('nothing in common is shown with both offers, and the preset that would help', async () => {
     const says = [
-      `127.0.0.1:${old.port} `,
+      `127.0.0.1:${old.port}: `,
       /We offer: key exchange .*curve25519-sha256.*\. The server offers: key exchange diffie-hellman-group14-sha1\./,
       "algorithms: 'legacy'",
     ];
@@ -232,16 +250,16 @@ describe('a failure to connect', { skip: needsOpenSsh }, () => {
     const refused = { name: 'ConnectionError', code: 'ECONNREFUSED' };
     await check({ options: { port: 1 }, ...refused, says: ['127.0.0.1:1: the connection was refused'] });
     const options = { host: 'name.invalid' } as ConnectOptions;
-    const says = ['name.invalid was not found: check its spelling'];
+    const says = ['name.invalid was not found; check the spelling'];
     await check({ options, name: 'ConnectionError', code: 'ENOTFOUND', says });
   });
 
   test('a subsystem or a command that does not start says so, in its own words', async () => {
-    const says = ['the server refused the subsystem nothing: it may not offer it to this user'];
+    const says = ['The server refused the subsystem nothing; it may not offer it to this user'];
     const refused = { name: 'SshError', code: 'CHANNEL_REFUSED', says, differs: true } as const;
     await check({ cnopts: { subsystem: 'nothing' }, ...refused });
     const serverCommand = 'echo not here >&2; exit 9';
-    const ended = `the server ended the command ${serverCommand} (with status 9); the server says: not here`;
+    const ended = `The server closed the command ${serverCommand} (with status 9); the server says: not here`;
     await check({ cnopts: { serverCommand }, name: 'SshError', code: 'CHANNEL_CLOSED', says: [ended] });
   });
 
@@ -268,9 +286,9 @@ describe('a failure to connect', { skip: needsOpenSsh }, () => {
     test('a key that is not known or has changed is that host’s, not the server’s', async () => {
       const empty = join(ecdsa.folder, 'empty');
       await writeFile(empty, '');
-      const key = `the host key of 127.0.0.1:${ecdsa.port} (ecdsa-sha2-nistp256 SHA256:`;
+      const key = `The host key of 127.0.0.1:${ecdsa.port} (ecdsa-sha2-nistp256 SHA256:`;
       const code = 'HOST_KEY_UNKNOWN';
-      const says = [key, 'is not known', `>> ${empty}`];
+      const says = [key, 'is not known', `to ${empty}:\n\n  `];
       await check({ cnopts: await through(ecdsa, empty), name: 'HostKeysError', code, says });
       const wrong = join(ecdsa.folder, 'wrong');
       await writeFile(wrong, `\n${nameOf(ecdsa)} ${old.hostKeys.ecdsa}\n`);
@@ -280,23 +298,26 @@ describe('a failure to connect', { skip: needsOpenSsh }, () => {
 
     test('who is not let in, and what cannot be agreed on, is told of that host', async () => {
       const stranger = await through({ ...ecdsa, user: 'nobody-there' }, ecdsa.knownHosts);
-      const refused = `the server 127.0.0.1:${ecdsa.port} did not let nobody-there in: tried publickey (`;
+      const refused = `Authentication failed for nobody-there@127.0.0.1:${ecdsa.port} (tried: publickey (`;
       const code = 'AUTHENTICATION_FAILED';
       // The hop gets the key that the program gave for the server, with ssh the one of its configuration.
       await check({ cnopts: stranger, name: 'AuthenticationError', code, says: [refused], differs: true });
-      const unable = [`cannot agree with 127.0.0.1:${old.port} `, 'The server offers: key exchange diffie-'];
+      const unable = [
+        `No common SSH algorithm with 127.0.0.1:${old.port}: `,
+        'The server offers: key exchange diffie-',
+      ];
       const cnopts = await through(old, old.knownHosts);
       await check({ cnopts, name: 'SshError', code: 'NEGOTIATION_FAILED', says: unable, differs: true });
     });
 
     test('a host that is not there, or that leads nowhere, is named', async () => {
       const cnopts = await through({ ...closed, port: 1 }, closed.knownHosts);
-      const says = ['cannot connect to 127.0.0.1:1: the connection was refused'];
+      const says = ['Cannot connect to 127.0.0.1:1: the connection was refused'];
       await check({ cnopts, name: 'ConnectionError', code: 'ECONNREFUSED', says });
       const refused = {
         name: 'SshError',
         code: 'CHANNEL_REFUSED',
-        says: [`a way on to 127.0.0.1:${sshd.port}`],
+        says: [`to 127.0.0.1:${sshd.port}`],
       };
       const shut = await through(closed, closed.knownHosts);
       const options = { privateKey: closed.privateKeyPath };

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { connect } from '../../../src/connect.js';
+import { connect } from '../../../src/connect/connect.js';
 import { AuthenticationError, HostKeysError, SftpError, SshError } from '../../../src/errors.js';
 import { startPeer } from '../../support/misbehaving-ssh.js';
 import { addUser, needsOpenSsh, type Sshd, startSshd, type TemporaryUser } from '../../support/sshd.js';
@@ -138,7 +138,7 @@ describe('going through other hosts', { skip: needsOpenSsh }, () => {
     const hop = { host: '127.0.0.1', port, username: user.name, cnopts: { hostkeys: null } };
     await assert.rejects(connect({ ...login, cnopts: { ...base, proxyJump: [hop] } }), {
       code: 'NO_CREDENTIALS',
-      message: /the hop 127\.0\.0\.1/,
+      message: /the jump host 127\.0\.0\.1/,
     });
     const withKey = { ...login, privateKey: target.privateKeyPath };
     await assert.rejects(connect({ ...withKey, cnopts: { ...base, proxyJump: [hop] } }), AuthenticationError);
@@ -150,9 +150,8 @@ describe('going through other hosts', { skip: needsOpenSsh }, () => {
     const before = seen.length;
     await assert.rejects(connect({ ...login, cnopts: through('localhost') }), SftpError);
     assert.ok(seen.length > before);
-    // Without an answer ssh sends an empty one.
-    assert.ok(seen.every((method) => !method.startsWith('password ') || method === 'password '));
-    await assert.rejects(connect({ ...login, cnopts: through('127.0.0.1') }), { code: 'UNSUPPORTED_OPTION' });
+    assert.ok(seen.every((method) => !method.startsWith('password ')));
+    await assert.rejects(connect({ ...login, cnopts: through('127.0.0.1') }), { code: 'HOST_KEY_UNKNOWN' });
     seen.length = 0;
     const own = [{ ...hop, password: 'of the hop' }];
     await assert.rejects(connect({ ...login, cnopts: { ...base, proxyJump: own } }), AuthenticationError);
@@ -160,6 +159,45 @@ describe('going through other hosts', { skip: needsOpenSsh }, () => {
       seen.filter((method) => method.startsWith('password ')),
       ['password of the hop'],
     );
+  });
+
+  test('with ssh two of them lead to the server, named together or each by the configuration of the next', async () => {
+    const [near, far] = hops;
+    const config = join(folder, 'two hops');
+    const hostLines = (name: string, hop: Sshd | undefined, more = '') =>
+      `Host ${name}\nHostName 127.0.0.1\nPort ${hop?.port}\nUser ${hop?.user}\n${more}`;
+    const common = `Host *\nIdentityFile "${target.privateKeyPath}"\nUserKnownHostsFile "${known}"\nGlobalKnownHostsFile none\n`;
+    const ssh = { transport: 'openssh', config, agent: false } as const;
+    for (const [proxyJump, more] of [
+      ['near,far', ''],
+      ['far', 'ProxyJump near\n'],
+    ] as const) {
+      await writeFile(config, hostLines('near', near) + hostLines('far', far, more) + common);
+      const before = hops.map((hop) => hop.log().match(/Accepted publickey/g)?.length ?? 0);
+      const sftp = await connect({ ...options(), cnopts: { ...ssh, proxyJump } });
+      assert.deepEqual(await sftp.execute('echo there'), ['there']);
+      await sftp.close();
+      const after = hops.map((hop) => hop.log().match(/Accepted publickey/g)?.length ?? 0);
+      assert.deepEqual(
+        after,
+        before.map((count) => count + 1),
+      );
+    }
+    // Whichever of them fails is named.
+    const unknown = join(folder, 'known of the near one');
+    await writeFile(unknown, await readFile(near?.knownHosts ?? '', 'utf8'));
+    const lines =
+      hostLines('near', near) + hostLines('far', far, `UserKnownHostsFile "${unknown}"\n`) + common;
+    await writeFile(config, lines);
+    await assert.rejects(connect({ ...options(), cnopts: { ...ssh, proxyJump: 'near,far' } }), {
+      code: 'HOST_KEY_UNKNOWN',
+      message: new RegExp(`127\\.0\\.0\\.1:${far?.port} `),
+    });
+    await writeFile(
+      config,
+      hostLines('near', near) + hostLines('far', undefined).replace('undefined', '1') + common,
+    );
+    await assert.rejects(connect({ ...options(), cnopts: { ...ssh, proxyJump: 'near,far' } }), SshError);
   });
 
   test('what is no hop is refused, and what ssh cannot be told', async () => {
@@ -210,18 +248,21 @@ describe('going through other hosts', { skip: needsOpenSsh }, () => {
     const [first, second] = hops;
     assert.ok(first !== undefined && second !== undefined);
     const common = `Host *\nIdentityFile ${target.privateKeyPath}\nIdentitiesOnly yes\nUserKnownHostsFile ${known}\n`;
-    await writeFile(
-      config,
-      block('files', target, ['ProxyJump one,two']) +
-        block('one', first, []) +
-        block('two', second, []) +
-        common,
-    );
-    for (const transport of ['ssh2', 'openssh'] as const) {
-      const sftp = await connect('files', { cnopts: { config, transport } });
-      assert.equal(await sftp.isdir('/'), true, transport);
-      assert.match(sftp.activeCiphers.join(), /aes|chacha/);
-      await sftp.close();
+    // `%r` is the user on the server.
+    for (const jump of ['one,two', '%r@one,%r@two']) {
+      await writeFile(
+        config,
+        block('files', target, [`ProxyJump ${jump}`]) +
+          block('one', first, []) +
+          block('two', second, []) +
+          common,
+      );
+      for (const transport of ['ssh2', 'openssh'] as const) {
+        const sftp = await connect('files', { cnopts: { config, transport } });
+        assert.equal(await sftp.isdir('/'), true, transport);
+        assert.match(sftp.activeCiphers.join(), /aes|chacha/);
+        await sftp.close();
+      }
     }
   });
 });

@@ -8,8 +8,8 @@ import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { SshError } from '../../../src/errors.js';
-import { resolveSshConfig, type SshConfig, type SshConfigQuery } from '../../../src/ssh/ssh-config.js';
-import { applyAlgorithmList } from '../../../src/ssh/ssh-config-algorithms.js';
+import { resolveSshConfig, type SshConfig, type SshConfigQuery } from '../../../src/ssh/config/ssh-config.js';
+import { applyAlgorithmList } from '../../../src/ssh/config/ssh-config-algorithms.js';
 import { needsOpenSsh } from '../../support/sshd.js';
 
 const run = promisify(execFile);

@@ -227,7 +227,7 @@ describe('logging in to OpenSSH', { skip: needsOpenSsh }, () => {
       assert.ok(error instanceof AuthenticationError, String(error));
       assert.match(
         error.message,
-        /Too many authentication failures.*tried publickey \(number 1 of the agent\)/,
+        /Too many authentication failures \(tried: publickey \(number 1 of the agent\)/,
       );
       assert.match(error.message, /Give the one privateKey that fits/);
       return true;
