@@ -2,7 +2,7 @@
 import { connect } from 'tsftp';
 
 await using sftp = await connect(process.env.SFTP_URL ?? 'sftp://me@localhost', {
-  cnopts: { fingerprint: process.env.SFTP_FINGERPRINT },
+  fingerprint: process.env.SFTP_FINGERPRINT,
 });
 const limit = Date.now() / 1000 - 30 * 24 * 60 * 60;
 for await (const { path, attributes } of sftp.walk('logs')) {

@@ -6,6 +6,6 @@ await using sftp = await connect(SFTP_HOST, {
   port: Number(SFTP_PORT),
   username: SFTP_USER,
   privateKey: SFTP_KEY, // The text of the key; a path would do as well.
-  cnopts: { fingerprint: process.env.SFTP_FINGERPRINT },
+  fingerprint: process.env.SFTP_FINGERPRINT,
 });
 console.log(await sftp.listdir('inbox'));

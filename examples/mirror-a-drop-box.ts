@@ -2,7 +2,7 @@
 import { connect } from 'tsftp';
 
 await using sftp = await connect(process.env.SFTP_URL ?? 'sftp://me@localhost', {
-  cnopts: { fingerprint: process.env.SFTP_FINGERPRINT },
+  fingerprint: process.env.SFTP_FINGERPRINT,
 });
 const { plan } = await sftp.mirror('inbox', 'mirror', { direction: 'down' });
 for (const { action, path } of plan) {

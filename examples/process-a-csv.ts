@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { connect } from 'tsftp';
 
 await using sftp = await connect(process.env.SFTP_URL ?? 'sftp://me@localhost', {
-  cnopts: { fingerprint: process.env.SFTP_FINGERPRINT },
+  fingerprint: process.env.SFTP_FINGERPRINT,
 });
 let sum = 0;
 for await (const line of createInterface({ input: sftp.createReadStream('reports/may.csv') })) {

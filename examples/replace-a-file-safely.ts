@@ -2,7 +2,7 @@
 import { connect } from 'tsftp';
 
 await using sftp = await connect(process.env.SFTP_URL ?? 'sftp://me@localhost', {
-  cnopts: { fingerprint: process.env.SFTP_FINGERPRINT },
+  fingerprint: process.env.SFTP_FINGERPRINT,
 });
 await sftp.copy('public/index.html', 'public/index.html.bak');
 const { size } = await sftp.put('website/index.html', 'public/index.html', { atomic: true });

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { connect } from 'tsftp';
 
 await using sftp = await connect(process.env.SFTP_URL ?? 'sftp://me@localhost', {
-  cnopts: { fingerprint: process.env.SFTP_FINGERPRINT },
+  fingerprint: process.env.SFTP_FINGERPRINT,
 });
 const { size } = await sftp.stat('reports/may.csv');
 const response = await fetch(process.env.BUCKET_URL ?? 'https://bucket.example/may.csv', {

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { connect } from 'tsftp';
 
 await using sftp = await connect(process.env.SFTP_URL ?? 'sftp://me@localhost', {
-  cnopts: { fingerprint: process.env.SFTP_FINGERPRINT },
+  fingerprint: process.env.SFTP_FINGERPRINT,
 });
 await sftp.put('website/index.html', 'public/index.html');
 const here = createHash('sha256')

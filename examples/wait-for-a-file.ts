@@ -2,8 +2,8 @@
 import { connect } from 'tsftp';
 
 await using sftp = await connect(process.env.SFTP_URL ?? 'sftp://me@localhost', {
-  cnopts: { fingerprint: process.env.SFTP_FINGERPRINT },
+  fingerprint: process.env.SFTP_FINGERPRINT,
 });
-const { path } = await sftp.waitForFile('reports/*.csv', { stableFor: 500, timeout: 10 * 60_000 });
+const { path } = await sftp.waitForFile('reports/*.csv', { stableFor: 2000, timeout: 10 * 60_000 });
 await sftp.get(path, 'may.csv');
 console.log('it is there');

@@ -1,16 +1,28 @@
 /** The snippets of the cook book and the programs of examples/ are run against the embedded server. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
-import { startServer, type TestServer } from '../../../src/testing/index.js';
+import { type Faults, startServer, type TestServer } from '../../../src/testing/index.js';
+import { buildPackage, type ProgramResult, runProgram } from '../../support/built-package.js';
+import { startHttpProxy, startSocksServer } from '../../support/proxies.js';
 import { makeKey, needsOpenSsh, startSshd } from '../../support/sshd.js';
 
 const ROOT = resolve('.');
@@ -28,22 +40,14 @@ const ON_SERVER = {
   'logs/new.log': 'new',
 };
 
-interface Result {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+const tsftp = await buildPackage();
 
-/** Runs a program with tsx in a folder; `tsftp` is the source of this project. */
-async function run(folder: string, file: string, env: NodeJS.ProcessEnv): Promise<Result> {
-  const loader = pathToFileURL(join(ROOT, 'node_modules/tsx/dist/loader.mjs')).href;
-  const child = spawn(process.execPath, ['--import', loader, file], {
-    cwd: folder,
-    env: { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.json'), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-  return { status: child.exitCode, stdout, stderr };
+/** Runs a program in a folder that has the package. */
+async function run(folder: string, file: string, env: NodeJS.ProcessEnv): Promise<ProgramResult> {
+  await tsftp.install(folder);
+  // A package that an example needs beside ours; it may be there already.
+  await symlink(resolve('node_modules/socks'), join(folder, 'node_modules/socks')).catch(() => {});
+  return runProgram(folder, { file: resolve(folder, file) }, env);
 }
 
 async function makeFolder(t: TestContext): Promise<string> {
@@ -75,12 +79,13 @@ function snippetsOf(part: string): Snippet[] {
     });
 }
 
-const [snippetPart = '', jobPart = ''] = book.split(/^# Ten jobs$/m);
+const [snippetPart = '', jobPart = ''] = book.split(/^# Twelve jobs$/m);
 
 /** What the snippets print. */
 const OUTPUT: Readonly<Record<string, string>> = {
   Connection: "[ 'inbox', 'logs', 'pub', 'public', 'readme.txt', 'reports' ]\n",
   'A private key': '/\n',
+  'Host keys': "[ 'zlib@openssh.com', 'zlib@openssh.com' ]\n",
   CnOpts: "[ 'zlib@openssh.com', 'zlib@openssh.com' ]\n",
   'No check of host keys': 'true\n',
   'Through other hosts': 'true\n',
@@ -106,6 +111,8 @@ const OUTPUT: Readonly<Record<string, string>> = {
   mirror:
     'create example missing\ncreate example/example01.txt missing\ncreate make.txt missing\n' +
     'create show missing\ncreate show/off missing\n5 0 5\n',
+  'mirror with limits': 'false 0\n',
+  Timeouts: '4 30000\n',
   resume: "0 0 [ 'SAME', 'SAME' ]\n",
   retry: 'true\n',
   continueOnError: "1 [ 'make.txt' ]\n",
@@ -148,8 +155,8 @@ describe('The cook book', { timeout: 120_000, skip: needsOpenSsh }, () => {
       "import { terminalProgress } from 'tsftp/terminal';",
       `const [host, port] = [${JSON.stringify(server.host)}, ${server.port}];`,
       `const [gateHost, gatePort, gateUser] = ${JSON.stringify([gate.host, gate.port, gate.user])};`,
-      'const cnopts = { fingerprint: process.env.SFTP_FINGERPRINT };',
-      "await using sftp = await connect(process.env.SFTP_URL ?? '', { cnopts });",
+      'const fingerprint = process.env.SFTP_FINGERPRINT;',
+      "await using sftp = await connect(process.env.SFTP_URL ?? '', { fingerprint });",
       ...steps,
     ].join('\n');
     const file = join(folder, 'snippets.mts');
@@ -171,7 +178,10 @@ describe('The cook book', { timeout: 120_000, skip: needsOpenSsh }, () => {
   test('shows the programs of examples/ as they are, all of them', async () => {
     const jobs = snippetsOf(jobPart);
     const shown = [...jobPart.matchAll(/^`examples\/(.*)`$/gm)].map(([, name = '']) => name);
-    assert.deepEqual(shown.toSorted(), (await readdir('examples')).sort());
+    assert.deepEqual(
+      shown.toSorted(),
+      (await readdir('examples')).filter((name) => name.endsWith('.ts')).sort(),
+    );
     for (const [index, name] of shown.entries()) {
       assert.equal(jobs[index]?.code, await readFile(join('examples', name), 'utf8'), name);
     }
@@ -183,6 +193,8 @@ interface Job {
   readonly env?: (t: TestContext, server: TestServer) => Promise<NodeJS.ProcessEnv>;
   readonly check?: (folder: string, server: TestServer) => Promise<void>;
 }
+
+const LISTING = /^\[ 'inbox', 'logs', .*\]\n$/s;
 
 const jobs: Readonly<Record<string, Job>> = {
   'upload-a-folder.ts': {
@@ -241,13 +253,90 @@ const jobs: Readonly<Record<string, Job>> = {
     prints: /^deleted logs\/old\.log\n$/,
     check: async (_, server) => assert.deepEqual(server.listNames('/logs'), ['new.log']),
   },
+  'through-a-socks-proxy.ts': {
+    prints: LISTING,
+    env: async (t) => ({ SOCKS_PORT: String(await startSocksServer(t)) }),
+  },
+  'through-an-http-proxy.ts': {
+    prints: LISTING,
+    env: async (t) => ({ HTTP_PROXY: `http://127.0.0.1:${await startHttpProxy(t)}` }),
+  },
   'verify-an-upload.ts': { prints: /^identical\n$/ },
   'handle-errors.ts': { prints: /^not there yet: .*june\.csv\n$/ },
 };
 
+interface Branch {
+  readonly name: string;
+  /** When it is taken. */
+  readonly when: string;
+  readonly files?: Readonly<Record<string, string>>;
+  readonly faults?: Faults;
+  /** A file of the server that somebody else writes before it is read. */
+  readonly spoils?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly prints: string;
+  readonly fails?: RegExp;
+}
+
+const LARGE = { 'reports/june.csv': 'x'.repeat(1_000_000) };
+
+/** What the programs do where not everything goes well. */
+const branches: readonly Branch[] = [
+  {
+    name: 'handle-errors.ts',
+    when: 'that it gave up',
+    files: LARGE,
+    faults: { failOn: ({ kind }) => (kind === 'read' ? new Promise<undefined>(() => {}) : undefined) },
+    env: { SFTP_TIMEOUT_MS: '2000' },
+    prints: 'gave up: it took too long\n',
+  },
+  {
+    name: 'handle-errors.ts',
+    when: 'how far it came, and which side failed',
+    files: LARGE,
+    faults: { failOn: ({ kind }) => (kind === 'read' ? 'EACCES' : undefined) },
+    prints: 'stopped after 0 bytes, on the remote side: EACCES\n',
+  },
+  {
+    name: 'handle-errors.ts',
+    when: 'that the connection was lost',
+    files: LARGE,
+    faults: { disconnectAfter: { bytes: 100_000 } },
+    prints: 'the connection was lost\n',
+  },
+  {
+    name: 'handle-errors.ts',
+    when: 'nobody of what it does not expect',
+    env: { SFTP_FINGERPRINT: `SHA256:${'A'.repeat(43)}` },
+    prints: '',
+    fails: /HostKeysError/,
+  },
+  {
+    name: 'process-a-csv.ts',
+    when: 'the sum also where a line has no number',
+    files: { 'reports/may.csv': 'item,amount\neggs,10\nmilk\n' },
+    prints: 'sum: 10\n',
+  },
+  {
+    name: 'verify-an-upload.ts',
+    when: 'that something else is there than what was sent',
+    spoils: 'public/index.html',
+    prints: 'different\n',
+  },
+];
+
+function spoiling(file: string): Faults {
+  return {
+    failOn: ({ kind, path }) => {
+      if (kind === 'read' && path?.endsWith(basename(file))) writeFileSync(file, 'HELLO');
+      return undefined;
+    },
+  };
+}
+
 const KEY = { path: '', publicKey: '' };
 
-describe('The programs of examples/', { timeout: 120_000, skip: needsOpenSsh }, () => {
+describe('The programs of examples/', { timeout: 240_000, skip: needsOpenSsh }, () => {
   for (const [name, { prints, env, check }] of Object.entries(jobs)) {
     test(`${name} does its job`, async (t) => {
       const folder = await makeFolder(t);
@@ -275,6 +364,31 @@ describe('The programs of examples/', { timeout: 120_000, skip: needsOpenSsh }, 
   }
 
   test('are all executed', async () => {
-    assert.deepEqual(Object.keys(jobs).sort(), (await readdir('examples')).sort());
+    assert.deepEqual(
+      Object.keys(jobs).sort(),
+      (await readdir('examples')).filter((name) => name.endsWith('.ts')).sort(),
+    );
   });
+});
+
+describe('A program of examples/', { timeout: 240_000 }, () => {
+  for (const { name, when, files = {}, faults = {}, env = {}, spoils, prints, fails } of branches) {
+    test(`${name} tells ${when}`, async (t) => {
+      const folder = await makeFolder(t);
+      await mkdir(join(folder, 'website'));
+      await writeFile(join(folder, 'website', 'index.html'), 'hello');
+      const root = join(folder, 'server');
+      await mkdir(join(root, 'public'), { recursive: true });
+      const users = { me: 'secret' };
+      await using server =
+        spoils === undefined
+          ? await startServer({ files: { ...ON_SERVER, ...files } }, { users, faults })
+          : await startServer({ root }, { users, faults: spoiling(join(root, spoils)) });
+      const file = join(ROOT, 'examples', name);
+      const { status, stdout, stderr } = await run(folder, file, { ...environment(server), ...env });
+      assert.equal(stdout, prints);
+      assert.match(stderr, fails ?? /^$/);
+      assert.equal(status, fails === undefined ? 0 : 1);
+    });
+  }
 });

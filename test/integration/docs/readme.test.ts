@@ -1,30 +1,37 @@
-/** Every TypeScript example of the README is type-checked and run, against the embedded server. */
+/** Every example of the README is type-checked and run, against the embedded server; the first one in every kind of module. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
 import ts from 'typescript';
-import { startServer } from '../../../src/testing/index.js';
+import { startServer, type TestServer } from '../../../src/testing/index.js';
+import { buildPackage, runProgram } from '../../support/built-package.js';
+import { snippetsOf } from '../../support/snippets.js';
 
-interface Example {
-  readonly title: string;
-  readonly code: string;
-}
-
-const examples = examplesOf(await readFile('README.md', 'utf8'));
+const tsftp = await buildPackage();
+const examples = (
+  await Promise.all(['README.md', 'docs/errors.md'].map((file) => readFile(file, 'utf8')))
+).flatMap(snippetsOf);
+const guides = (
+  await Promise.all(
+    (
+      await readdir('docs')
+    )
+      .filter((name) => /^(?:bundlers|exclude|fetch|gzip|logging|options|services|test-|trouble)/.test(name))
+      .map((name) => readFile(join('docs', name), 'utf8')),
+  )
+).flatMap(snippetsOf);
 
 /** What the examples print. */
 const OUTPUT: Readonly<Record<string, RegExp>> = {
   'Files and directories': /^\[ 'january\.pdf' \]\n-rw.* january\.pdf\n11 \d+\n$/,
   'Whole trees': /11 of 11 bytes\n2 files, 11 bytes, left out: 0\n$/,
-  'Bad lines': /^2 copied, 0 were there already\n$/,
+  'Unreliable connections': /^2 copied, 0 were there already\n$/,
   'Remote files in pieces, and streams': /^one egg\none more\n$/,
   'The current directory': /^\/public\n$/,
   Errors: /^Not there: .*missing\.csv\n$/,
+  'For packages that take an fs object': /^one egg\n\n$/,
   Commands: /^\[ 'Linux' \]\n$/,
   'Testing your own code': /^one egg\n$/,
 };
@@ -33,6 +40,7 @@ const ON_SERVER = {
   'public/notes.txt': 'notes',
   'public/website/index.html': '<html>',
   'notes.txt': 'notes',
+  'orders.csv': 'one egg',
 };
 
 const ON_DISK = {
@@ -42,10 +50,14 @@ const ON_DISK = {
 };
 
 describe('The README', { timeout: 300_000 }, () => {
-  test('has examples whose types are right', async (t) => {
-    const folder = await makeFolder(t);
+  test('has examples whose types are right, as have the guides', async (t) => {
+    const folder = await mkdtemp(resolve('node_modules/.cache', 'types-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const typed = guides.filter(
+      ({ language, isExcerpt, needsOthers }) => language === 'ts' && !isExcerpt && !needsOthers,
+    );
     const files = await Promise.all(
-      examples.map(async ({ code }, index) => {
+      [...examples, ...typed].map(async ({ code }, index) => {
         const file = join(folder, `example-${index}.mts`);
         await writeFile(file, code);
         return file;
@@ -61,13 +73,29 @@ describe('The README', { timeout: 300_000 }, () => {
         { users: { me: 'secret' }, commands: () => ({ stdout: 'Linux\n' }) },
       );
       const folder = await makeFolder(t);
-      await writePackage(folder, server.port, server.hostKey.fingerprint);
+      await installFor(folder, server);
       for (const [name, content] of Object.entries(ON_DISK)) await write(join(folder, name), content);
-      await writeFile(join(folder, 'example.ts'), code);
-      const { status, stdout, stderr } = await run(folder, 'example.ts');
+      const { status, stdout, stderr } = await runProgram(folder, { file: 'example.ts', code });
       assert.equal(stderr, '');
       assert.equal(status, 0);
       assert.match(stdout, OUTPUT[title] ?? /^$/);
+    });
+  }
+
+  for (const ending of ['mjs', 'cjs', 'ts'] as const) {
+    test(`begins with lines that run as .${ending}`, async (t) => {
+      const [first] = examples;
+      assert.ok(first !== undefined && first.title === 'First steps' && first.language === 'js');
+      await using server = await startServer({ files: ON_SERVER }, { users: { me: 'secret' } });
+      const folder = await makeFolder(t);
+      await installFor(folder, server);
+      await write(join(folder, 'report.pdf'), 'The report.');
+      const code = ending === 'cjs' ? asCommonJs(first.code) : first.code;
+      const { status, stderr } = await runProgram(folder, { file: `example.${ending}`, code });
+      assert.equal(stderr, '');
+      assert.equal(status, 0);
+      assert.equal(server.readFile('/public/report.pdf').toString(), 'The report.');
+      assert.equal(await readFile(join(folder, 'notes.txt'), 'utf8'), 'notes');
     });
   }
 
@@ -79,18 +107,20 @@ describe('The README', { timeout: 300_000 }, () => {
   });
 });
 
-/** The `ts` blocks, each under the heading that is above it. */
-function examplesOf(markdown: string): readonly Example[] {
-  return [...markdown.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => ({
-    title: [...markdown.slice(0, match.index).matchAll(/^#+ (.*)$/gm)].at(-1)?.[1] ?? '',
-    code: match[1] ?? '',
-  }));
+/** The first line as its comment says. */
+function asCommonJs(code: string): string {
+  const [, line = ''] = /\/\/ CommonJS: (.*)$/m.exec(code) ?? [];
+  assert.notEqual(line, '');
+  return code.replace(/^import .*$/m, line);
 }
 
 function typeErrors(files: readonly string[]): readonly string[] {
   const { config } = ts.readConfigFile('tsconfig.json', ts.sys.readFile);
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, process.cwd());
-  const paths = { tsftp: [resolve('src/index.ts')], 'tsftp/testing': [resolve('src/testing/index.ts')] };
+  const entryPoints = Object.entries<string[]>(config.compilerOptions.paths);
+  const paths = Object.fromEntries(
+    entryPoints.map(([name, files]) => [name, files.map((file) => resolve(file))]),
+  );
   const program = ts.createProgram(files, { ...options, paths, typeRoots: [resolve('node_modules/@types')] });
   return files.flatMap((file) =>
     ts
@@ -99,38 +129,19 @@ function typeErrors(files: readonly string[]): readonly string[] {
   );
 }
 
-/** A package `tsftp` that is ours, save that it finds `hostname` on this machine. */
-async function writePackage(folder: string, port: number, fingerprint: string): Promise<void> {
-  const from = (path: string): string => JSON.stringify(pathToFileURL(resolve(path)).href);
-  const root = join(folder, 'node_modules', 'tsftp');
-  const exports = { '.': './index.mjs', './testing': './testing.mjs' };
-  await write(join(root, 'package.json'), JSON.stringify({ name: 'tsftp', type: 'module', exports }));
-  await write(join(root, 'testing.mjs'), `export * from ${from('src/testing/index.ts')};`);
-  await write(
-    join(root, 'index.mjs'),
-    `import { connect as connectTo } from ${from('src/index.ts')};
-export * from ${from('src/index.ts')};
+/** The package, save that it finds `hostname` on this machine. */
+function installFor(folder: string, { port, hostKey }: TestServer): Promise<void> {
+  const url = JSON.stringify(tsftp.urlOf('.'));
+  const here = JSON.stringify({ port, fingerprint: hostKey.fingerprint });
+  return tsftp.install(
+    folder,
+    `import { connect as connectTo } from ${url};
+export * from ${url};
 export const connect = (target, options) => {
   if (options.port !== undefined) return connectTo(target, options);
-  const here = { port: ${port}, cnopts: { fingerprint: ${JSON.stringify(fingerprint)} } };
-  return connectTo(target.replace('hostname', '127.0.0.1'), { ...options, ...here });
+  return connectTo(target.replace('hostname', '127.0.0.1'), { ...options, ...${here} });
 };`,
   );
-  await write(join(folder, 'package.json'), '{ "type": "module" }');
-}
-
-async function run(folder: string, file: string) {
-  const loader = import.meta.resolve('tsx');
-  const child = spawn(process.execPath, ['--import', loader, file], { cwd: folder });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  const [status] = await once(child, 'close');
-  return { status: status as number | null, stdout, stderr };
 }
 
 async function makeFolder(t: TestContext): Promise<string> {

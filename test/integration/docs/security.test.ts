@@ -11,6 +11,7 @@ const CATALOGUE: Readonly<Record<string, readonly number[]>> = {
   H: [...upTo(13), 15],
   L: upTo(11),
   A: [1, 2, 4],
+  X: upTo(22),
 };
 
 function upTo(last: number): number[] {
