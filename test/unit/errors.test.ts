@@ -24,9 +24,9 @@ const SAMPLES: readonly {
     code: 'NO_CREDENTIALS',
   },
   {
-    error: new errors.PasswordRequiredError('PASSWORD_REQUIRED', 'text', { cause }),
+    error: new errors.PasswordRequiredError('PASSPHRASE_REQUIRED', 'text', { cause }),
     name: 'PasswordRequiredError',
-    code: 'PASSWORD_REQUIRED',
+    code: 'PASSPHRASE_REQUIRED',
   },
   {
     error: new errors.AuthenticationError('text', { cause, tried: ['password'], offered: ['publickey'] }),
@@ -46,7 +46,7 @@ const SAMPLES: readonly {
     code: 'HOST_KEY_CHANGED',
     details: { fingerprint: 'SHA256:abc', keyType: 'ssh-ed25519', file: 'known_hosts', line: 3 },
   },
-  { error: new errors.SshError('SSH', 'text', { cause }), name: 'SshError', code: 'SSH' },
+  { error: new errors.SshError('SSH_FAILED', 'text', { cause }), name: 'SshError', code: 'SSH_FAILED' },
   {
     error: new errors.ConnectionLostError('text', { cause }),
     name: 'ConnectionLostError',
@@ -80,10 +80,17 @@ const SAMPLES: readonly {
     },
   },
   {
-    error: new errors.TransferError('text', { cause, source: '/a', destination: 'b', bytesDone: 7 }),
+    error: new errors.TransferError('text', {
+      cause,
+      source: '/a',
+      destination: 'b',
+      bytesDone: 7,
+      side: 'local',
+      path: 'b',
+    }),
     name: 'TransferError',
     code: 'TRANSFER_FAILED',
-    details: { source: '/a', destination: 'b', bytesDone: 7 },
+    details: { source: '/a', destination: 'b', bytesDone: 7, side: 'local', path: 'b' },
   },
 ];
 
@@ -106,6 +113,50 @@ describe('the error classes', () => {
     });
   }
 
+  for (const { error, name, code, details = {} } of SAMPLES) {
+    test(`${name} survives JSON with its message, its code, its details and its cause`, () => {
+      const side = error instanceof errors.SftpStatusError ? { side: 'remote' } : {};
+      assert.deepEqual(JSON.parse(JSON.stringify({ error })), {
+        error: {
+          name,
+          code,
+          message: 'text',
+          cause: { name: 'Error', message: 'the reason' },
+          ...details,
+          ...side,
+        },
+      });
+    });
+  }
+
+  test('survive JSON with causes of causes, also of foreign errors and of those in a circle', () => {
+    const foreign = Object.assign(new Error('ENOSPC: full'), {
+      code: 'ENOSPC',
+      errno: -28,
+      socket: new Map(),
+    });
+    const middle = new errors.SftpError('MIDDLE', 'middle', { cause: foreign });
+    const outer = new errors.ConnectionLostError('outer', {
+      cause: middle,
+      transfer: { source: 'a', destination: 'b', bytesDone: 3 },
+    });
+    assert.deepEqual(JSON.parse(JSON.stringify(outer)), {
+      name: 'ConnectionLostError',
+      code: 'CONNECTION_LOST',
+      message: 'outer',
+      transfer: { source: 'a', destination: 'b', bytesDone: 3 },
+      cause: {
+        name: 'SftpError',
+        code: 'MIDDLE',
+        message: 'middle',
+        cause: { name: 'Error', message: 'ENOSPC: full', code: 'ENOSPC', errno: -28 },
+      },
+    });
+    foreign.cause = outer;
+    assert.match(JSON.stringify(outer), /"message":"ENOSPC: full"/);
+    assert.deepEqual(new errors.SftpError('ANY', 'text', { cause: 'words' }).toJSON().cause, 'words');
+  });
+
   test('belong to their own class and to no other, but for a required password, a credential error too', () => {
     for (const { error, name } of SAMPLES) {
       const classes = Object.entries(errors).filter(([, type]) => error instanceof type);
@@ -127,7 +178,10 @@ describe('the error classes', () => {
 
   test('take a more exact code where the reason is known', () => {
     assert.equal(new errors.ConnectionLostError('text', { code: 'ECONNRESET' }).code, 'ECONNRESET');
-    const details = { code: 'ENOSPC', source: '/a', destination: 'b', bytesDone: 0 };
+    const details = {
+      code: 'ENOSPC',
+      ...{ source: '/a', destination: 'b', bytesDone: 0, side: 'local' as const, path: 'b' },
+    };
     assert.equal(new errors.TransferError('text', details).code, 'ENOSPC');
   });
 

@@ -1,95 +1,133 @@
-/** The layer rules of the linter, tried on files that keep and break them; see docs/architecture.md. */
+/** The map of the house: what each folder may import, told once and kept everywhere; see docs/architecture.md. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
-import { test } from 'node:test';
+import { dirname, join, posix, relative, resolve } from 'node:path';
+import { describe, test } from 'node:test';
+import { readLayers, withRules, withTable } from '../../scripts/layers.js';
 
-const RULES: Readonly<
-  Record<string, { readonly allowed: readonly string[]; readonly refused: readonly string[] }>
-> = {
-  'src/wire/any.ts': {
-    allowed: ['./codec.js', '../errors.js', '../printable.js', 'node:buffer'],
-    refused: [
-      '../session/session.js',
-      '../ssh/ssh2.js',
-      '../transfer/window.js',
-      '../index.js',
-      'node:fs',
-      'ssh2',
-    ],
-  },
-  'src/session/any.ts': {
-    allowed: ['../wire/codec.js', '../abort.js', 'node:stream'],
-    refused: [
-      '../ssh/ssh2.js',
-      '../transfer/window.js',
-      '../connection/transfers.js',
-      '../options.js',
-      'node:net',
-      'ssh2',
-    ],
-  },
-  'src/ssh/any.ts': {
-    allowed: ['../errors.js', 'ssh2', 'node:net'],
-    refused: [
-      '../wire/codec.js',
-      '../session/session.js',
-      '../transfer/local.js',
-      '../connection.js',
-      '../cnopts.js',
-    ],
-  },
-  'src/transfer/any.ts': {
-    allowed: ['../session/sftp-client.js', '../wire/attributes.js', '../remote-path.js', 'node:fs/promises'],
-    refused: ['../ssh/ssh-connection.js', '../connection.js', '../testing/index.js', '../cnopts.js', 'ssh2'],
-  },
-  'src/testing/any.ts': {
-    allowed: ['../wire/codec.js', '../errors.js', 'ssh2'],
-    refused: ['../session/session.js', '../ssh/known-hosts.js', '../transfer/file-system.js', '../index.js'],
-  },
-  'src/connection/any.ts': {
-    allowed: ['../transfer/copy-file.js', '../session/sftp-client.js', '../ssh/ssh-connection.js'],
-    refused: ['../ssh/ssh2.js', '../wire/codec.js', '../connect.js', '../testing/index.js', 'ssh2'],
-  },
-  'src/connection.ts': {
-    allowed: ['./connection/transfers.js', './session/sftp-client.js', './ssh/ssh-connection.js'],
-    refused: ['./ssh/ssh2.js', './connect.js', './testing/index.js', './cli/demo.js', 'ssh2'],
-  },
-  'src/cli/any.ts': {
-    allowed: ['../index.js', '../testing/index.js', '../printable.js', 'node:fs'],
-    refused: ['../connect.js', '../session/session.js', '../testing/server.js', '../wire/codec.js'],
-  },
-  'src/terminal/any.ts': {
-    allowed: ['../index.js', '../printable.js', 'cli-progress'],
-    refused: ['../connection.js', '../transfer/copy-tree.js', '../cli/progress.js', '../testing/index.js'],
-  },
-  'src/errors.ts': {
-    allowed: ['./printable.js'],
-    refused: ['./wire/codec.js', './connection.js', './index.js'],
-  },
-  'src/any.ts': {
-    allowed: ['./errors.js', './remote-path.js', 'node:path'],
-    refused: ['./wire/codec.js', './transfer/local.js', './options.js'],
-  },
-  'src/connect.ts': {
-    allowed: ['./connection.js', './session/session.js', './ssh/ssh2.js'],
-    refused: ['./testing/index.js', './terminal/index.js', './cli/demo.js'],
-  },
-};
+const MAX_FILES = 16;
+const layers = readLayers();
 
-test('The linter lets imports follow the arrows between the layers, and refuses every other one', (t) => {
+/** Every file of `src/`, as `wire/codec`. */
+const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .map((name) => name.replaceAll('\\', '/'))
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => name.slice(0, -'.ts'.length));
+
+/** What a file imports of ours, types as well. */
+function importsOf(file: string): readonly string[] {
+  const text = readFileSync(`src/${file}.ts`, 'utf8');
+  return [...text.matchAll(/(?:from|import\() ?'(\.[^']+)\.js'/g)].map(([, name = '']) =>
+    posix.join(posix.dirname(file), name),
+  );
+}
+
+function folderOf(file: string): string {
+  return posix.dirname(file);
+}
+
+describe('The map of the source', () => {
+  test('has a row for every folder, and for every file beside the folders', () => {
+    const wanted = new Set(
+      files.map((file) => (folderOf(file) === '.' ? `src/${file}.ts` : `src/${folderOf(file)}`)),
+    );
+    assert.deepEqual(layers.map(({ where }) => where).sort(), [...wanted].sort());
+  });
+
+  test('is what the linter has as rules and the documentation shows as a table', () => {
+    const config = readFileSync('biome.json', 'utf8');
+    assert.deepEqual(JSON.parse(config), withRules(config), 'npm run layers');
+    const document = readFileSync('docs/architecture.md', 'utf8');
+    assert.equal(document, withTable(document), 'npm run layers');
+  });
+
+  test('is told with names of files that exist', () => {
+    const document = readFileSync('docs/architecture.md', 'utf8');
+    const named = [...document.matchAll(/`([\w/-]+)\.ts`/g)].map(([, name = '']) => name);
+    const paths = [
+      ...files,
+      ...readdirSync('test', { recursive: true, encoding: 'utf8' }).map(
+        (name) => `test/${name.replace(/\.ts$/, '')}`,
+      ),
+    ];
+    const missing = named.filter((name) => !paths.some((path) => path === name || path.endsWith(`/${name}`)));
+    assert.deepEqual(missing, []);
+  });
+
+  test(`has no folder with more than ${MAX_FILES} files beside each other`, () => {
+    const full = [...new Set(files.map(folderOf))].filter(
+      (folder) => files.filter((file) => folderOf(file) === folder).length > MAX_FILES,
+    );
+    assert.deepEqual(full, []);
+  });
+
+  test('has no cycle of imports, not even of types', () => {
+    const done = new Set<string>();
+    const walk = (file: string, way: readonly string[]): void => {
+      assert.ok(!way.includes(file), [...way, file].join(' → '));
+      if (done.has(file)) return;
+      for (const next of importsOf(file)) walk(next, [...way, file]);
+      done.add(file);
+    };
+    for (const file of files) walk(file, []);
+  });
+});
+
+/** Imports to try in a file of a row: of each other folder one file, and some packages. */
+function tries({
+  where,
+  imports,
+  packages,
+}: (typeof layers)[number]): Record<'allowed' | 'refused', string[]> {
+  const file = where.endsWith('.ts') ? where.slice('src/'.length) : `${where.slice('src/'.length)}/any.ts`;
+  const own = folderOf(file);
+  const isAllowed = (name: string): boolean =>
+    (own !== '.' && folderOf(name) === own) ||
+    imports.some((entry) =>
+      entry.endsWith('/') ? new RegExp(`^${entry.replace('*', '[^/]+')}[^/]+$`).test(name) : entry === name,
+    );
+  const specifier = (name: string): string => {
+    const path = posix.relative(own, `${name}.js`);
+    return path.startsWith('.') ? path : `./${path}`;
+  };
+  const known = ['node:fs', 'node:fs/promises', 'node:buffer', 'ssh2', 'cli-progress'];
+  const mayTake = (name: string): boolean =>
+    packages.includes(name) || (name.startsWith('node:') && packages.includes('node:*'));
+  return {
+    allowed: [...files.filter(isAllowed).map(specifier), ...known.filter(mayTake)],
+    refused: [
+      ...files.filter((name) => !isAllowed(name)).map(specifier),
+      ...known.filter((name) => !mayTake(name)),
+    ],
+  };
+}
+
+test('The linter lets imports follow the map, and refuses every other one', (t) => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'tsftp-layers-')));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   cpSync('biome.json', join(folder, 'biome.json'));
   const refused: string[] = [];
-  for (const [file, rule] of Object.entries(RULES)) {
-    const imports = [...rule.allowed, ...rule.refused];
+  const written = new Map<string, readonly string[]>();
+  for (const layer of layers) {
+    const file = layer.where.endsWith('.ts') ? layer.where : `${layer.where}/any.ts`;
+    const names = tries(layer);
+    const imports = [...names.allowed, ...names.refused];
     write(join(folder, file), imports.map((name) => `import '${name}';\n`).join(''));
-    refused.push(...rule.refused.map((name) => `${file} ${imports.indexOf(name) + 1} ${name}`));
+    written.set(file, imports);
+    refused.push(...names.refused.map((name) => `${file} ${name}`));
   }
-  assert.deepEqual(lint(folder), refused.sort());
+  assert.deepEqual(lint(folder, written), refused.sort());
 });
 
 function write(file: string, text: string): void {
@@ -97,20 +135,19 @@ function write(file: string, text: string): void {
   writeFileSync(file, text);
 }
 
-/** Which imports the linter refuses: file, line and name. */
-function lint(folder: string): string[] {
+/** Which imports the linter refuses: file and name. */
+function lint(folder: string, written: ReadonlyMap<string, readonly string[]>): string[] {
   const biome = resolve('node_modules/@biomejs/biome/bin/biome');
   const words = ['lint', '--only=style/noRestrictedImports', '--vcs-enabled=false', '--max-diagnostics=none'];
   const { stdout } = spawnSync(process.execPath, [biome, ...words, '--reporter=github', '.'], {
     cwd: folder,
     encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
   });
-  const lines = stdout.matchAll(/file=([^,]+),line=(\d+)/g);
-  return [...lines]
+  return [...stdout.matchAll(/file=([^,]+),line=(\d+)/g)]
     .map(([, file = '', line = '']) => {
       const path = relative(folder, resolve(folder, file)).replaceAll('\\', '/');
-      const { allowed = [], refused = [] } = RULES[path] ?? {};
-      return `${path} ${line} ${[...allowed, ...refused][Number(line) - 1]}`;
+      return `${path} ${written.get(path)?.[Number(line) - 1]}`;
     })
     .sort();
 }

@@ -11,7 +11,10 @@ function terminal(columns = 100) {
 }
 
 function written(stream: PassThrough): string {
-  return String(stream.read() ?? '');
+  // From Node.js 26 on, one call gives one chunk.
+  let text = '';
+  for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) text += chunk;
+  return text;
 }
 
 function fileAt(path: string, filesDone: number, filesKnown: number): FileProgress {
