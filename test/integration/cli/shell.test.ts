@@ -23,7 +23,8 @@ class Terminal {
 
   constructor(t: TestContext, world: ProgramWorld, words: readonly string[]) {
     const quoted = [process.execPath, builtProgram(), ...words].map((word) => `'${word}'`).join(' ');
-    this.child = spawn('script', ['-qec', quoted, '/dev/null'], {
+    // Without `exec`, a shell such as dash stays, has the Ctrl-C too, and ends with 130 for it.
+    this.child = spawn('script', ['-qec', `exec ${quoted}`, '/dev/null'], {
       cwd: world.folder,
       env: { ...world.env, TERM: 'xterm', COLUMNS: '100' },
       stdio: ['pipe', 'pipe', 'inherit'],
