@@ -218,7 +218,11 @@ class FileWriting<Confirmation extends Sized> {
     if (journal === undefined || lost === undefined || lost.source !== this.#source) return undefined;
     const { fileSystem } = target;
     const look = (path: Buffer) => unlessCode(fileSystem.lstat(path, { signal }), 'ENOENT');
-    const [left, there] = await Promise.all([look(lost.path), look(lost.target)]);
+    const looking = Promise.all([look(lost.path), look(lost.target)]);
+    const [left, there] = await looking.catch((error) => {
+      journal.noteRename(target, lost);
+      throw error;
+    });
     const isThere = there !== undefined && (there.type === 'file' || there.type === 'unknown');
     const isSame = isThere && there.size === lost.bytes && there.mtime === (lost.mtime ?? there.mtime);
     if (left !== undefined || !isSame) return undefined;
@@ -236,9 +240,10 @@ class FileWriting<Confirmation extends Sized> {
   }
 
   async #openAgain({ path, bytes, reopened }: Beginning): Promise<Opened> {
+    // Whatever fails from here on, it is there.
+    this.#note(path);
     const isInPlace = path.equals(this.#target.path);
     const changes = changesFor(this.#copy, isInPlace ? undefined : await this.#existing());
-    this.#note(path);
     // Not a byte of it need be good.
     return openPath(this.#copy, { path, changes, keep: bytes > 0 ? bytes : undefined, reopened });
   }
