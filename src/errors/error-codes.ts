@@ -138,6 +138,10 @@ export const ERROR_CODES = {
     CONNECTION_LOST: retry('the connection ended', 'try again, or give `retry`'),
     ECONNRESET: retry('the connection was reset', 'try again, or give `retry`'),
     ETIMEDOUT: retry('the server has not answered for too long', 'try again, or give `retry`'),
+    LEASE_LOST: retry(
+      'a connection pool closed a connection that was leased: its permit was lost, or the pool was closed',
+      'lease another one',
+    ),
   },
   TimeoutError: {
     ETIMEDOUT: retry('one call was not answered within `timeout`', 'try again, or allow more time'),

@@ -1,8 +1,8 @@
 /** Connections to many servers, kept open for the next job, and never more than each server bears. */
 import { connect } from '../connect/connect.js';
-import type { Connection } from '../connection.js';
+import { type Connection, partsOf } from '../connection.js';
 import { isTransient } from '../errors/outlook.js';
-import { AuthenticationError, SftpError } from '../errors.js';
+import { AuthenticationError, ConnectionLostError, SftpError } from '../errors.js';
 import { onAbort, withinTime } from '../shared/abort.js';
 import { CALL_OPTIONS, type CallOptions, checkOptions } from '../shared/option-checks.js';
 import { pause } from '../shared/retry.js';
@@ -126,14 +126,17 @@ export class ConnectionPool implements AsyncDisposable {
     };
   }
 
-  /** Closes all connections, also those that are leased; leases that wait reject with `POOL_CLOSED`. */
+  /**
+   * Closes all connections. What uses one that is leased rejects with a ConnectionLostError (`LEASE_LOST`); leases that wait
+   * reject with `POOL_CLOSED`.
+   */
   async close(): Promise<void> {
     const reason = new SftpError('POOL_CLOSED', 'The connection pool was closed');
     this.#abort.abort(reason);
     for (const entry of this.#servers.values()) {
       clearTimeout(entry.timer);
       for (const waiter of entry.waiters.splice(0)) waiter.reject(reason);
-      for (const pooled of [...entry.idle, ...entry.leased]) this.#end(entry, pooled);
+      for (const pooled of [...entry.idle, ...entry.leased]) this.#end(entry, pooled, 'the pool was closed');
     }
     while (this.#closing.size > 0) await Promise.all(this.#closing);
   }
@@ -259,9 +262,11 @@ export class ConnectionPool implements AsyncDisposable {
     }
     entry.idle.push(pooled);
     const end = () => this.#end(entry, pooled);
+    const takeAway = () => this.#end(entry, pooled, 'its permit was lost');
     onAbort(pooled.connection.ended, end);
-    onAbort(pooled.permit?.lost, end);
-    if (pooled.connection.ended.aborted || pooled.permit?.lost?.aborted) end();
+    onAbort(pooled.permit?.lost, takeAway);
+    if (pooled.connection.ended.aborted) end();
+    if (pooled.permit?.lost?.aborted) takeAway();
   }
 
   async #handOut(entry: PoolServer, pooled: Pooled, waiter: Waiter): Promise<void> {
@@ -314,18 +319,20 @@ export class ConnectionPool implements AsyncDisposable {
     this.#serveOthers(entry);
   }
 
-  /** Takes it out for good, and closes it. */
-  #end(entry: PoolServer, pooled: Pooled): void {
+  /**
+   * Takes it out for good, and closes it.
+   *
+   * @param why the holder of the lease has not asked for that
+   */
+  #end(entry: PoolServer, pooled: Pooled, why?: string): void {
     const isOurs = entry.leased.delete(pooled) || remove(entry.idle, pooled);
     if (!isOurs) return;
     entry.closing += 1;
     this.#counts.closed += 1;
     tellPool({ event: 'close', server: entry.name, username: pooled.server.username });
     const close = async () => {
-      await withinTime(
-        pooled.connection.close().catch(() => {}),
-        CLOSE_MS,
-      );
+      const reason = why === undefined ? undefined : leaseLost(why);
+      await withinTime(partsOf(pooled.connection).link.close(reason), CLOSE_MS);
       await release(pooled.permit);
       entry.closing -= 1;
       this.#serve(entry);
@@ -379,6 +386,10 @@ function isRefusal(error: unknown): boolean {
     error instanceof SftpError &&
     ['CHANNEL_REFUSED', 'CHANNEL_CLOSED', 'ECONNRESET', 'NOT_SSH', 'SSH_FAILED'].includes(error.code)
   );
+}
+
+function leaseLost(why: string): ConnectionLostError {
+  return new ConnectionLostError(`The pool closed the connection: ${why}`, { code: 'LEASE_LOST' });
 }
 
 async function answers(connection: Connection): Promise<boolean> {

@@ -195,13 +195,7 @@ class StepExecution {
     try {
       await copying;
     } catch (error) {
-      // Another worker was faster with the same step, or has taken the partial file.
-      const mayBeDone =
-        canTell && hasCode(error, 'EEXIST', 'ENOENT', 'TARGET_CHANGED', 'FAILURE', 'VANISHED');
-      if (mayBeDone && (await this.#isDone())) {
-        await this.#discard();
-        return this.#already();
-      }
+      if (canTell && (await this.#hasLost(error))) return this.#already();
       throw hasCode(error, 'EEXIST') && !overwrite
         ? this.#targetChanged('there is something by now', error)
         : error;
@@ -210,13 +204,21 @@ class StepExecution {
     return { outcome: 'done', completed: await this.#complete() };
   }
 
+  /** Whether another worker was faster with the same step, and that is why this attempt has failed. */
+  async #hasLost(error: unknown): Promise<boolean> {
+    if (!(await this.#isDone())) return false;
+    // Nobody comes back for what it has left.
+    await this.#discard();
+    return hasCode(error, 'EEXIST', 'ENOENT', 'TARGET_CHANGED', 'FAILURE', 'VANISHED');
+  }
+
   get #owner(): string {
     return this.#options.owner ?? this.#step.id;
   }
 
   /** What an attempt has left of a file that another one has completed. At best effort: the file is there. */
   async #discard(): Promise<void> {
-    await this.#sides.discard(this.#target.path, this.#owner, this.#options.signal).catch(() => {});
+    await this.#sides.discard(this.#target.path, this.#owner, undefined).catch(() => {});
   }
 
   get #completes(): boolean {
@@ -224,8 +226,9 @@ class StepExecution {
     return complete !== 'none';
   }
 
+  /** After a failure, so that the signal may have aborted, and the connection may be lost. */
   async #isDone(): Promise<boolean> {
-    const there = await lookAt(this.#target, this.#asking);
+    const there = await lookAt(this.#target, {}).catch(() => undefined);
     return there !== undefined && isSame(stateOf(there), this.#step);
   }
 

@@ -104,9 +104,12 @@ export function mayReconnect(error: unknown): boolean {
   return isOfConnection && isTransient(error);
 }
 
+/** Codes of connections that this program has closed itself. */
+const CLOSED_CODES: readonly string[] = ['CLOSED', 'LEASE_LOST'];
+
 /** Whether a connection has ended against everybody's will. */
 export function isLost(error: unknown): error is ConnectionLostError {
-  return error instanceof ConnectionLostError && error.code !== 'CLOSED';
+  return error instanceof ConnectionLostError && !CLOSED_CODES.includes(error.code);
 }
 
 /** Tries until it works, the attempts are used up, or it fails for another reason than the line. */

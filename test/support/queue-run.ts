@@ -156,8 +156,13 @@ class QueueRun {
     const env = this.#environment(redis, partners);
     const lister = this.#start('examples/queue/lister.ts', env);
     const workers = Array.from({ length: count }, () => this.#start('examples/queue/worker.ts', env));
-    await this.#disturb(workers, redis, partners);
-    await this.#until(() => this.#movedBy(partners) >= files, 'every file was moved');
+    try {
+      await this.#disturb(workers, redis, partners);
+      await this.#until(() => this.#movedBy(partners) >= files, 'every file was moved');
+    } catch (error) {
+      await this.#tellJobs(redis, partners);
+      throw error;
+    }
     // Whoever was overtaken ends what he has begun.
     await wait(500);
     const children = [lister, ...workers];
@@ -282,6 +287,25 @@ class QueueRun {
       if (performance.now() - this.#startMs > this.#options.deadlineMs) throw new Error(`In vain: ${what}`);
       await wait(this.#options.files > 1_000 ? 300 : 50);
     }
+  }
+
+  /** Why it does not go on. */
+  async #tellJobs(redis: RedisServer, partners: readonly Partner[]): Promise<void> {
+    const { tell } = this.#options;
+    tell(`attempts: ${JSON.stringify(this.#attempts)}`);
+    const connection = new Redis(redis.url, { maxRetriesPerRequest: null });
+    for (const { root, description } of partners) {
+      const queue = new Queue(queueOf(description), { connection });
+      tell(`${queue.name}: ${JSON.stringify(await queue.getJobCounts())}`);
+      tell(`not moved: ${filesBelow(join(root, 'out')).join(' ')}`);
+      const jobs = await queue.getJobs(['active', 'delayed', 'waiting', 'failed', 'paused', 'prioritized']);
+      for (const { id, data, attemptsMade, attemptsStarted, failedReason, delay } of jobs)
+        tell(
+          JSON.stringify({ id, path: data.step.path, attemptsMade, attemptsStarted, failedReason, delay }),
+        );
+      await queue.close();
+    }
+    connection.disconnect();
   }
 
   async #outcome(

@@ -189,9 +189,11 @@ export class Link {
     }
   }
 
-  /** Ends it for good. Never rejects, and may be called again. */
-  close(): Promise<void> {
-    this.#closeReason ??= new ConnectionLostError('The connection was closed by close()', { code: 'CLOSED' });
+  /** Ends it for good. Never rejects, and may be called again; the first reason holds. */
+  close(
+    reason = new ConnectionLostError('The connection was closed by close()', { code: 'CLOSED' }),
+  ): Promise<void> {
+    this.#closeReason ??= reason;
     this.#abort.abort(this.#closeReason);
     this.session.destroy(this.#closeReason);
     this.#closing ??= this.ssh.close().finally(this.#onClose);

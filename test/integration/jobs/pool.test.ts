@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
+import { outlookOf } from '../../../src/index.js';
 import {
   CHANNELS,
   ConnectionPool,
@@ -218,7 +219,13 @@ describe('ConnectionPool', () => {
     });
     await Promise.all(Array.from({ length: 6 }, () => work(workers, server)));
     assert.ok(places.most <= 4 && places.taken === open.size);
+    await using lease = await workers.lease(server);
+    const waiting = lease.connection.execute('hang');
     lost.abort(new Error('the process was frozen'));
+    // A job that fails for it may be tried again.
+    const taken = { name: 'ConnectionLostError', code: 'LEASE_LOST', message: /its permit was lost/ };
+    await assert.rejects(waiting, taken);
+    await assert.rejects(lease.connection.stat('/'), (error) => outlookOf(error) === 'retry');
     await workers.close();
     assert.equal(places.taken, 0);
   });

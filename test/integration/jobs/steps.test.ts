@@ -331,6 +331,27 @@ describe('executeStep', () => {
     assert.deepEqual(readdirSync(world.local).sort(), ['f', 'g']);
   });
 
+  for (const how of ['a closed connection', 'an abort'])
+    test(`leaves nothing after ${how} when another worker has completed the file meanwhile`, async (t) => {
+      const world = await open(t);
+      const content = 'x'.repeat(8_000_000);
+      write(join(world.remote, 'out'), { f: content });
+      const [step] = (await stepsOf(world)) as [Step];
+      const other = await connectToServer(world.server);
+      const stop = new AbortController();
+      const callback = (transferred: number) => {
+        if (transferred < 4_000_000 || existsSync(join(world.local, 'f'))) return;
+        write(world.local, { f: content });
+        if (how === 'an abort') stop.abort(new Error('stop'));
+        else void other.close();
+      };
+      const running = run({ ...world, sftp: other }, step, { callback, signal: stop.signal });
+      await assert.rejects(running, how === 'an abort' ? /stop/ : { code: 'CLOSED' });
+      await other.close();
+      assert.deepEqual(readdirSync(world.local), ['f']);
+      assert.equal((await run(world, step)).outcome, 'already');
+    });
+
   test('follows no link that was laid below the target', async (t) => {
     const world = await open(t);
     write(join(world.remote, 'out'), { 'd/f': 'x' });
