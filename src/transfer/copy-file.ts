@@ -1,7 +1,8 @@
 /** One file from one file system to another: whole, or not at all where the copy is atomic. */
 import type { Buffer } from 'node:buffer';
 import { SftpError, SftpStatusError } from '../errors.js';
-import { anew, isGivenTwice } from '../session/quirks/repeated-handle.js';
+import { anew, handleTwice, isGivenTwice } from '../session/quirks/repeated-handle.js';
+import { quote } from '../shared/remote-path.js';
 import {
   type Copied,
   type Copy,
@@ -82,23 +83,56 @@ export function copyFile<Confirmation extends Sized>(
   target: Place,
   options: CopyFileOptions<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
-  if (source.readsOnce) return copyOnce(source, target, options);
   const repeatsOf = ({ fileSystem }: SourcePlace | Place) => fileSystem.repeatedHandles ?? 0;
-  let isOurs = false;
+  const tries = new Tries(() => repeatsOf(source) + repeatsOf(target));
+  if (source.readsOnce) return copyOnce(source, target, options, tries);
   return anew(
     async (isFirst) => {
-      // What is there the second time is what the first has made.
-      const again = {
-        ...options,
-        onProgress: onlyEnd(options.onProgress),
-        ...(isOurs && { overwrite: 'always' as const }),
-      };
-      const copied = await copyOnce(source, target, isFirst ? options : again);
-      isOurs ||= copied.kept === undefined;
+      tries.begin();
+      const copied = await copyOnce(source, target, isFirst ? options : optionsAgain(options, tries), tries);
+      tries.isOurs ||= copied.kept === undefined;
       return copied;
     },
-    () => repeatsOf(source) + repeatsOf(target),
+    () => tries.repeats,
   );
+}
+
+function optionsAgain<Confirmation extends Sized>(
+  options: CopyFileOptions<Confirmation>,
+  { isOurs }: Tries,
+): CopyFileOptions<Confirmation> {
+  const again = { ...options, onProgress: onlyEnd(options.onProgress) };
+  // A link is none that we have made.
+  if (!isOurs) return again;
+  return { ...again, overwrite: 'always', refuseLink: options.refuseLink || options.overwrite === 'never' };
+}
+
+/** What the attempts to copy one file know of each other, where a server gives handles twice. */
+class Tries {
+  /** What has the target's name was made by one of them. */
+  isOurs = false;
+  /** It is complete, and whatever happens to other files does not concern it any more. */
+  isComplete = false;
+  readonly #count: () => number;
+  #atBeginning = 0;
+
+  constructor(count: () => number) {
+    this.#count = count;
+  }
+
+  begin(): void {
+    this.#atBeginning = this.#count();
+  }
+
+  /** How many handles have been given twice that may be one of its own. */
+  get repeats(): number {
+    return this.isComplete ? this.#atBeginning : this.#count();
+  }
+
+  /** @throws SftpError (`HANDLE_TWICE`) its bytes may have gone elsewhere */
+  check(subject: string): void {
+    if (this.#count() !== this.#atBeginning) throw handleTwice(subject);
+  }
 }
 
 /** A copy that is made anew tells nothing of what had been told, until it is complete. */
@@ -112,10 +146,11 @@ async function copyOnce<Confirmation extends Sized>(
   source: SourcePlace,
   target: Place,
   options: CopyFileOptions<Confirmation>,
+  tries: Tries,
 ): Promise<CopiedFile<Confirmation>> {
   const file = await openSource(source, options);
   try {
-    const copy = { source, target, file, options };
+    const copy = { source, target, file, options, tries };
     const kept = mayKeep(copy)
       ? await findReasonToKeep(file.info, target, ruleOf(options), options)
       : undefined;
@@ -132,6 +167,7 @@ async function copyOnce<Confirmation extends Sized>(
 interface FileCopy<Confirmation extends Sized> extends Copy<Confirmation> {
   readonly target: Place;
   readonly options: CopyFileOptions<Confirmation>;
+  readonly tries: Tries;
 }
 
 function mayKeep({ target, options }: FileCopy<Sized>): boolean {
@@ -262,8 +298,11 @@ class FileWriting<Confirmation extends Sized> {
       const mayExist = looking !== undefined;
       const opened = await openPath(this.#copy, { path, changes, exclusive, mayExist });
       this.#path = path;
+      this.#copy.tries.isOurs ||= exclusive;
       return opened;
     } catch (error) {
+      // It was made, whatever its handle is.
+      this.#copy.tries.isOurs ||= exclusive && isGivenTwice(error);
       if (looking === undefined || !isAnswer(error)) throw error;
       return this.#openBeside(await (options.isFree ? this.#look() : looking));
     }
@@ -325,9 +364,14 @@ class FileWriting<Confirmation extends Sized> {
     if (this.#path === undefined || !this.#isBeside) return;
     await beforeRename?.();
     signal?.throwIfAborted();
+    // Under its name nobody could tell it from the file of somebody else.
+    if (overwrite === 'never')
+      this.#copy.tries.check(`write ${quote(target.fileSystem.textOf(target.path))}`);
     try {
-      if (overwrite === 'never') await target.fileSystem.rename(this.#path, target.path, { signal });
-      else await target.fileSystem.replace(this.#path, target.path, { signal });
+      if (overwrite === 'never') {
+        await target.fileSystem.rename(this.#path, target.path, { signal });
+        this.#copy.tries.isComplete = true;
+      } else await target.fileSystem.replace(this.#path, target.path, { signal });
     } catch (error) {
       if (journal?.goesOnAfter(error)) {
         const lost = { path: this.#path, target: target.path, source: this.#source };

@@ -10,8 +10,13 @@ const CODE = 'HANDLE_TWICE';
 const MAX_ATTEMPTS = 16;
 
 export function givenTwice(context: RequestContext): SftpError {
+  return handleTwice(describeRequest(context));
+}
+
+/** @param subject what was done, for the message */
+export function handleTwice(subject: string): SftpError {
   const what = 'the server gave a handle twice while it was open, so that it may be that of another file';
-  return new SftpError(CODE, `${describeRequest(context)}: ${what}; open fewer files at once`);
+  return new SftpError(CODE, `${subject}: ${what}; open fewer files at once`);
 }
 
 export function isGivenTwice(error: unknown): boolean {

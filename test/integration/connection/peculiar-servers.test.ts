@@ -1,6 +1,6 @@
 /** Servers that do not do what OpenSSH's does: what is written is there all the same, or the call fails. */
 import assert from 'node:assert/strict';
-import { appendFileSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -227,6 +227,20 @@ describe('A server that takes no permissions in OPEN', () => {
   });
 });
 
+/** Eight files fetched at once, none of which may replace another. */
+async function assertFetched(sftp: Connection, folder: string, options: { readonly atomic: boolean }) {
+  mkdirSync(folder);
+  const indexes = [0, 1, 2, 4, 5, 6, 7, 8];
+  await Promise.all(
+    indexes.map((index) =>
+      sftp.get(`/file ${index}`, join(folder, `${index}`), { overwrite: 'never', ...options }),
+    ),
+  );
+  for (const index of indexes) {
+    assert.equal(readFileSync(join(folder, `${index}`), 'utf8'), `content ${index}`);
+  }
+}
+
 describe('A server that gives handles twice', () => {
   test('has the right content in every file that was written at once', async (t) => {
     const { server, sftp } = await start(t, { handlesTwice: true }, { log: 'old ' });
@@ -252,6 +266,28 @@ describe('A server that gives handles twice', () => {
       (await Promise.all(Array.from({ length: 9 }, () => sftp.listdir('/up')))).flat().length,
       450,
     );
+  });
+
+  test('has new files that must not replace any, and keeps those of others', async (t) => {
+    for (const atomic of [true, false]) {
+      const { server, sftp, local } = await start(t, { handlesTwice: true }, { 'file 3': 'of another' });
+      const tree = makeTree(t, 9);
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 9 }, (_, index) =>
+          sftp.put(join(tree, `file ${index}`), `/file ${index}`, { overwrite: 'never', atomic }),
+        ),
+      );
+      const codes = outcomes.map((one) => (one.status === 'rejected' ? one.reason.code : 'made'));
+      const expected = Array.from({ length: 9 }, (_, index) => (index === 3 ? 'EEXIST' : 'made'));
+      assert.deepEqual(codes, expected, `atomic: ${atomic}`);
+      for (let index = 0; index < 9; index += 1) {
+        const content = index === 3 ? 'of another' : `content ${index}`;
+        assert.equal(server.readFile(`/file ${index}`).toString(), content);
+      }
+      // Once a file has its name, it may be that of somebody else.
+      assert.equal(server.counters.extended['posix-rename@openssh.com'], undefined);
+      await assertFetched(sftp, join(local, `${atomic}`), { atomic });
+    }
   });
 
   test('gets nothing appended that might be in another file: the calls concerned fail', async (t) => {
