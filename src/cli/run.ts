@@ -47,7 +47,8 @@ export async function runCommand(
   } catch (error) {
     await progress.end({ isDone: false });
     outcome.end(signal.aborted ? signal.reason : error);
-    if (signal.reason instanceof Interruption) output.say(adviceAfter(spec.name, values));
+    const advice = adviceAfter(spec.name, values);
+    if (signal.reason instanceof Interruption && advice !== undefined) output.say(advice);
   }
   await progress.end({ isDone: outcome.exitCode <= 1 });
   if (spec.name !== 'exec') outcome.summarize();
@@ -57,9 +58,9 @@ export async function runCommand(
 }
 
 /** How to go on with what was interrupted. */
-function adviceAfter(command: string, values: OptionValues): string {
+function adviceAfter(command: string, values: OptionValues): string | undefined {
   if (command === 'mirror') return 'Run the same command again: what is complete is not copied again.';
-  if (command !== 'get' && command !== 'put' && command !== 'cp') return '';
+  if (command !== 'get' && command !== 'put' && command !== 'cp') return undefined;
   return values.resume === true
     ? 'Run the same command again: it resumes where this one stopped.'
     : 'What was complete stays. With --resume (-a), an interrupted transfer can be resumed by the same command.';

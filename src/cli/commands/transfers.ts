@@ -10,6 +10,7 @@ import type {
 import { SftpError } from '../../index.js';
 import { printable } from '../../shared/printable.js';
 import type { OptionValues } from '../options/option-table.js';
+import { UsageError } from '../output/usage-error.js';
 import type { Context } from './command.js';
 
 /** Files of one command that are under way at once; each has many requests in flight. */
@@ -18,12 +19,15 @@ const FILES_AT_ONCE = 8;
 /** The library's options for one transfer. */
 export function transferOptions({ settings, signal }: Context, values: OptionValues): TransferOptions {
   const resumes = values.resume === true;
+  const inPlace = values.inPlace === true;
+  if (resumes && inPlace) throw new UsageError('Give one of --resume and --in-place');
   return {
     signal,
     resume: resumes,
     fsync: values.fsync === true,
     ...(values.preserve === true ? { preserveMtime: true, preserveMode: true } : {}),
-    ...(values.inPlace === true ? { atomic: false } : {}),
+    // The library writes new files of an upload in place.
+    atomic: !inPlace,
     ...(typeof values.overwrite === 'string' ? { overwrite: values.overwrite as Overwrite } : {}),
     ...(typeof values.jobs === 'number' ? { concurrency: values.jobs } : {}),
     retry: settings.retries === 0 ? false : { attempts: settings.retries },

@@ -25,7 +25,7 @@ export class Connections {
   readonly #output: Output;
   readonly #signal: AbortSignal;
   readonly #open = new Map<string, Promise<Connection>>();
-  #base: ConnectOptions | undefined;
+  #base: Promise<ConnectOptions> | undefined;
   #usesSsh = false;
 
   constructor(settings: Settings, output: Output, signal: AbortSignal) {
@@ -53,7 +53,7 @@ export class Connections {
 
   async #connect(address: ServerName): Promise<Connection> {
     const options = {
-      ...this.#options(),
+      ...(await this.#options()),
       username: address.user,
       port: address.port ?? this.#settings.port,
     };
@@ -104,12 +104,12 @@ export class Connections {
   }
 
   /** The same for every server. */
-  #options(): ConnectOptions {
+  #options(): Promise<ConnectOptions> {
     this.#base ??= this.#makeOptions();
     return this.#base;
   }
 
-  #makeOptions(): ConnectOptions {
+  async #makeOptions(): Promise<ConnectOptions> {
     const settings = this.#settings;
     const strict = givenSshOption(settings.sshOptions, 'StrictHostKeyChecking');
     const mayAsk = !settings.batch && givenSshOption(settings.sshOptions, 'BatchMode') !== 'yes' && canAsk();
@@ -117,7 +117,7 @@ export class Connections {
     const isAsked = mayAsk && !acceptsNew && strict !== 'yes' && settings.fingerprints.length === 0;
     return {
       config: sshConfiguration(settings),
-      password: readPassword(settings),
+      password: await readPassword(settings, this.#signal),
       signal: this.#signal,
       connectTimeout: settings.timeoutMs ?? CONNECT_TIMEOUT_MS,
       ...(acceptsNew || isAsked ? { hostKeyPolicy: 'accept-new' as const } : {}),

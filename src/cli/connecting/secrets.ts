@@ -1,10 +1,14 @@
 /** Passwords: from a file, from standard input or from the environment, never from the arguments. */
 import { Buffer } from 'node:buffer';
-import { readFileSync, readSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { LocalFileError } from '../output/exit-codes.js';
 
 /** The variable that may hold a password. */
 const VARIABLE = 'TSFTP_PASSWORD';
+
+const LINE_FEED = 0x0a;
+
+const LONGEST_LINE = 4096;
 
 interface PasswordSources {
   readonly passwordFile: string | undefined;
@@ -12,12 +16,15 @@ interface PasswordSources {
 }
 
 /** The password that was given; `undefined` where the keys, the agent or a question are meant to do. */
-export function readPassword({ passwordFile, passwordStdin }: PasswordSources): string | undefined {
+export async function readPassword(
+  { passwordFile, passwordStdin }: PasswordSources,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const { [VARIABLE]: inherited } = process.env;
   // Programs that are started from here have no use for it.
   delete process.env[VARIABLE];
   if (passwordFile !== undefined) return firstLine(readFileSync(passwordFile, 'utf8'), passwordFile);
-  if (passwordStdin) return firstLine(readLine(), 'standard input');
+  if (passwordStdin) return firstLine(await readLine(process.stdin, signal), 'standard input');
   return inherited === '' ? undefined : inherited;
 }
 
@@ -27,27 +34,34 @@ function firstLine(text: string, from: string): string {
   return line;
 }
 
-/** One line, and no byte more: what follows may be the content of an upload. */
-function readLine(): string {
-  const byte = Buffer.alloc(1);
-  const bytes: number[] = [];
-  while (bytes.length < 4096 && readByte(byte)) {
-    if (byte[0] === 0x0a) break;
-    bytes.push(byte[0] ?? 0);
+/** One line; what follows may be the content of an upload, and stays in the stream. */
+async function readLine(input: NodeJS.ReadStream, signal: AbortSignal): Promise<string> {
+  let bytes = Buffer.alloc(0);
+  while (!bytes.includes(LINE_FEED) && bytes.length < LONGEST_LINE) {
+    const chunk: Buffer | null = input.read();
+    if (chunk !== null) bytes = Buffer.concat([bytes, chunk]);
+    else if (input.readableEnded || input.destroyed) break;
+    else await hasMore(input, signal);
   }
-  return Buffer.from(bytes).toString('utf8');
+  const end = bytes.indexOf(LINE_FEED);
+  const length = end === -1 ? bytes.length : end + 1;
+  if (length < bytes.length) input.unshift(bytes.subarray(length));
+  return bytes.toString('utf8', 0, length);
 }
 
-function readByte(byte: Buffer): boolean {
-  for (;;) {
-    try {
-      return readSync(0, byte, 0, 1, null) === 1;
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EOF') return false;
-      if (code !== 'EAGAIN') throw error;
-      // Somebody has made it non-blocking: a moment later there may be more.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-    }
-  }
+/** Waits for more, or for the end. */
+function hasMore(input: NodeJS.ReadStream, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onMore = (): void => finish(resolve);
+    const onAbort = (): void => finish(() => reject(signal.reason));
+    const events = ['readable', 'end', 'close'] as const;
+    const finish = (settle: () => void): void => {
+      for (const event of events) input.off(event, onMore);
+      signal.removeEventListener('abort', onAbort);
+      settle();
+    };
+    signal.throwIfAborted();
+    for (const event of events) input.on(event, onMore);
+    signal.addEventListener('abort', onAbort);
+  });
 }

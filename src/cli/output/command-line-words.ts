@@ -10,6 +10,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/needs transport: '(ssh2|openssh)'/g, 'needs --transport $1'],
   [/accept them with algorithms: 'legacy'/g, 'accept them with --legacy'],
   [/give the option username/g, 'write USER@HOST'],
+  [/set atomic: false/g, 'give --in-place'],
   [/or give onPrompt/g, 'or run this on a terminal'],
   [/; makedirs takes what is there/g, '; mkdir -p takes what is there'],
   [/; rmtree removes a directory with its content/g, '; rm -r removes a directory with its content'],

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { startServer } from '../../../src/testing/index.js';
 import { builtProgram, type ProgramWorld, startWorld } from '../../support/program.js';
 import { needsOpenSsh } from '../../support/sshd.js';
 
@@ -151,6 +152,21 @@ describe('The shell', { skip: needsScript, timeout: 180_000 }, () => {
     assert.equal(await terminal.ended(), 0);
     const again = await world.run(['-o', `UserKnownHostsFile=${known}`, 'ls', 'box:/']);
     assert.equal(again.status, 0, again.stderr);
+  });
+
+  test('ends at Ctrl-C while a password is asked for, as a command does', async (t) => {
+    await using world = await startWorld();
+    await using server = await startServer({ files: { 'a.txt': 'a' } }, { users: { me: 'secret' } });
+    const known = join(world.folder, 'own_known_hosts');
+    writeFileSync(known, server.knownHosts);
+    const address = `sftp://me@127.0.0.1:${server.port}/~/a.txt`;
+    for (const words of [['get', address], [address]]) {
+      const terminal = new Terminal(t, world, ['-F', 'none', '--known-hosts', known, ...words]);
+      await terminal.expect(/Password for me@127\.0\.0\.1: /i);
+      terminal.type('\u0003');
+      assert.equal(await terminal.ended(), 130, terminal.output);
+    }
+    assert.ok(!existsSync(join(world.folder, 'a.txt')));
   });
 
   test('asks before a mirror removes anything', async (t) => {
