@@ -391,7 +391,10 @@ export class RemoteFile implements AsyncDisposable {
   }
 
   async #finish(): Promise<void> {
-    for (const stream of this.#streams) if (!stream.closed) stream.destroy(this.#closedError());
+    for (const stream of this.#streams) {
+      const isItself = stream instanceof RemoteWriteStream && stream.isClosingFile;
+      if (!stream.closed && !isItself) stream.destroy(this.#closedError());
+    }
     await Promise.allSettled(this.#running);
     this.#appending?.leave();
     const closing = this.#client.close(this.#handle);

@@ -74,6 +74,7 @@ export class RemoteWriteStream extends Writable {
   #file: TargetFile | undefined;
   #behind: WriteBehind | undefined;
   #closing: Promise<void> | undefined;
+  #isClosing = false;
   /** Where the first byte goes. */
   #offset = 0;
 
@@ -99,6 +100,11 @@ export class RemoteWriteStream extends Writable {
   /** Bytes that the server has confirmed. */
   get bytesWritten(): number {
     return this.#bytesWritten;
+  }
+
+  /** @internal Whether all is written or given up, and only the file is still to be closed. */
+  get isClosingFile(): boolean {
+    return this.#isClosing;
   }
 
   override _construct(callback: (error?: Error | null) => void): void {
@@ -182,6 +188,7 @@ export class RemoteWriteStream extends Writable {
   }
 
   #close(): Promise<void> {
+    this.#isClosing = true;
     this.#closing ??= Promise.resolve(this.#file?.close({ signal: this.#signal }));
     return this.#closing;
   }

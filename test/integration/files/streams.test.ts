@@ -112,6 +112,10 @@ for (const kind of serverKinds) {
       assert.equal(String(await contentFrom(file.createReadStream({ start: 1, end: 4 }))), '1ab4');
       await assert.rejects(file.read(), { code: 'EBADF' });
       assert.equal(readFileSync(here, 'latin1'), '01ab45678c');
+      const again = await sftp.open(there, 'r+');
+      await pipeline(Readable.from(['AB']), again.createWriteStream());
+      await assert.rejects(again.write('x'), { code: 'EBADF' });
+      assert.equal(readFileSync(here, 'latin1'), 'ABab45678c');
     });
 
     test('lines written one by one are there when the stream has finished', async () => {
