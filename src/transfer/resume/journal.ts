@@ -9,6 +9,7 @@ import {
   type Place,
   type ReopenedFile,
 } from '../file-system.js';
+import { DoneFiles } from './done-files.js';
 import { leaveTemporary, restingPath, UNKNOWN_SOURCE } from './temporary-file.js';
 
 /** A file that is complete up to `bytes`, and by what source. */
@@ -36,10 +37,13 @@ const PIECES_PER_ATTEMPT = 4;
 const MAX_CAREFUL_PIECE = 64 * 1024;
 const MIN_PIECE = 4 * 1024;
 
+/** Notes of one kind: an attempt leaves as many as it has files open. */
+const MAX_NOTES = 10_000;
+
 /** What the attempts of one transfer know of each other, as long as the program runs. */
 export class Journal {
   readonly #beginnings = new Map<string, Beginning>();
-  readonly #done = new Map<string, string>();
+  readonly #done = new DoneFiles();
   /** What the connection was lost over before it was removed, or before it could be seen. */
   readonly #waste: Buffer[] = [];
   readonly #renames = new Map<string, LostRename>();
@@ -48,8 +52,12 @@ export class Journal {
   #advancedBytes = 0;
   #carefulLength: number | undefined;
 
-  noteBeginning({ path }: Place, beginning: Beginning): void {
-    this.#beginnings.set(keyOf(path), beginning);
+  noteBeginning({ fileSystem, path }: Place, beginning: Beginning): void {
+    const oldest = note(this.#beginnings, keyOf(path), beginning);
+    if (oldest === undefined) return;
+    const [key, left] = oldest;
+    const target = { fileSystem, path: Buffer.from(key, 'latin1') };
+    if (!left.path.equals(target.path)) leaveTemporary(target, left.path);
   }
 
   takeBeginning({ path }: Place): Beginning | undefined {
@@ -59,8 +67,10 @@ export class Journal {
   }
 
   /** Nobody wants it, and it could not be removed. */
-  noteWaste(path: Buffer): void {
+  noteWaste({ fileSystem }: Place, path: Buffer): void {
     this.#waste.push(path);
+    const oldest = this.#waste.length > MAX_NOTES ? this.#waste.shift() : undefined;
+    if (oldest !== undefined) leaveTemporary({ fileSystem, path: oldest }, oldest);
   }
 
   hasBegun({ path }: Place): boolean {
@@ -79,13 +89,13 @@ export class Journal {
     }
   }
 
+  /** What cannot be remembered will be copied again, and does not count as having come further. */
   noteDone({ path }: Place, source: string): void {
-    this.noteAdvance();
-    this.#done.set(keyOf(path), source);
+    if (this.#done.add(path, source)) this.noteAdvance();
   }
 
   noteRename({ path }: Place, rename: LostRename): void {
-    this.#renames.set(keyOf(path), rename);
+    note(this.#renames, keyOf(path), rename);
   }
 
   takeRename({ path }: Place): LostRename | undefined {
@@ -100,7 +110,7 @@ export class Journal {
   }
 
   isDone({ path }: Place, source: string): boolean {
-    return source !== UNKNOWN_SOURCE && this.#done.get(keyOf(path)) === source;
+    return source !== UNKNOWN_SOURCE && this.#done.has(path, source);
   }
 
   /** @param bytes how much further a file has come that is not done */
@@ -127,6 +137,15 @@ export class Journal {
   goesOnAfter(error: unknown): boolean {
     return isLost(error);
   }
+}
+
+/** The oldest is forgotten where there are too many, and given. */
+function note<T>(notes: Map<string, T>, key: string, value: T): readonly [string, T] | undefined {
+  notes.set(key, value);
+  const [oldest] = notes;
+  if (notes.size <= MAX_NOTES || oldest === undefined) return undefined;
+  notes.delete(oldest[0]);
+  return oldest;
 }
 
 function keyOf(path: Buffer): string {
@@ -169,6 +188,6 @@ export async function drop(
     await target.fileSystem.removeFile(path, { signal });
   } catch (error) {
     if (journal !== undefined || !isMissing(error)) leaveTemporary(target, path);
-    if (isMissing(error) || journal?.goesOnAfter(error)) journal?.noteWaste(path);
+    if (isMissing(error) || journal?.goesOnAfter(error)) journal?.noteWaste(target, path);
   }
 }

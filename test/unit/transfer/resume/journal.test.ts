@@ -55,4 +55,36 @@ describe('the journal of a transfer', () => {
     await journal.close(fileSystem, { resumes: false });
     assert.equal(fileSystem.stepsOf('removeFile').length, 1);
   });
+
+  test('forgets the oldest beginnings beyond ten thousand, and leaves them to the next transfer', async () => {
+    const fileSystem = new FakeFileSystem();
+    const journal = new Journal();
+    const place = (index: number) => ({ fileSystem, path: Buffer.from(`/target ${index}`) });
+    const paths = Array.from({ length: 10_001 }, (_, index) => temporaryPath(place(index)));
+    for (const [index, path] of paths.entries()) {
+      journal.noteBeginning(place(index), { path, bytes: 1, source: 'a1b2c3d4e5f6' });
+    }
+    assert.deepEqual([journal.hasBegun(place(0)), journal.hasBegun(place(1))], [false, true]);
+    fileSystem.addFile(paths[0]?.toString() ?? '', 'x');
+    await new Leftovers().tidy({ fileSystem, path: Buffer.from('/') }, {});
+    assert.deepEqual(fileSystem.paths, ['/']);
+  });
+
+  test('knows what is done by the source that it was copied from last', () => {
+    const fileSystem = new FakeFileSystem();
+    const [one, other] = ['/one', '/other'].map((path) => ({ fileSystem, path: Buffer.from(path) }));
+    assert(one && other);
+    const journal = new Journal();
+    journal.noteDone(one, 'a1b2c3d4e5f6');
+    assert.deepEqual(
+      [journal.isDone(one, 'a1b2c3d4e5f6'), journal.isDone(other, 'a1b2c3d4e5f6')],
+      [true, false],
+    );
+    assert.equal(journal.takeAdvance(), true);
+    journal.noteDone(one, 'b1b2c3d4e5f6');
+    assert.deepEqual(
+      [journal.isDone(one, 'a1b2c3d4e5f6'), journal.isDone(one, 'b1b2c3d4e5f6')],
+      [false, true],
+    );
+  });
 });
