@@ -1,6 +1,6 @@
 /** `ls` */
 import { Buffer } from 'node:buffer';
-import type { FileAttributes } from '../../index.js';
+import type { Connection, FileAttributes } from '../../index.js';
 import { parseAddress } from '../addresses/address.js';
 import type { OptionValues } from '../options/option-table.js';
 import { alignColumns, coloured, entryJson, longColumns } from '../output/entries.js';
@@ -142,20 +142,42 @@ function inColumns(output: Context['output'], entries: readonly Listed[]): void 
   }
 }
 
+/** Whoever pressed Tab waits for it. */
+const COMPLETION_MS = 5000;
+
+/** Each link is followed at the same time. */
+const LINK_MS = 1000;
+
 /** What the completion of a shell asks for: the addresses on a server that begin with what was typed. */
 export const runComplete: CommandRun = async (context, [typed = '']) => {
   const address = parseAddress(typed);
   if (address.kind !== 'remote') return;
-  const slash = address.path.lastIndexOf('/') + 1;
-  const start = address.path.slice(slash);
-  const server = typed.slice(0, typed.length - start.length);
+  // Programs on the way to the server, as ssh in a ProxyCommand, are to ask nothing either.
+  Object.assign(process.env, { SSH_ASKPASS: 'false', SSH_ASKPASS_REQUIRE: 'force' });
+  const start = address.path.slice(address.path.lastIndexOf('/') + 1);
+  const url = /^\w+:\/\/[^/]+\/(?:.*\/)?/s.exec(typed)?.[0];
+  if (url === undefined && /^\w+:\/\//.test(typed)) return;
+  const server = url ?? typed.slice(0, typed.length - start.length);
+  const { signal } = context;
   const { connection, path } = await remotePlace(context, server);
-  for (const entry of await connection.listdirAttr(path, { signal: context.signal })) {
+  const entries = (await connection.listdirAttr(path, { signal, timeout: COMPLETION_MS })).filter(
+    ({ filename }) =>
+      filename.startsWith(start) &&
+      (start !== '' || !filename.startsWith('.')) &&
+      // Nothing of the kind can be typed.
+      !/[\p{Cc}\uFFFD]/u.test(filename),
+  );
+  const lines = entries.map(async (entry) => {
     const { filename } = entry;
-    if (!filename.startsWith(start) || (start === '' && filename.startsWith('.'))) continue;
     const leadsDown =
-      entry.isSymbolicLink() &&
-      (await connection.isdir(joinRemote(path, filename), { signal: context.signal }));
-    context.output.line(`${server}${filename}${entry.isDirectory() || leadsDown ? '/' : ''}`);
-  }
+      entry.isDirectory() ||
+      (entry.isSymbolicLink() && (await isDirectory(connection, joinRemote(path, filename), signal)));
+    return `${server}${url === undefined ? filename : encodeURIComponent(filename)}${leadsDown ? '/' : ''}`;
+  });
+  for (const line of await Promise.all(lines)) if (line.startsWith(typed)) context.output.line(line);
 };
+
+/** Not if it cannot be told in time. */
+function isDirectory(connection: Connection, path: string, signal: AbortSignal): Promise<boolean> {
+  return connection.isdir(path, { signal, timeout: LINK_MS }).catch(() => false);
+}

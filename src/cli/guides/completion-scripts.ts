@@ -26,7 +26,7 @@ function optionsOf(spec: CommandSpec | undefined): readonly OptionSpec[] {
 const HOSTS = `awk 'tolower($1) == "host" { for (i = 2; i <= NF; i++) if ($i !~ /[*?!]/) print $i ":" }' ~/.ssh/config 2>/dev/null`;
 
 /** Names on a server, by listing it; a connection that would ask something completes nothing. */
-const REMOTE = 'tsftp complete --batch --timeout 5s -- ';
+const REMOTE = 'tsftp complete --batch --timeout 5s --retry 0 -- ';
 
 function bash(): string {
   const words = (options: readonly OptionSpec[]): string => options.map(longOf).join(' ');
@@ -40,46 +40,73 @@ function bash(): string {
       ...(letterOf(option) === undefined ? [] : [`-${letterOf(option)}`]),
     ]);
   return `# bash completion for tsftp: source <(tsftp completion bash)
+# What was typed stays as it is, in its quotes; only the rest of a name is added to it. bash takes a colon for the end of a
+# word, so that its own words are of no use here.
 _tsftp() {
-  local current previous line=\${COMP_LINE:0:COMP_POINT} command='' word options
-  current=\${line##*[[:space:]]}
-  previous=\${COMP_WORDS[COMP_CWORD-1]}
-  COMPREPLY=()
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $word in ${SHOWN.map(({ name, aliases }) => [name, ...(aliases ?? [])].join('|')).join('|')}) command=$word; break ;; esac
+  local line=\${COMP_LINE:0:COMP_POINT} part=$2 quote='' typed='' words=() character index
+  for ((index = 0; index < \${#line}; index++)); do
+    character=\${line:index:1}
+    if [[ $quote == "'" && $character != "'" ]]; then typed+=$character
+    elif [[ $character == "\\\\" ]]; then ((index++)); typed+=\${line:index:1}
+    elif [[ -n $quote ]]; then
+      if [[ $character == "$quote" ]]; then quote=''; else typed+=$character; fi
+    elif [[ $character == ["\\"'"] ]]; then quote=$character
+    elif [[ $character == [[:space:]] ]]; then
+      [[ -n $typed ]] && words+=("$typed")
+      typed=''
+    else typed+=$character
+    fi
   done
+  local command='' word options previous=''
+  for word in "\${words[@]:1}"; do
+    previous=$word
+    if [[ -z $command ]]; then
+      case $word in ${SHOWN.map(({ name, aliases }) => [name, ...(aliases ?? [])].join('|')).join('|')}) command=$word ;; esac
+    fi
+  done
+  COMPREPLY=()
   case $command in
 ${cases.join('\n')}
     completion) options='' ;;
     *) options='${words(optionsOf(undefined))}' ;;
   esac
-  case $previous in
-    ${[...new Set(files)].join('|')}) COMPREPLY=($(compgen -f -- "$current")); compopt -o filenames; return ;;
-  esac
-  if [[ $current == -* ]]; then
-    COMPREPLY=($(compgen -W "$options" -- "$current"))
+  if [[ $typed == -* ]]; then
+    COMPREPLY=($(compgen -W "$options" -- "$typed"))
     return
   fi
   if [[ $command == completion ]]; then
-    COMPREPLY=($(compgen -W 'bash zsh fish' -- "$current"))
+    COMPREPLY=($(compgen -W 'bash zsh fish' -- "$typed"))
     return
   fi
-  local IFS=$'\\n'
-  if [[ $current == *:* ]]; then
-    COMPREPLY=($(${REMOTE}"$current" 2>/dev/null))
-    # bash takes a colon for the beginning of a word.
-    [[ $COMP_WORDBREAKS == *:* ]] && COMPREPLY=("\${COMPREPLY[@]#"\${current%"\${current##*:}"}"}")
-    compopt -o nospace
-    return
-  fi
-  COMPREPLY=($(compgen -W "$(${HOSTS})" -- "$current"))
-  [[ \${#COMPREPLY[@]} -gt 0 ]] && compopt -o nospace
-  if [[ -z $command ]]; then
-    COMPREPLY+=($(compgen -W $'${SHOWN.map(({ name }) => name).join('\\n')}' -- "$current"))
-  else
-    COMPREPLY+=($(compgen -f -- "$current"))
-    compopt -o filenames
-  fi
+  local IFS=$'\\n' names=()
+  case $previous in
+    ${[...new Set(files)].join('|')}) mapfile -t names < <(compgen -f -- "$typed") ;;
+    *)
+      if [[ $typed == *:* ]]; then
+        mapfile -t names < <(${REMOTE}"$typed" 2>/dev/null)
+      else
+        mapfile -t names < <(
+          compgen -W "$(${HOSTS})" -- "$typed"
+          if [[ -n $command ]]; then compgen -f -- "$typed"
+          else compgen -W $'${SHOWN.map(({ name }) => name).join('\\n')}' -- "$typed"; fi
+        )
+      fi ;;
+  esac
+  [[ \${#names[@]} -eq 0 && $typed != *:* ]] && compopt -o default
+  compopt -o nospace
+  local name rest
+  for name in "\${names[@]}"; do
+    [[ $name != *[:/] && -d \${name/#\\~\\//$HOME/} && $typed != *:* ]] && name+=/
+    rest=\${name:\${#typed}}
+    case $quote in
+      "'") rest=\${rest//\\'/\\'\\\\\\'\\'} ;;
+      '"') rest=$(sed 's/[\\\\"$\`]/\\\\&/g' <<<"$rest") ;;
+      *) [[ -n $rest ]] && printf -v rest %q "$rest" ;;
+    esac
+    # bash itself closes the quotes.
+    [[ \${#names[@]} -eq 1 && -z $quote && $name != *[:/] ]] && rest+=' '
+    COMPREPLY+=("$part$rest")
+  done
 }
 complete -F _tsftp tsftp
 `;
@@ -106,7 +133,8 @@ _tsftp_places() {
   if [[ $PREFIX == *:* ]]; then
     local -a names
     names=("\${(@f)$(${REMOTE}"\${(Q)PREFIX}" 2>/dev/null)}")
-    compadd -S '' -- "\${names[@]}"
+    compadd -S '' -- "\${(@M)names:#*/}"
+    compadd -- "\${(@)names:#(*/|)}"
   else
     local -a hosts
     hosts=("\${(@f)$(${HOSTS})}")
@@ -154,11 +182,22 @@ function fish(): string {
   const none = `not __fish_seen_subcommand_from ${names}`;
   const lines = [
     '# fish completion for tsftp: tsftp completion fish > ~/.config/fish/completions/tsftp.fish',
-    'function __tsftp_places',
-    '  set -l word (commandline -ct)',
-    `  if string match -q '*:*' -- $word; ${REMOTE}$word 2>/dev/null; else; ${HOSTS}; end`,
+    '# The word that is completed, without its quotes, which may be open.',
+    'function __tsftp_word',
+    '  string unescape -- (commandline -ct)',
     'end',
-    `complete -c tsftp -a '(__tsftp_places)'`,
+    'function __tsftp_is_remote',
+    `  string match -q '*:*' -- (__tsftp_word)`,
+    'end',
+    'function __tsftp_names',
+    `  ${REMOTE}(__tsftp_word) 2>/dev/null`,
+    'end',
+    'function __tsftp_hosts',
+    `  ${HOSTS}`,
+    'end',
+    '# fish would complete what comes after a colon as a local file.',
+    "complete -c tsftp -n __tsftp_is_remote -f -a '(__tsftp_names)'",
+    "complete -c tsftp -n 'not __tsftp_is_remote' -a '(__tsftp_hosts)'",
     ...SHOWN.map(({ name, text }) => `complete -c tsftp -n ${quote(none)} -a ${name} -d ${quote(text)}`),
     ...optionsOf(undefined).map((spec) => option(none, spec)),
     ...SHOWN.flatMap((spec) =>

@@ -60,7 +60,7 @@ describe('What is told about tsftp', { timeout: 120_000 }, () => {
     const { stdout } = await tsftp('completion', 'bash');
     const ask = (line: string): string[] => {
       const words = line.split(' ');
-      const script = `${stdout}\nCOMP_LINE='${line}' COMP_POINT=${line.length} COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}) COMP_CWORD=${words.length - 1}\ncompopt() { :; }\n_tsftp\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
+      const script = `${stdout}\nCOMP_LINE='${line}' COMP_POINT=${line.length} COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}) COMP_CWORD=${words.length - 1}\ncompopt() { :; }\n_tsftp tsftp '${words.at(-1)}'\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
       return spawnSync('bash', ['-c', script], {
         encoding: 'utf8',
         env: { ...process.env, HOME: '/nonexistent' },

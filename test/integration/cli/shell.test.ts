@@ -1,75 +1,28 @@
 /** The shell on a terminal of its own: completion, Ctrl-C in a transfer, a server that is restarted. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { startServer } from '../../../src/testing/index.js';
 import { builtProgram, type ProgramWorld, startWorld } from '../../support/program.js';
 import { needsOpenSsh } from '../../support/sshd.js';
+import { needsScript, Terminal } from '../../support/terminal.js';
 
-/** util-linux's `script` gives a program a terminal of its own. */
-const needsScript =
-  spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true
-    ? needsOpenSsh
-    : 'needs the program script of util-linux';
+const needed = needsOpenSsh || needsScript;
 
-const PATIENCE_MS = 30_000;
-
-class Terminal {
-  readonly child: ChildProcess;
-  output = '';
-  #seen = 0;
-
-  constructor(t: TestContext, world: ProgramWorld, words: readonly string[]) {
-    const quoted = [process.execPath, builtProgram(), ...words].map((word) => `'${word}'`).join(' ');
-    // Without `exec`, a shell such as dash stays, has the Ctrl-C too, and ends with 130 for it.
-    this.child = spawn('script', ['-qec', `exec ${quoted}`, '/dev/null'], {
-      cwd: world.folder,
-      env: { ...world.env, TERM: 'xterm', COLUMNS: '100' },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    t.after(() => this.child.kill('SIGKILL'));
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.output += text;
-      this.child.emit('told');
-    });
-  }
-
-  type(text: string): void {
-    this.child.stdin?.write(text);
-  }
-
-  /** Waits for words that come after those that were waited for before. */
-  async expect(pattern: RegExp): Promise<string> {
-    const signal = AbortSignal.timeout(PATIENCE_MS);
-    for (;;) {
-      const match = pattern.exec(this.output.slice(this.#seen));
-      if (match !== null) {
-        this.#seen += match.index + match[0].length;
-        return match[0];
-      }
-      await once(this.child, 'told', { signal }).catch(() => {
-        assert.fail(`${pattern} was not shown:\n${this.output.slice(this.#seen)}`);
-      });
-    }
-  }
-
-  async ended(): Promise<number | null> {
-    if (this.child.exitCode === null) await once(this.child, 'close');
-    return this.child.exitCode;
-  }
+function openTerminal(t: TestContext, world: ProgramWorld, words: readonly string[]): Terminal {
+  const quoted = [process.execPath, builtProgram(), ...words].map((word) => `'${word}'`).join(' ');
+  return new Terminal(t, quoted, { cwd: world.folder, env: { ...world.env, COLUMNS: '100' } });
 }
 
-describe('The shell', { skip: needsScript, timeout: 180_000 }, () => {
+describe('The shell', { skip: needed, timeout: 180_000 }, () => {
   test('completes names with blanks, on the side on which the argument lies', async (t) => {
     await using world = await startWorld();
     const remote = join(world.folder, 'remote');
     mkdirSync(join(remote, 'my files'), { recursive: true });
     writeFileSync(join(remote, 'my files', 'one two.txt'), 'x\n');
     mkdirSync(join(world.folder, 'local only'));
-    const terminal = new Terminal(t, world, ['-F', world.config, `box:${remote}`]);
+    const terminal = openTerminal(t, world, ['-F', world.config, `box:${remote}`]);
     await terminal.expect(/remote> /);
     terminal.type('get my\t');
     await terminal.expect(/get my\\? ?.*files\//);
@@ -95,7 +48,7 @@ describe('The shell', { skip: needsScript, timeout: 180_000 }, () => {
     const remote = join(world.folder, 'remote');
     mkdirSync(join(remote, 'alpha-dir'), { recursive: true });
     writeFileSync(join(remote, 'alpha.txt'), '');
-    const terminal = new Terminal(t, world, ['-F', world.config, `box:${remote}`]);
+    const terminal = openTerminal(t, world, ['-F', world.config, `box:${remote}`]);
     await terminal.expect(/remote> /);
     terminal.type('ls a\t');
     await terminal.expect(/lpha/);
@@ -110,7 +63,7 @@ describe('The shell', { skip: needsScript, timeout: 180_000 }, () => {
     const remote = join(world.folder, 'remote');
     mkdirSync(join(remote, 'deep'), { recursive: true });
     writeFileSync(join(remote, 'deep', 'large.bin'), Buffer.alloc(4_000_000));
-    const terminal = new Terminal(t, world, ['-F', world.config, '--bwlimit', '200K', 'box']);
+    const terminal = openTerminal(t, world, ['-F', world.config, '--bwlimit', '200K', 'box']);
     await terminal.expect(/> /);
     terminal.type(`cd ${remote}/deep\r`);
     await terminal.expect(/deep> /);
@@ -140,7 +93,7 @@ describe('The shell', { skip: needsScript, timeout: 180_000 }, () => {
     await using world = await startWorld();
     const known = join(world.folder, 'own_known_hosts');
     const words = ['-F', world.config, '-o', `UserKnownHostsFile=${known}`, 'ls', '-1', 'box:/'];
-    const terminal = new Terminal(t, world, words);
+    const terminal = openTerminal(t, world, words);
     await terminal.expect(/The authenticity of host '\[127\.0\.0\.1\]:\d+' can't be established\./);
     await terminal.expect(/ED25519 key fingerprint is SHA256:/);
     await terminal.expect(/\(yes\/no\/\[fingerprint\]\)\? /);
@@ -161,7 +114,7 @@ describe('The shell', { skip: needsScript, timeout: 180_000 }, () => {
     writeFileSync(known, server.knownHosts);
     const address = `sftp://me@127.0.0.1:${server.port}/~/a.txt`;
     for (const words of [['get', address], [address]]) {
-      const terminal = new Terminal(t, world, ['-F', 'none', '--known-hosts', known, ...words]);
+      const terminal = openTerminal(t, world, ['-F', 'none', '--known-hosts', known, ...words]);
       await terminal.expect(/Password for me@127\.0\.0\.1: /i);
       terminal.type('\u0003');
       assert.equal(await terminal.ended(), 130, terminal.output);
@@ -176,14 +129,14 @@ describe('The shell', { skip: needsScript, timeout: 180_000 }, () => {
     mkdirSync(target);
     writeFileSync(join(target, 'extra.txt'), '');
     const words = ['-F', world.config, 'mirror', '--delete', source, `box:${target}`];
-    const refused = new Terminal(t, world, words);
+    const refused = openTerminal(t, world, words);
     await refused.expect(
       /1 entry will be removed from box:[\s\S]*extra\.txt[\s\S]*Remove them\? \(yes\/no\) /,
     );
     refused.type('no\r');
     assert.equal(await refused.ended(), 2);
     assert.ok(existsSync(join(target, 'extra.txt')));
-    const allowed = new Terminal(t, world, words);
+    const allowed = openTerminal(t, world, words);
     await allowed.expect(/Remove them\? \(yes\/no\) /);
     allowed.type('yes\r');
     assert.equal(await allowed.ended(), 0);
