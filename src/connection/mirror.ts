@@ -90,8 +90,8 @@ export interface MirrorOptions extends SpeedOptions, Pick<TransferOptions, 'allo
    */
   readonly atomic?: boolean | undefined;
   /**
-   * Goes on where a file cannot be copied, and tells about it in `failed`. Nothing extra is deleted then.
-   * Default: false.
+   * Goes on where a file cannot be copied or a directory cannot be listed, and tells about it in `failed`. Such a directory
+   * is left alone on both sides, and nothing extra is deleted anywhere then. Default: false.
    */
   readonly continueOnError?: boolean | undefined;
   /** Uploads: asks the server for the size of each file that has arrived, as `confirm` of `put` does. Default: true. */

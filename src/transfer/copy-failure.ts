@@ -6,6 +6,7 @@ import {
   ConnectionLostError,
   ProtocolError,
   SftpError,
+  SftpStatusError,
   type Side,
   TimeoutError,
   TransferError,
@@ -95,6 +96,12 @@ const UNEXPLAINED = [ProtocolError, TimeoutError, CallerError];
 /** There is nobody left to go on with, or nobody who wants to. */
 export function isFatal(error: unknown): boolean {
   return [ConnectionLostError, ProtocolError, CallerError].some((type) => error instanceof type);
+}
+
+/** It is the file system that says no: what is in the way can be looked at. */
+export function isAnswer(error: unknown): boolean {
+  if (error instanceof SftpError) return error instanceof SftpStatusError;
+  return error instanceof Error && 'code' in error;
 }
 
 /** What a file system says that allows no temporary name or no renaming. It is not what one says that is full. */

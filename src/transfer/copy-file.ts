@@ -1,6 +1,5 @@
 /** One file from one file system to another: whole, or not at all where the copy is atomic. */
 import type { Buffer } from 'node:buffer';
-import { SftpError, SftpStatusError } from '../errors.js';
 import { anew, handleTwice, isGivenTwice } from '../session/quirks/repeated-handle.js';
 import { quote } from '../shared/remote-path.js';
 import {
@@ -15,7 +14,7 @@ import {
   type Sized,
   type TargetChanges,
 } from './copy-directly.js';
-import { isRefusal, NotReplaceable, withNameOf } from './copy-failure.js';
+import { isAnswer, isRefusal, NotReplaceable, withNameOf } from './copy-failure.js';
 import {
   type FileInfo,
   hasCode,
@@ -424,12 +423,6 @@ async function whereItLeads(link: Place, signal: AbortSignal | undefined): Promi
     const isAbsolute = text[0] === SLASH;
     return { fileSystem, path: isAbsolute ? text : fileSystem.join(fileSystem.split(path).directory, text) };
   }
-}
-
-/** It is the file system that says no: what is in the way can be looked at. */
-function isAnswer(error: unknown): boolean {
-  if (error instanceof SftpError) return error instanceof SftpStatusError;
-  return error instanceof Error && 'code' in error;
 }
 
 function isWorthKeeping({ bytes, source }: Beginning, error: unknown): boolean {

@@ -70,7 +70,7 @@ const listings: Readonly<Record<string, string>> = {
   'glob, one directory': "await sftp.glob('/d/*')",
   'glob, a tree': "await sftp.glob('/d/**')",
   rmtree: "await sftp.rmtree('/d')",
-  waitForFile: "await sftp.waitForFile('/d/*.none', { timeout: 1 })",
+  waitForFile: "await sftp.waitForFile('/d/*.none', { timeout: 80_000 })",
   watch: "for await (const _ of sftp.watch('/d', { recursive: true })) break;",
   getD: "await sftp.getD('/d', folder)",
   getR: "await sftp.getR('/d', folder, { filter: ({ type }) => type === 'directory' })",

@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { untilAborted } from '../../shared/abort.js';
 import { copyDirectly } from '../copy-directly.js';
+import { isFatal } from '../copy-failure.js';
 import type { LineUse } from '../engine/copy-content.js';
 import { TaskGroup } from '../engine/task-group.js';
 import { Window } from '../engine/window.js';
@@ -29,6 +30,8 @@ interface Sides {
   readonly target: Place;
   readonly line: LineUse;
   readonly signal?: AbortSignal | undefined;
+  /** What cannot be read is taken to differ: to copy it fails, and that is told. */
+  readonly goesOn?: boolean | undefined;
 }
 
 /** Files that are read for their checksums at once; each is there twice. */
@@ -123,8 +126,13 @@ async function contentDifference(pair: Pair, sides: Sides): Promise<Difference |
     checksum({ ...side, path: pathOf(side, key) }, sides),
   );
   await Promise.allSettled(digests);
-  const [one, other] = await Promise.all(digests);
-  return one === other ? undefined : 'content';
+  try {
+    const [one, other] = await Promise.all(digests);
+    return one === other ? undefined : 'content';
+  } catch (error) {
+    if (!sides.goesOn || isFatal(error) || sides.signal?.aborted) throw error;
+    return 'content';
+  }
 }
 
 async function checksum(place: Place, { line, signal }: Sides): Promise<string> {

@@ -87,6 +87,7 @@ export class Execution {
   #closed = new Set<MirrorStep>();
   /** Directories that could not be made. */
   readonly #failedKeys = new Set<string>();
+  readonly #unreadable = new Set<string>();
   readonly #done = { create: 0, update: 0, delete: 0, keep: 0, skip: 0 };
   readonly #progress: TreeProgress;
   /** Of files that have begun. */
@@ -141,9 +142,18 @@ export class Execution {
     await this.#closeDirectories([...parents, ...closed]);
   }
 
-  #noteFailure(step: MirrorStep, error: unknown): void {
-    if (!this.#failures.takes(ERROR_BYTES + step.pathBytes.length)) return;
+  /** A directory that could not be listed; each time that the trees are walked it is told again. */
+  noteUnreadable(step: MirrorStep, error: unknown): void {
+    const key = keyOf(step);
+    if (this.#unreadable.has(key)) return;
+    if (this.#noteFailure(step, error)) this.#unreadable.add(key);
+  }
+
+  /** Whether there was room for it. */
+  #noteFailure(step: MirrorStep, error: unknown): boolean {
+    if (!this.#failures.takes(ERROR_BYTES + step.pathBytes.length)) return false;
     this.#failed.push({ step, error: withJson(readable(error)) });
+    return true;
   }
 
   #noteRefusal(step: MirrorStep, error: unknown): void {

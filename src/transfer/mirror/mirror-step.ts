@@ -42,7 +42,9 @@ export type MirrorReason =
   | 'outside-link'
   | 'loop'
   /** A name that would lead elsewhere, or that stands twice in one directory: `skip`. */
-  | 'unsafe-name';
+  | 'unsafe-name'
+  /** A directory that cannot be listed on one of the sides, where the mirror goes on in spite of it: `skip`. */
+  | 'unreadable';
 
 /** One thing that a mirror does, or leaves undone. There may be a million: most fields are getters, which `toJSON` lists. */
 export interface MirrorStep {

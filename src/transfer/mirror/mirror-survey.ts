@@ -1,8 +1,11 @@
 /** The whole plan of a mirror before anything is done: its figures, and its steps as far as memory allows. */
+import { withJson } from '../../errors/error-json.js';
+import { readable } from '../../errors/readable-error.js';
 import { SftpError } from '../../errors.js';
-import type { MirrorFigures } from './mirror-execution.js';
+import { Budget, ERROR_BYTES, MAX_ERROR_BYTES } from '../tree/report-budget.js';
+import type { MirrorFailure, MirrorFigures } from './mirror-execution.js';
 import { isCopied, type MirrorStep } from './mirror-step.js';
-import type { MirrorWalk } from './mirror-walk.js';
+import type { MirrorWalk, MirrorWalkOptions } from './mirror-walk.js';
 
 /** What a plan comes to. */
 interface MirrorTally {
@@ -23,6 +26,9 @@ export interface MirrorPlan extends MirrorTally {
   readonly isKept: boolean;
   /** Directories of the target in which programs that were killed have left something. */
   readonly abandoned: readonly string[];
+  /** Directories that cannot be listed, and how many more there are. */
+  readonly unreadable: readonly MirrorFailure[];
+  readonly unlisted: number;
 }
 
 /** What the steps may take, with what was listed for them, where they are carried out from memory. */
@@ -42,11 +48,19 @@ interface SurveyOptions {
 
 /** @throws SftpError (`LIMIT`) all steps are wanted, and they are more than memory allows */
 export async function planAll(
-  make: (onAbandoned: (key: string) => void) => MirrorWalk,
+  make: (hooks: Required<Pick<MirrorWalkOptions, 'onAbandoned' | 'onUnreadable'>>) => MirrorWalk,
   { keepsAll, keptBytes = MAX_KEPT_BYTES }: SurveyOptions,
 ): Promise<MirrorPlan> {
   const abandoned: string[] = [];
-  const walk = make((key) => void (abandoned.length < MAX_ABANDONED && abandoned.push(key)));
+  const unreadable: MirrorFailure[] = [];
+  const budget = new Budget(MAX_ERROR_BYTES);
+  const walk = make({
+    onAbandoned: (key) => void (abandoned.length < MAX_ABANDONED && abandoned.push(key)),
+    onUnreadable: (step, error) => {
+      if (!budget.takes(ERROR_BYTES + step.pathBytes.length)) return;
+      unreadable.push({ step: detached(step), error: withJson(readable(error)) });
+    },
+  });
   const tally = new Tally();
   for await (const step of walk.steps()) {
     tally.add(step);
@@ -54,7 +68,7 @@ export async function planAll(
     if (keepsAll && serverBytes > MAX_GIVEN_BYTES) throw tooLong();
     if (!keepsAll && listedBytes > keptBytes) tally.forget();
   }
-  return { ...tally.result, isKept: tally.isKept, abandoned };
+  return { ...tally.result, isKept: tally.isKept, abandoned, unreadable, unlisted: budget.omitted };
 }
 
 export function tallyOf(steps: readonly MirrorStep[]): MirrorTally {
@@ -69,6 +83,9 @@ class Tally {
   #steps: MirrorStep[] = [];
   #skipped: MirrorStep[] = [];
   #omitted = 0;
+  /** What makes room is deleted in any case, and what is extra only where all has been listed. */
+  #makingRoom = 0;
+  #isIncomplete = false;
   #files = 0;
   #bytes = 0;
   #firstDeletion: MirrorStep | undefined;
@@ -83,6 +100,8 @@ class Tally {
       this.#skipped.push(this.isKept ? step : detached(step));
     }
     if (action === 'delete') this.#firstDeletion ??= detached(step);
+    if (action === 'delete' && step.reason === 'type') this.#makingRoom += 1;
+    if (step.reason === 'unreadable') this.#isIncomplete = true;
     if (!isCopied(step) || step.type !== 'file') return;
     this.#files += 1;
     this.#bytes += step.bytes;
@@ -98,7 +117,8 @@ class Tally {
   }
 
   get result(): MirrorTally {
-    const { create: created, update: updated, delete: deleted, keep: kept } = this.#counts;
+    const { create: created, update: updated, keep: kept } = this.#counts;
+    const deleted = this.#isIncomplete ? this.#makingRoom : this.#counts.delete;
     const lists = { failed: [], overwrittenInPlace: [], notPreserved: [], unlisted: 0 };
     return {
       steps: this.#steps,

@@ -5,6 +5,7 @@
  */
 import { SftpError } from '../../errors.js';
 import { onAbort } from '../../shared/abort.js';
+import { isAnswer, isFatal } from '../copy-failure.js';
 import type { LineUse } from '../engine/copy-content.js';
 import type { Place } from '../file-system.js';
 import { leaveTemporary, temporaryPath } from '../resume/temporary-file.js';
@@ -18,7 +19,8 @@ import {
   pathOf,
   tooMuch,
 } from './mirror-listing.js';
-import { decide, goesOnBelow, PlannedStep, type PlanOptions } from './mirror-plan.js';
+import { type Decision, decide, goesOnBelow, PlannedStep, type PlanOptions } from './mirror-plan.js';
+import type { MirrorStep } from './mirror-step.js';
 
 export interface MirrorWalkOptions extends MirrorListingOptions, PlanOptions {
   /** How files are compared; `undefined`: not at all, where only what is extra matters. */
@@ -29,6 +31,8 @@ export interface MirrorWalkOptions extends MirrorListingOptions, PlanOptions {
   readonly dryRun: boolean;
   /** Called with directories of the target in which programs that were killed have left something. */
   readonly onAbandoned?: ((key: string) => void) | undefined;
+  /** Called before the step of a directory that is left alone, as it cannot be listed. Left out: that ends the walk. */
+  readonly onUnreadable?: ((step: MirrorStep, error: unknown) => void) | undefined;
 }
 
 /** What the entries may take in memory that a server lists in the directories that the walk has come to. */
@@ -52,6 +56,8 @@ class Node {
   isReached = false;
   /** The walk does not come to it any more. */
   isOver = false;
+  /** Why it cannot be listed. */
+  failure: unknown;
 
   constructor(branch: Branch, isReplaced: boolean) {
     this.branch = branch;
@@ -92,7 +98,9 @@ export class MirrorWalk {
     const { signal } = this.#abort;
     this.#lister = new Lister(source, target, { ...options, signal });
     const { compare, line } = options;
-    if (compare !== undefined) this.#comparison = new Comparison(compare, { source, target, line, signal });
+    const goesOn = options.onUnreadable !== undefined;
+    if (compare !== undefined)
+      this.#comparison = new Comparison(compare, { source, target, line, signal, goesOn });
   }
 
   /** What all directories have taken that the walk has come to: of both sides, and of servers only. */
@@ -134,14 +142,34 @@ export class MirrorWalk {
         directory.difference(index) === 'mtime' && (await this.#areTimesRefused(directory.keyAt(index)));
       const { isReplaced } = level.node;
       const decisions = decide(directory, index, { ...this.#options, isReplaced, isHeld, areTimesRefused });
-      for (const decision of decisions) yield new PlannedStep(decision, { directory, index, permitted });
-      if (child === undefined) continue;
-      if (!goesOnBelow(decisions)) {
-        this.#leave(child);
-        continue;
-      }
-      const isExtra = !child.branch.onSource;
-      return enter(await this.#reach(child, level.isFree || (isExtra && !isHeld)));
+      const isFree = level.isFree || (child?.branch.onSource === false && !isHeld);
+      // It is listed before anything is said of it: of what cannot be listed nothing is touched.
+      const below = child && goesOnBelow(decisions) ? await this.#tryToReach(child, isFree) : undefined;
+      const make = (decision: Decision) => new PlannedStep(decision, { directory, index, permitted });
+      if (child?.failure === undefined) for (const decision of decisions) yield make(decision);
+      else yield this.#leaveOut(make(['skip', 'unreadable']), child.failure);
+      if (below !== undefined) return enter(below);
+      this.#leave(child);
+    }
+  }
+
+  #leaveOut(step: PlannedStep, failure: unknown): PlannedStep {
+    this.#options.onUnreadable?.(step, failure);
+    return step;
+  }
+
+  async #tryToReach(node: Node, isFree: boolean): Promise<Level | undefined> {
+    return this.#unlessUnreadable(node, this.#reach(node, isFree));
+  }
+
+  async #unlessUnreadable<T>(node: Node, listing: Promise<T>): Promise<T | undefined> {
+    try {
+      return await listing;
+    } catch (error) {
+      const mayGoOn = this.#options.onUnreadable !== undefined && !this.#abort.signal.aborted;
+      if (!mayGoOn || isFatal(error) || !isAnswer(error)) throw error;
+      node.failure = error;
+      return undefined;
     }
   }
 
@@ -154,7 +182,8 @@ export class MirrorWalk {
   async #holds(node: Node): Promise<boolean> {
     this.#count(node, true);
     try {
-      if ((await this.#listingOf(node)).isHeld) return true;
+      const listing = await this.#unlessUnreadable(node, this.#listingOf(node));
+      if (listing === undefined || listing.isHeld) return true;
       for (const child of node.children.values()) if (await this.#holds(child)) return true;
       return false;
     } finally {

@@ -95,14 +95,18 @@ export async function mirrorTree(
   const { given, ask } = options.approval ?? {};
   const keepsAll = options.dryRun || given !== undefined || ask !== undefined;
   const found = await persist((_, signal) => {
-    const make = (onAbandoned: (key: string) => void) =>
-      walkBoth(source, target, { ...options, signal, onAbandoned });
+    const make: Parameters<typeof planAll>[0] = ({ onAbandoned, onUnreadable }) =>
+      walkBoth(source, target, {
+        ...{ ...options, signal, onAbandoned },
+        onUnreadable: options.continueOnError ? onUnreadable : undefined,
+      });
     return planAll(make, { keepsAll, keptBytes: options.keptBytes });
   });
   const plan = given === undefined ? found : { ...found, ...tallyOf(limitToGiven(found.steps, given)) };
   const dryRun = options.dryRun || !(await mayCarryOut(plan, options));
   if (!dryRun) await removeAbandoned(target, plan.abandoned, options);
-  const { unlisted, ...done } = dryRun ? plan.promised : await carryOut({ source, target }, plan, options);
+  const promised = { ...plan.promised, failed: plan.unreadable, unlisted: plan.unlisted };
+  const { unlisted, ...done } = dryRun ? promised : await carryOut({ source, target }, plan, options);
   const { steps, kept, skipped } = plan;
   const omitted = plan.omitted + unlisted;
   const duration = Math.round(performance.now() - startMs);
@@ -134,11 +138,17 @@ async function carryOut(
 ): Promise<MirrorFigures> {
   const { persist = (attempt) => attempt(undefined, options.signal), hasTarget } = options;
   const execution = new Execution({ source, target, hasTarget }, plan.expected, options);
+  for (const { step, error } of plan.unreadable) execution.noteUnreadable(step, error);
   const run = (part: MirrorPart) => persist((journal) => execution.run(part, journal));
   if (plan.isKept) await run({ steps: plan.steps, parents: [], work: 'all' });
   else {
     const walk = (compare: MirrorComparison | undefined) => (signal: AbortSignal | undefined) =>
-      walkBoth(source, target, { ...options, signal, compare, hasTarget: true }).steps();
+      walkBoth(source, target, {
+        ...{ ...options, signal, compare, hasTarget: true },
+        onUnreadable: options.continueOnError
+          ? (step, error) => execution.noteUnreadable(step, error)
+          : undefined,
+      }).steps();
     await run({ steps: [], parents: [], work: 'copy' });
     const { partSteps } = options;
     await runParts(walk(options.compare), 'copy', { run, persist, partSteps });

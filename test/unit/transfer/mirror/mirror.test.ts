@@ -106,6 +106,98 @@ const MIRRORED = {
   '/same': 's',
 };
 
+function unlistable(directory: string, code = 'EACCES'): FakeOptions {
+  const fail: FakeOptions['fail'] = ({ kind, path }) =>
+    kind === 'list' && path === directory ? errorWithCode(code) : undefined;
+  return { fail };
+}
+
+describe('a mirror that goes on where a directory cannot be listed', () => {
+  const goOn = { delete: true, continueOnError: true };
+  /** What cannot be copied or listed, and what is extra, stays. */
+  const EXTRA = { '/x': 'directory', '/x/y': '1', '/z': '/etc' };
+
+  async function failuresOf(pair: Pair, options?: Partial<MirrorTreeOptions>): Promise<string[]> {
+    const { failed, skipped, deleted } = await pair.run(options);
+    const unreadable = skipped.filter(({ reason }) => reason === 'unreadable');
+    assert.deepEqual(unreadable.map(({ path }) => path).sort(), failed.map(({ step }) => step.path).sort());
+    const texts = failed.map(({ step: { path, action, reason, type }, error }) =>
+      [path, action, reason, type, (error as { code?: string }).code].join(' '),
+    );
+    return [...texts, `${deleted} deleted`];
+  }
+
+  test('leaves it out of the source, and all else arrives', async () => {
+    for (const large of [{}, { keptBytes: 0, partSteps: 2 }]) {
+      for (const code of ['EACCES', 'ENOENT']) {
+        const pair = filledPair({ ...goOn, ...large, from: unlistable('/a/b', code) });
+        const expected = [`a/b skip unreadable directory ${code}`, '1 deleted'];
+        assert.deepEqual(await failuresOf(pair, { dryRun: true }), expected);
+        assert.deepEqual(changesOf(pair.target), []);
+        assert.deepEqual(await failuresOf(pair), expected);
+        const { '/a/b': _, '/a/b/f': __, ...arrived } = MIRRORED;
+        assert.deepEqual(pair.result, { ...arrived, ...EXTRA });
+      }
+    }
+  });
+
+  test('leaves it alone in the target, whether it is extra, in the way or on both sides', async () => {
+    const extra = filledPair({ ...goOn, to: unlistable('/x') });
+    assert.deepEqual(await failuresOf(extra), ['x skip unreadable directory EACCES', '1 deleted']);
+    assert.deepEqual(extra.result, { ...MIRRORED, ...EXTRA });
+
+    const below = filledPair({ ...goOn, to: unlistable('/x/below') });
+    below.target.addDirectory('/x/below').addFile('/x/below/f', 'kept');
+    assert.deepEqual(await failuresOf(below), ['x/below skip unreadable directory EACCES', '1 deleted']);
+    const stays = { '/x/below': 'directory', '/x/below/f': 'kept' };
+    assert.deepEqual(below.result, { ...MIRRORED, ...EXTRA, ...stays });
+
+    const inTheWay = filledPair({ ...goOn, to: unlistable('/h') });
+    inTheWay.source.addFile('/h', 'a file here');
+    inTheWay.target.addDirectory('/h').addFile('/h/f', 'kept');
+    assert.deepEqual(await failuresOf(inTheWay), ['h skip unreadable file EACCES', '1 deleted']);
+    assert.deepEqual(inTheWay.result, { ...MIRRORED, ...EXTRA, '/h': 'directory', '/h/f': 'kept' });
+
+    const both = filledPair({ ...goOn, preserveMode: true, to: unlistable('/empty') });
+    both.source.addFile('/empty/new', 'new');
+    both.target.addDirectory('/empty').addFile('/empty/old', 'old');
+    assert.deepEqual(await failuresOf(both), ['empty skip unreadable directory EACCES', '1 deleted']);
+    assert.deepEqual(both.result, { ...MIRRORED, ...EXTRA, '/empty/old': 'old' });
+  });
+
+  test('counts no deletions that it will not make', async () => {
+    const pair = filledPair({ ...goOn, from: unlistable('/a/b'), approval: { maxDelete: 1 } });
+    assert.deepEqual((await pair.run()).deleted, 1);
+    const usual = filledPair({ ...goOn, approval: { maxDelete: 1 } });
+    await assert.rejects(usual.run(), { code: 'TOO_MANY_DELETIONS' });
+  });
+
+  test('copies what cannot be read for its checksum, and tells that', async () => {
+    const from: FakeOptions = {
+      fail: ({ kind, path }) =>
+        kind === 'openSource' && path === '/same' ? errorWithCode('EACCES') : undefined,
+    };
+    const options = { continueOnError: true, compare: 'checksum' } as const;
+    const pair = filledPair({ ...options, delete: true, from });
+    const { failed } = await pair.run();
+    assert.deepEqual(
+      failed.map(({ step, error }) => [step.path, step.reason, (error as { code?: string }).code]),
+      [['same', 'content', 'EACCES']],
+    );
+    assert.deepEqual(pair.result, { ...MIRRORED, ...EXTRA });
+    await assert.rejects(pair.run({ continueOnError: false }), { code: 'EACCES' });
+  });
+
+  test('does not take the error of a filter or a comparison for it', async () => {
+    const mine = Object.assign(new Error('mine'), { code: 'EACCES' });
+    const fail = () => {
+      throw mine;
+    };
+    await assert.rejects(unmarked(filledPair({ ...goOn, filter: fail }).run()), mine);
+    await assert.rejects(unmarked(filledPair({ ...goOn, compare: fail }).run()), mine);
+  });
+});
+
 describe('a mirror whose plan is not kept', () => {
   const large = { keptBytes: 0, partSteps: 2 };
 
@@ -263,11 +355,15 @@ describe('mirrorTree', () => {
   });
 
   test('a directory that cannot be listed ends it before anything is done', async () => {
-    const fail: FakeOptions['fail'] = ({ kind, path }) =>
-      kind === 'list' && path === '/a/b' ? errorWithCode('EACCES') : undefined;
-    const pair = filledPair({ delete: true, continueOnError: true, from: { fail } });
-    await assert.rejects(pair.run(), { code: 'EACCES' });
-    assert.deepEqual(changesOf(pair.target), []);
+    for (const pair of [
+      filledPair({ delete: true, from: unlistable('/a/b') }),
+      filledPair({ delete: true, to: unlistable('/x') }),
+      filledPair({ continueOnError: true, from: unlistable('/') }),
+      filledPair({ continueOnError: true, to: unlistable('/') }),
+    ]) {
+      await assert.rejects(pair.run(), { code: 'EACCES' });
+      assert.deepEqual(changesOf(pair.target), []);
+    }
   });
 
   test('a filter may be async, and deletes nothing that it leaves out', async () => {
