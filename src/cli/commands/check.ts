@@ -3,15 +3,15 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { createReadStream, type Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { FileType } from '../../index.js';
 import { entryFilter, type FilteredEntry } from '../options/filter-rules.js';
 import type { OptionValues } from '../options/option-table.js';
+import { pathJson } from '../output/entries.js';
 import { EXIT, Verdict } from '../output/exit-codes.js';
 import { UsageError } from '../output/usage-error.js';
 import type { CommandRun, Context, OperandPlace } from './command.js';
-import { joinRemote, noSuchLocal } from './places.js';
+import { joinBytes, noSuchLocal } from './places.js';
 import { requireOperands } from './targets.js';
 import { forEachAtOnce } from './transfers.js';
 
@@ -22,16 +22,27 @@ interface Entry {
   readonly mtime: number | undefined;
 }
 
+/** A path below a side, each of its bytes as a character: names that are not UTF-8 stay apart. */
+type ByteString = string;
+
 /** One side. */
 interface CheckedSide {
-  readonly entries: ReadonlyMap<string, Entry>;
-  readonly digest: (path: string) => Promise<string>;
+  readonly entries: ReadonlyMap<ByteString, Entry>;
+  readonly digest: (path: ByteString) => Promise<string>;
 }
 
 type Filter = ((entry: FilteredEntry) => boolean) | undefined;
 
 /** The name of the entry where a single file is compared. */
-const ITSELF = '';
+const ITSELF: ByteString = '';
+
+function bytesOf(path: ByteString): Buffer {
+  return Buffer.from(path, 'latin1');
+}
+
+function textOf(path: ByteString): string {
+  return bytesOf(path).toString('utf8');
+}
 
 export const runCheck: CommandRun = async (context, operands, values) => {
   requireOperands(operands, 2);
@@ -47,10 +58,13 @@ export const runCheck: CommandRun = async (context, operands, values) => {
   const counts = { '=': 0, '+': 0, '-': 0, '*': 0 };
   for (const [path, mark] of [...marks].sort(([a], [b]) => (a < b ? -1 : 1))) {
     counts[mark] += 1;
-    const shown = path === ITSELF ? (operands[0] ?? '') : path;
-    context.output.json({ type: 'difference', command: 'check', mark, path: shown });
-    if (mark !== '=' || values.differences !== true)
-      context.output.line(`${mark} ${context.output.name(shown)}`);
+    const bytes = path === ITSELF ? Buffer.from(operands[0] ?? '') : bytesOf(path);
+    const text = bytes.toString('utf8');
+    context.output.json({ type: 'difference', command: 'check', mark, ...pathJson({ text, bytes }) });
+    if (mark !== '=' || values.differences !== true) {
+      const name = context.output.isTerminal ? Buffer.from(context.output.name(text)) : bytes;
+      context.output.line(Buffer.concat([Buffer.from(`${mark} `), name]));
+    }
   }
   const different = counts['+'] + counts['-'] + counts['*'];
   context.outcome.did(counts['='] + different);
@@ -71,14 +85,14 @@ async function compareAll(
   source: CheckedSide,
   target: CheckedSide,
   values: OptionValues,
-): Promise<ReadonlyMap<string, Mark>> {
-  const marks = new Map<string, Mark>();
+): Promise<ReadonlyMap<ByteString, Mark>> {
+  const marks = new Map<ByteString, Mark>();
   for (const path of target.entries.keys()) if (!source.entries.has(path)) marks.set(path, '-');
   await forEachAtOnce([...source.entries], async ([path, entry]) => {
     const other = target.entries.get(path);
     if (other === undefined) marks.set(path, '+');
     else {
-      await outcome.attempt(path, async () => {
+      await outcome.attempt(textOf(path), async () => {
         marks.set(path, (await areSame(path, [entry, other], [source, target], values)) ? '=' : '*');
       });
     }
@@ -87,7 +101,7 @@ async function compareAll(
 }
 
 async function areSame(
-  path: string,
+  path: ByteString,
   [a, b]: readonly [Entry, Entry],
   [source, target]: readonly [CheckedSide, CheckedSide],
   values: OptionValues,
@@ -113,20 +127,21 @@ async function readRemote(
   { connection, path }: Extract<OperandPlace, { readonly kind: 'remote' }>,
   filter: Filter,
 ): Promise<CheckedSide> {
-  const entries = new Map<string, Entry>();
+  const entries = new Map<ByteString, Entry>();
   const itself = await connection.stat(path, { signal });
-  const at = (below: string): string => (below === ITSELF ? path : joinRemote(path, below));
-  const digest = (below: string): Promise<string> => connection.checksum(at(below), 'sha256', { signal });
+  const at = (below: ByteString) => (below === ITSELF ? path : joinBytes(path, bytesOf(below)));
+  const digest = (below: ByteString): Promise<string> => connection.checksum(at(below), 'sha256', { signal });
   if (!itself.isDirectory()) return { entries: new Map([[ITSELF, itself]]), digest };
-  const start = path === '.' ? 0 : path.replace(/\/+$/, '').length + 1;
+  const start = path === '.' ? 0 : Buffer.byteLength(path.replace(/\/+$/, '')) + 1;
+  const below = (whole: Uint8Array): Buffer => Buffer.from(whole.subarray(start));
   const walk = connection.walk(path, {
     signal,
     ...(filter === undefined
       ? {}
       : {
-          filter: ({ path: whole, attributes: { type, size, mtime } }) =>
+          filter: ({ pathBytes, attributes: { type, size, mtime } }) =>
             filter({
-              path: whole.slice(start),
+              path: below(pathBytes).toString('utf8'),
               isDirectory: type === 'directory',
               isFile: type === 'file',
               size,
@@ -134,35 +149,37 @@ async function readRemote(
             }),
         }),
   });
-  for await (const { path: whole, attributes } of walk) entries.set(whole.slice(start), attributes);
+  for await (const { pathBytes, attributes } of walk) {
+    entries.set(below(pathBytes).toString('latin1'), attributes);
+  }
   return { entries, digest };
 }
 
 async function readLocal(path: string, filter: Filter): Promise<CheckedSide> {
-  const entries = new Map<string, Entry>();
-  const digest = async (below: string): Promise<string> => {
+  const entries = new Map<ByteString, Entry>();
+  const at = (below: ByteString) => (below === ITSELF ? path : joinBytes(path, bytesOf(below)));
+  const digest = async (below: ByteString): Promise<string> => {
     const hash = createHash('sha256');
-    await pipeline(createReadStream(join(path, below)), hash);
+    await pipeline(createReadStream(at(below)), hash);
     return hash.digest('hex');
   };
   const itself = await lstat(path).catch(() => undefined);
   if (itself === undefined) throw noSuchLocal(path);
   if (!itself.isDirectory()) return { entries: new Map([[ITSELF, entryOf(itself)]]), digest };
-  const look = async (below: string): Promise<void> => {
-    for (const name of await readdir(Buffer.from(join(path, below)), { encoding: 'utf8' })) {
-      const at = below === '' ? name : `${below}/${name}`;
-      const entry = entryOf(await lstat(join(path, at)));
-      const [isDirectory, isFile] = [entry.type === 'directory', entry.type === 'file'];
-      if (
-        filter !== undefined &&
-        !filter({ path: at, isDirectory, isFile, size: entry.size, mtime: entry.mtime })
-      )
-        continue;
-      entries.set(at, entry);
-      if (isDirectory) await look(at);
+  const look = async (directory: ByteString): Promise<void> => {
+    for (const name of await readdir(at(directory), { encoding: 'buffer' })) {
+      const bytes = directory === ITSELF ? name : joinBytes(bytesOf(directory), name);
+      const below = bytes.toString('latin1');
+      const entry = entryOf(await lstat(at(below)));
+      const { type, size, mtime } = entry;
+      const [isDirectory, isFile] = [type === 'directory', type === 'file'];
+      const isWanted = filter?.({ path: bytes.toString('utf8'), isDirectory, isFile, size, mtime }) ?? true;
+      if (!isWanted) continue;
+      entries.set(below, entry);
+      if (isDirectory) await look(below);
     }
   };
-  await look('');
+  await look(ITSELF);
   return { entries, digest };
 }
 

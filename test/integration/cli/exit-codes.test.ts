@@ -145,6 +145,30 @@ describe('The exit code of tsftp', { skip: needsOpenSsh, timeout: 240_000 }, () 
     assert.equal(same.stdout, '= a.txt\n');
   });
 
+  test('of check counts names that are not UTF-8 as the others, in both directions', async () => {
+    const sides = ['left', 'right'].map((name) => join(world.folder, name));
+    const latin1 = (...parts: readonly string[]): Buffer => Buffer.from(parts.join('/'), 'latin1');
+    for (const [index, side] of sides.entries()) {
+      mkdirSync(latin1(side, 'd\xe9p\xf4t'), { recursive: true });
+      writeFileSync(latin1(side, 'd\xe9p\xf4t', 'same\xff'), 'same');
+      writeFileSync(latin1(side, 'other\xff'), index === 0 ? 'this' : 'that');
+      writeFileSync(latin1(side, `only\xfe${index}`), '');
+    }
+    const [left = '', right = ''] = sides;
+    const lines = (mark: string, shown: string) => `+ only\ufffd${mark[0]}\n- only\ufffd${mark[1]}\n${shown}`;
+    const rest = '* other\ufffd\n= d\ufffdp\ufffdt\n= d\ufffdp\ufffdt/same\ufffd\n';
+    for (const [words, mark] of [
+      [[left, `box:${right}`], '01'],
+      [[`box:${right}`, left], '10'],
+      [[left, right], '01'],
+    ] as const) {
+      const { stdout } = await expectExit(11, ['check', '--checksum', ...words]);
+      assert.equal(stdout.split('\n').sort().join('\n'), lines(mark, rest).split('\n').sort().join('\n'));
+    }
+    const { stdout } = await expectExit(11, ['check', '--json', '--differences', left, `box:${right}`]);
+    assert.match(stdout, /"mark":"\+","path":"only\ufffd0","pathBase64":"b25sef4w"/);
+  });
+
   test('is 12 for a server that lacks what is needed', async (t) => {
     const server = await faulty(t, { files: {} }, { extensions: [] });
     await expectExit(12, [...server.options, 'df', server.address], /statvfs/, server.env);
