@@ -1,7 +1,7 @@
 /** The program `tsftp` as it is published, built once for all test files, and a server of OpenSSH for it. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -29,6 +29,7 @@ export function builtProgram(): string {
   );
   const program = join(folder, 'cli.cjs');
   if (existsSync(program)) return program;
+  mkdirSync(all, { recursive: true });
   const out = mkdtempSync(join(all, 'program-'));
   const code =
     "const { bundleProgram } = await import('./scripts/bundle-program.mjs'); await bundleProgram(process.argv[1]);";
