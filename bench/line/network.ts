@@ -1,12 +1,34 @@
 /** Two network namespaces with a bottleneck between them, so that whatever runs in them meets real TCP. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { LineSpec } from './line-spec.js';
 
 const CHANGE_INTERVAL_MS = 2_000;
+
+/** What most machines have: others would tell of another network. */
+const ALGORITHM = 'cubic';
+
+/** Of this machine, for the control of congestion. */
+function algorithms(which: 'available' | 'allowed'): readonly string[] {
+  try {
+    return readFileSync(`/proc/sys/net/ipv4/tcp_${which}_congestion_control`, 'utf8').trim().split(' ');
+  } catch {
+    return [];
+  }
+}
+
+/** Other namespaces may use what is allowed only. Gives what takes it back. */
+function allowAlgorithm(): () => void {
+  const allowed = algorithms('allowed');
+  if (allowed.length === 0 || allowed.includes(ALGORITHM)) return () => {};
+  const allow = (names: readonly string[]) =>
+    execFileSync('sysctl', ['-qw', `net.ipv4.tcp_allowed_congestion_control=${names.join(' ')}`]);
+  allow([...allowed, ALGORITHM]);
+  return () => allow(allowed);
+}
 
 export interface Network extends AsyncDisposable {
   /** Where the server is for the client. */
@@ -26,6 +48,10 @@ export function missingForLines(): readonly string[] {
     [has('ip') && spawnSync('ip', ['netns', 'list']).status === 0, 'ip of iproute2, with network namespaces'],
     [has('gcc') || has('cc'), 'a C compiler'],
     [existsSync('/usr/sbin/sshd'), 'OpenSSH (openssh-server)'],
+    [
+      algorithms('available').includes(ALGORITHM),
+      `the congestion control ${ALGORITHM} of the kernel (modprobe)`,
+    ],
   ];
   const missing = needs.filter(([isThere]) => !isThere).map(([, what]) => what);
   return missing.length > 0 ? missing : missingRight();
@@ -58,8 +84,10 @@ export async function startNetwork(spec: LineSpec, folder: string): Promise<Netw
     string[],
   ];
   let changing: NodeJS.Timeout | undefined;
+  const restrict = allowAlgorithm();
   const stop = async () => {
     clearInterval(changing);
+    restrict();
     const ended = new Promise((resolve) => bottleneck.once('exit', resolve));
     if (bottleneck.exitCode === null && bottleneck.stdin.end()) await ended;
     for (const { namespace } of ends) spawnSync('ip', ['netns', 'del', namespace]);
@@ -73,7 +101,7 @@ export async function startNetwork(spec: LineSpec, folder: string): Promise<Netw
       ip('-n', namespace, 'addr', 'add', `${address}/30`, 'dev', device);
       ip('-n', namespace, 'link', 'set', 'lo', 'up');
       ip('-n', namespace, 'link', 'set', device, 'up', 'mtu', '1500', 'txqueuelen', '10000');
-      const settings = ['net.ipv4.tcp_congestion_control=cubic', 'net.ipv4.tcp_no_metrics_save=1'];
+      const settings = [`net.ipv4.tcp_congestion_control=${ALGORITHM}`, 'net.ipv4.tcp_no_metrics_save=1'];
       execFileSync('ip', ['netns', 'exec', namespace, 'sysctl', '-qw', ...settings]);
     }
     changing = changeFromTimeToTime(bottleneck, spec);
