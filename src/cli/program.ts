@@ -162,12 +162,25 @@ function addOptions(
 ): void {
   for (const spec of options) {
     const option = new Option(spec.flags, spec.text);
-    if (spec.parse !== undefined) option.argParser(spec.parse as (text: string, before: unknown) => unknown);
+    if (spec.parse !== undefined) option.argParser(parserOf(spec));
     if (spec.choices !== undefined) option.choices(spec.choices);
     if (group !== undefined) option.helpGroup(group);
     if (isHidden || spec.isHidden === true) option.hideHelp();
     command.addOption(option);
   }
+}
+
+/** What is wrong with a value is told with the name of its option. */
+function parserOf({ flags, parse }: OptionSpec): (text: string, before: unknown) => unknown {
+  const name = /--[a-z\d-]+/.exec(flags)?.[0] ?? flags;
+  return (text, before) => {
+    try {
+      return parse?.(text, before as never);
+    } catch (error) {
+      if (!(error instanceof UsageError) || error.message.includes(name)) throw error;
+      throw new UsageError(`${name}: ${error.message}`);
+    }
+  };
 }
 
 /** Options before and after the name of the command count together. */
