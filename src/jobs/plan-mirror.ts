@@ -82,25 +82,29 @@ export async function* planMirror(
       delete: mayDelete,
       compare: pass === 'copy' ? compare : undefined,
     });
-    for await (const step of ordered(walk, pass, keep)) yield toStep(step);
+    for await (const steps of ordered(walk, pass, keep)) yield* steps.map(toStep);
   }
 }
 
-/** The steps of one pass in the order in which they can be carried out. */
+/** The steps of one pass in the order in which they can be carried out, several at once. */
 async function* ordered(
   walk: MirrorWalk,
   pass: 'copy' | 'delete',
   keep: boolean,
-): AsyncGenerator<MirrorStep, void, undefined> {
+): AsyncGenerator<readonly MirrorStep[], void, undefined> {
   const cutter = new Cutter(pass);
-  for await (const step of unmarkedSteps(walk)) {
-    const isIdle = step.action === 'keep' || step.action === 'skip';
-    if (isIdle && keep && pass === 'copy') yield step;
-    cutter.take(step);
-    if (cutter.length > 0) yield* cutter.part().steps;
+  for await (const steps of unmarkedSteps(walk)) {
+    const next: MirrorStep[] = [];
+    for (const step of steps) {
+      const isIdle = step.action === 'keep' || step.action === 'skip';
+      if (isIdle && keep && pass === 'copy') next.push(step);
+      cutter.take(step);
+      if (cutter.length > 0) next.push(...cutter.part().steps);
+    }
+    yield next;
   }
   cutter.end();
-  yield* cutter.part().steps;
+  yield cutter.part().steps;
 }
 
 function checkPlanOptions(options: PlanMirrorOptions): void {
@@ -113,14 +117,14 @@ function checkPlanOptions(options: PlanMirrorOptions): void {
 }
 
 /** What the caller's own filter throws comes as it was thrown. */
-async function* unmarkedSteps(walk: MirrorWalk): AsyncGenerator<MirrorStep, void, undefined> {
-  const steps = walk.steps();
+async function* unmarkedSteps(walk: MirrorWalk): AsyncGenerator<readonly MirrorStep[], void, undefined> {
+  const batches = walk.batches();
   try {
-    for (let next = await unmarked(steps.next()); !next.done; next = await unmarked(steps.next())) {
+    for (let next = await unmarked(batches.next()); !next.done; next = await unmarked(batches.next())) {
       yield next.value;
     }
   } finally {
-    await steps.return();
+    await batches.return();
   }
 }
 

@@ -62,8 +62,8 @@ export async function planAll(
     },
   });
   const tally = new Tally();
-  for await (const step of walk.steps()) {
-    tally.add(step);
+  for await (const steps of walk.batches()) {
+    for (const step of steps) tally.add(step);
     const { listedBytes, serverBytes } = walk.taken;
     if (keepsAll && serverBytes > MAX_GIVEN_BYTES) throw tooLong();
     if (!keepsAll && listedBytes > keptBytes) tally.forget();

@@ -40,6 +40,9 @@ const MAX_REACHED_BYTES = 168 * 1024 * 1024;
 /** And what is listed ahead, wherever that is. */
 const MAX_AHEAD_BYTES = 32 * 1024 * 1024;
 
+/** Of a million single ones, what is awaited for each piles up as garbage faster than it is collected. */
+const MAX_BATCH = 256;
+
 /** What is listed ahead takes too much: this directory is listed again when the walk comes to it. */
 class TooFarAhead extends Error {}
 
@@ -110,6 +113,11 @@ export class MirrorWalk {
 
   /** Sorted by path, a directory before its content, what is in the way before what replaces it. */
   async *steps(): AsyncGenerator<PlannedStep, void, undefined> {
+    for await (const batch of this.batches()) yield* batch;
+  }
+
+  /** The same, several at once. */
+  async *batches(): AsyncGenerator<readonly PlannedStep[], void, undefined> {
     const { signal } = this.#options;
     signal?.throwIfAborted();
     const callOff = onAbort(signal, (reason) => this.#abort.abort(reason));
@@ -120,7 +128,9 @@ export class MirrorWalk {
           this.#leave(levels.pop()?.node);
           continue;
         }
-        yield* this.#stepsAt(level, (next) => void levels.push(next));
+        const { steps, below } = await this.#stepsAt(level);
+        if (below !== undefined) levels.push(below);
+        yield steps;
         this.#abort.signal.throwIfAborted();
       }
       await Promise.all(this.#closing);
@@ -131,26 +141,32 @@ export class MirrorWalk {
     }
   }
 
-  async *#stepsAt(level: Level, enter: (next: Level) => void): AsyncGenerator<PlannedStep, void, undefined> {
+  /** Some of the next steps, and the directory to go on in. */
+  async #stepsAt(
+    level: Level,
+  ): Promise<{ readonly steps: PlannedStep[]; readonly below?: Level | undefined }> {
     const { directory } = level.listing;
-    const { permitted } = this.#options;
-    while (level.next < directory.count) {
+    const { permitted, delete: mayDelete } = this.#options;
+    const { isReplaced } = level.node;
+    const steps: PlannedStep[] = [];
+    while (level.next < directory.count && steps.length < MAX_BATCH) {
       const index = level.next++;
       const child = level.node.children.get(index);
       const isHeld = child !== undefined && !level.isFree && (await this.#isHeld(level, index, child));
       const areTimesRefused =
         directory.difference(index) === 'mtime' && (await this.#areTimesRefused(directory.keyAt(index)));
-      const { isReplaced } = level.node;
-      const decisions = decide(directory, index, { ...this.#options, isReplaced, isHeld, areTimesRefused });
+      const rules = { delete: mayDelete, permitted, isReplaced, isHeld, areTimesRefused };
+      const decisions = decide(directory, index, rules);
       const isFree = level.isFree || (child?.branch.onSource === false && !isHeld);
       // It is listed before anything is said of it: of what cannot be listed nothing is touched.
       const below = child && goesOnBelow(decisions) ? await this.#tryToReach(child, isFree) : undefined;
       const make = (decision: Decision) => new PlannedStep(decision, { directory, index, permitted });
-      if (child?.failure === undefined) for (const decision of decisions) yield make(decision);
-      else yield this.#leaveOut(make(['skip', 'unreadable']), child.failure);
-      if (below !== undefined) return enter(below);
+      if (child?.failure === undefined) for (const decision of decisions) steps.push(make(decision));
+      else steps.push(this.#leaveOut(make(['skip', 'unreadable']), child.failure));
+      if (below !== undefined) return { steps, below };
       this.#leave(child);
     }
+    return { steps };
   }
 
   #leaveOut(step: PlannedStep, failure: unknown): PlannedStep {

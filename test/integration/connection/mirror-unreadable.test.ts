@@ -113,13 +113,10 @@ test('planMirror ends with the error of a directory that cannot be listed', asyn
   const server = await startServer({ files: { 'd/a': 'a', 'd/closed/f': 'f' } }, { faults: { failOn } });
   t.after(() => server.close());
   await using sftp = await connectToServer(server);
-  const steps: string[] = [];
-  await assert.rejects(
-    async () => {
-      for await (const { path } of planMirror(sftp, '/d', makeFolder(t), { direction: 'down' }))
-        steps.push(path ?? '');
-    },
-    { code: 'EACCES' },
-  );
-  assert.deepEqual(steps, ['a']);
+  const plan = async () => {
+    for await (const { path } of planMirror(sftp, '/d', makeFolder(t), { direction: 'down' })) {
+      assert.equal(path, 'a');
+    }
+  };
+  await assert.rejects(plan, { code: 'EACCES' });
 });
