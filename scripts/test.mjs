@@ -9,6 +9,7 @@ import { buildTests } from './built-tests.mjs';
 /** What tests start as processes of their own. */
 const PROGRAMS = [
   'src/index.ts',
+  'src/ssh2-sftp-client/index.ts',
   'src/jobs/index.ts',
   'test/support/transfer-child.ts',
   'test/integration/ssh/connect-and-close.ts',

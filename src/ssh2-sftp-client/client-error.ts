@@ -10,6 +10,8 @@ export interface ClientError extends Error {
   code?: string | number;
   /** True: it has been made here. */
   custom?: boolean;
+  /** Of an error of the connection: where it failed, as ssh2 says it (`client-socket`, `client-authentication` …). */
+  level?: string;
 }
 
 export const CODES = {
@@ -44,6 +46,15 @@ export function clientError(message: string, code?: string | number, cause?: unk
 
 export function notConnected(method: string): ClientError {
   return clientError(`${method}: No SFTP connection available`, CODES.notConnected);
+}
+
+/** For the event `error`. */
+export function lossError(reason: unknown): ClientError {
+  const { text, code } = findingOf(reason);
+  const error = clientError(text, code, reason);
+  const { level } = ((reason as Error).cause ?? {}) as { readonly level?: unknown };
+  if (typeof level === 'string') error.level = level;
+  return error;
 }
 
 /** What an error says: the server's words, Node's, or ours. */

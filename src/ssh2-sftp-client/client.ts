@@ -9,11 +9,12 @@ import {
 } from '../index.js';
 import {
   asClientError,
+  type ClientError,
   CODES,
   clientError,
   type ErrorForm,
-  findingOf,
   isMissing,
+  lossError,
   notConnected,
 } from './client-error.js';
 import { endedEarly, openConnection } from './connecting/connecting.js';
@@ -58,9 +59,9 @@ export class SftpClient {
 
   /**
    * @param name for the lines of `debug`
-   * @param callbacks functions for what happens while no call is under way; default: they print a line
+   * @param callbacks functions for a connection that is lost; without any, lines are printed
    */
-  constructor(name = 'sftp', callbacks: types.Callbacks = {}) {
+  constructor(name = 'sftp', callbacks?: types.Callbacks | null) {
     this.clientName = name;
     this.#events = new ClientEvents(callbacks);
   }
@@ -95,6 +96,7 @@ export class SftpClient {
     }
     const connecting = new AbortController();
     this.#connecting = connecting;
+    this.#events.isEndWanted = false;
     this.#debug = config.debug;
     this.#concurrency = config.promiseLimit;
     this.promiseLimit = config.promiseLimit ?? this.promiseLimit;
@@ -110,7 +112,10 @@ export class SftpClient {
       this.#events.tellReady();
       return connection;
     } catch (error) {
-      throw connecting.signal.aborted ? endedEarly() : error;
+      if (connecting.signal.aborted) throw endedEarly();
+      this.#connecting = undefined;
+      this.#events.tellFailure(error as ClientError);
+      throw error;
     } finally {
       if (this.#connecting === connecting) this.#connecting = undefined;
     }
@@ -124,12 +129,12 @@ export class SftpClient {
    */
   list(path: string, filter?: types.ListFilterFunction): Promise<types.FileInfo[]> {
     return this.#call('list', { before: 'list', after: path }, async (sftp) => {
-      if (filter !== undefined && typeof filter !== 'function') {
+      if (filter && typeof filter !== 'function') {
         throw clientError('list: filter is not a function', CODES.generic);
       }
       // Nothing must not be taken for the current directory.
       const entries = (await sftp.listdirAttr(path ?? '')).map(fileInfo);
-      return filter === undefined ? entries : entries.filter((entry) => filter(entry));
+      return filter ? entries.filter((entry) => filter(entry)) : entries;
     });
   }
 
@@ -419,7 +424,11 @@ export class SftpClient {
     });
   }
 
-  #treeOptions(event: 'upload' | 'download', { filter }: types.DirOptions = {}) {
+  #treeOptions(event: 'upload' | 'download', options: types.DirOptions | null | undefined) {
+    const filter = options?.filter || undefined;
+    if (filter !== undefined && typeof filter !== 'function') {
+      throw clientError(`${event}Dir: options.filter is not a function`, CODES.generic);
+    }
     const onFile = (file: types.TransferEvent): void => this.#events.tell(event, file);
     return { filter, concurrency: this.#concurrency, onFile };
   }
@@ -459,13 +468,15 @@ export class SftpClient {
    * await sftp.end();   // true
    */
   async end(): Promise<boolean> {
+    this.#events.isEndWanted = true;
     this.#connecting?.abort(endedEarly());
     this.#connecting = undefined;
     const connection = this.#connection;
     this.#connection = undefined;
+    this.#note(connection === undefined ? 'end: there is no connection' : 'end');
     if (connection === undefined) return true;
     await connection.close();
-    this.#events.tellEnd({ isUnexpected: false });
+    this.#events.tellEnd(undefined, { isTold: false });
     return true;
   }
 
@@ -509,15 +520,21 @@ export class SftpClient {
   async #call<T>(method: string, form: ErrorForm, work: (sftp: Connection) => Promise<T>): Promise<T> {
     const connection = this.#connection;
     if (connection === undefined) throw notConnected(method);
-    this.#debug?.(`CLIENT[${this.clientName}]: ${method} ${form.after ?? ''}`);
+    this.#note(`${method} ${form.after ?? ''}`);
     this.#running += 1;
     try {
       return await work(connection);
     } catch (error) {
-      throw asClientError(error, form);
+      const failure = asClientError(error, form);
+      this.#note(`${failure.message} (${failure.code})`);
+      throw failure;
     } finally {
       this.#running -= 1;
     }
+  }
+
+  #note(line: string): void {
+    this.#debug?.(`CLIENT[${this.clientName}]: ${line}`);
   }
 
   #open<T>(method: string, work: (sftp: Connection) => T): T {
@@ -533,13 +550,11 @@ export class SftpClient {
   #onLost(connection: Connection): void {
     if (this.#connection !== connection) return;
     this.#connection = undefined;
-    const isUnexpected = this.#running === 0;
     const reason: unknown = connection.ended.reason;
     // A server that ends the connection in order is no error, only the end.
     const isEnd = reason instanceof ConnectionLostError && reason.cause === undefined;
-    const { text, code } = findingOf(reason);
-    const error = isEnd ? undefined : clientError(text, code, reason);
-    this.#events.tellEnd({ error, isUnexpected });
+    const error = isEnd ? undefined : lossError(reason);
+    this.#events.tellEnd(error, { isTold: this.#running > 0 });
   }
 }
 

@@ -23,7 +23,7 @@ export async function makeDirectory(sftp: Connection, path: string, recursive: b
 
 /** A directory that exists already is no error. */
 async function explainMaking(sftp: Connection, path: string, error: unknown): Promise<string> {
-  const kind = await kindOf(sftp, path).catch(() => undefined);
+  const kind = await anyKindOf(sftp, path).catch(() => undefined);
   if (kind === 'directory') return `${path} already exists`;
   if (kind !== undefined) throw badPath(`mkdir: _mkdir: Bad path: ${path} already exists as a file`);
   const blocked = error instanceof SftpStatusError && error.code === 'ENOTDIR' ? error.path : undefined;
@@ -42,8 +42,8 @@ export async function removeDirectory(sftp: Connection, path: string, recursive:
     await (recursive ? sftp.rmtree(full) : sftp.rmdir(full));
   } catch (error) {
     const kind = await kindOf(sftp, full, 'lstat').catch(() => 'directory');
-    if (kind === undefined) throw badPath(`rmdir: Bad Path: ${full}: No such directory`);
-    if (kind !== 'directory') throw badPath(`rmdir: Bad Path: ${full}: Not a directory`);
+    if (kind === undefined) throw badPath(`rmdir: Bad Path: ${path}: No such directory`);
+    if (kind !== 'directory') throw badPath(`rmdir: Bad Path: ${path}: Not a directory`);
     throw asClientError(error, { before: 'rmdir', after: full });
   }
   return 'Successfully removed directory';
@@ -57,6 +57,19 @@ export async function copyFile(sftp: Connection, source: string, target: string)
   if (targetKind !== undefined) throw badPath(`rcopy: Destination already exists ${to}`);
   await sftp.copy(from, to);
   return `${from} copied to ${to}`;
+}
+
+/** A dangling symlink is in the way, too. */
+async function anyKindOf(sftp: Connection, path: string): Promise<FileType | undefined> {
+  return (await kindOf(sftp, path)) ?? (await kindOf(sftp, path, 'lstat'));
+}
+
+/** What keeps a directory from being made: the nearest path, itself or above it, that exists and is none. */
+export async function obstacleOf(sftp: Connection, directory: string): Promise<string | undefined> {
+  const kind = await kindOf(sftp, directory).catch((): FileType => 'directory');
+  if (kind !== undefined) return kind === 'directory' ? undefined : directory;
+  const above = posix.dirname(directory);
+  return above === directory ? undefined : obstacleOf(sftp, above);
 }
 
 async function kindOf(

@@ -4,8 +4,8 @@ import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import type { Connection } from '../index.js';
 import { asClientError, CODES, clientError, isLocal, isMissing } from './client-error.js';
-import { badPath, checkLocalTarget } from './local-checks.js';
-import { openReadStream, pump } from './streams.js';
+import { badPath, checkLocalTarget, mustStayInPlace } from './local-checks.js';
+import { modeDigits, openReadStream, pump } from './streams.js';
 import type {
   FastGetTransferOptions,
   ReadStreamOptions,
@@ -21,15 +21,16 @@ export async function download(
   sftp: Connection,
   remotePath: string,
   target: DownloadTarget,
-  options: TransferOptions = {},
+  options: TransferOptions | null | undefined,
 ): Promise<string | NodeJS.WritableStream | Buffer> {
-  const { readStreamOptions = {} } = options;
+  const readStreamOptions = options?.readStreamOptions ?? {};
+  const writeStreamOptions = options?.writeStreamOptions ?? {};
   if (target === undefined || target === null) {
     return content(sftp, remotePath, readStreamOptions).catch(explain('get', remotePath));
   }
   if (typeof target === 'string') {
     await checkLocalTarget(target, 'get', CODES.generic);
-    await intoFile(sftp, remotePath, target, options).catch((error) =>
+    await intoFile(sftp, remotePath, target, { readStreamOptions, writeStreamOptions }).catch((error) =>
       explain('get', isLocal(error) ? target : remotePath)(error),
     );
     return target;
@@ -74,17 +75,29 @@ async function intoFile(
   { readStreamOptions = {}, writeStreamOptions = {} }: TransferOptions,
 ): Promise<void> {
   if (isPlainRead(readStreamOptions) && isPlainWrite(writeStreamOptions)) {
-    await sftp.get(remotePath, localPath);
+    await replaceFile(sftp, remotePath, localPath);
     return;
   }
   const { flags, mode, start, encoding } = writeStreamOptions;
+  // It comes first: an invalid range leaves the local file as it was.
+  const reader = openReadStream(sftp, remotePath, readStreamOptions);
   const writer = createWriteStream(localPath, {
     ...(flags !== undefined && { flags }),
-    ...(mode !== undefined && { mode: Number(mode) }),
+    ...(mode !== undefined && { mode: Number.parseInt(modeDigits(mode), 8) }),
     ...(start !== undefined && { start }),
     ...(encoding && { encoding }),
   });
-  await pipeline(openReadStream(sftp, remotePath, readStreamOptions), writer);
+  await pipeline(reader, writer);
+}
+
+async function replaceFile(
+  sftp: Connection,
+  remotePath: string,
+  localPath: string,
+  callback?: ReturnType<typeof stepper>,
+): Promise<void> {
+  const inPlace = await mustStayInPlace(localPath);
+  await sftp.get(remotePath, localPath, { callback, ...(inPlace && { atomic: false }) });
 }
 
 function isPlainRead({ start, end, encoding }: ReadStreamOptions): boolean {
@@ -99,12 +112,12 @@ export async function fastDownload(
   sftp: Connection,
   remotePath: string,
   localPath: string,
-  { step }: FastGetTransferOptions = {},
+  options: FastGetTransferOptions | null | undefined,
 ): Promise<void> {
   const method = 'fastGet->fastGet';
   await checkLocalTarget(localPath, method, CODES.badPath);
   try {
-    await sftp.get(remotePath, localPath, { callback: stepper(step) });
+    await replaceFile(sftp, remotePath, localPath, stepper(options?.step));
   } catch (error) {
     if (isMissing(error)) throw badPath(`${method}: No such file  ${remotePath}`);
     if (await sftp.isdir(remotePath).catch(() => false)) {

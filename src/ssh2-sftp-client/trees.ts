@@ -1,8 +1,9 @@
 /** Directories with everything below them, up and down. */
 import { join } from 'node:path';
 import type { Connection, TreeEntry, TreeReport } from '../index.js';
-import { asClientError, CODES, clientError, isMissing } from './client-error.js';
-import { badPath, localKind } from './local-checks.js';
+import { asClientError, clientError, isMissing } from './client-error.js';
+import { obstacleOf } from './directories.js';
+import { badPath, checkLocalDirectory, localKind } from './local-checks.js';
 import type { DirFilterFunction, TransferEvent } from './types.js';
 
 export interface TreeCopyOptions {
@@ -39,7 +40,9 @@ export async function uploadTree(
       throw clientError(`uploadFiles: _put: Read stream error: ${text} ${form.after}`, 'ENOENT');
     }
   } catch (error) {
-    if (await isInTheWay(sftp, target)) throw badPath(`getRemoteStatus: Bad path ${target} Not a directory`);
+    const obstacle = await obstacleOf(sftp, target);
+    if (obstacle === target) throw badPath(`getRemoteStatus: Bad path ${target} Not a directory`);
+    if (obstacle !== undefined) throw badPath(`_mkdir: Bad path: ${obstacle} not a directory`);
     throw asClientError(error, form);
   }
 }
@@ -50,10 +53,7 @@ export async function downloadTree(
   target: string,
   { filter, concurrency, onFile }: TreeCopyOptions,
 ): Promise<void> {
-  const kind = await localKind(target);
-  if (kind !== undefined && kind !== 'directory') {
-    throw badPath(`_prepareDestination: Bad path: ${target}: not a directory`);
-  }
+  await checkLocalDirectory(target);
   const after = `${source} to ${target}`;
   try {
     const report = await sftp.getR(source, target, {
@@ -79,18 +79,10 @@ function wholePaths(
   filter: DirFilterFunction,
   pathOf: (path: string) => string,
 ): (entry: TreeEntry) => boolean {
-  if (typeof filter !== 'function') throw clientError('filter is not a function', CODES.generic);
   return ({ path, type }) => Boolean(filter(pathOf(path), type === 'directory'));
 }
 
 /** A dangling symlink is left out by tsftp, and reported; here it is a failure, as it always was. */
 function danglingOf({ skipped }: TreeReport): string | undefined {
   return skipped.find(({ code }) => code === 'DANGLING')?.path;
-}
-
-async function isInTheWay(sftp: Connection, path: string): Promise<boolean> {
-  return sftp.stat(path).then(
-    (attributes) => !attributes.isDirectory(),
-    () => false,
-  );
 }

@@ -52,7 +52,7 @@ export type ListFilterFunction = (fileInfo: FileInfo) => boolean;
 /** Keeps an entry of a tree; it gets the whole path. It is not asynchronous: a promise counts as true. */
 export type DirFilterFunction = (filePath: string, isDirectory: boolean) => boolean;
 
-/** Functions for what happens between calls; without one, a line goes to the console. */
+/** Functions for the end of a connection that the program has not asked for; without any, lines go to the console. */
 export interface Callbacks {
   error?: ((error: unknown) => void) | undefined;
   end?: (() => void) | undefined;

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Connection, SftpError, SftpStatusError } from '../index.js';
 import { asClientError, CODES, clientError, isLocal } from './client-error.js';
-import { badPath, localKind, NO_SUCH_LOCAL_FILE } from './local-checks.js';
+import { badPath, checkLocalSource } from './local-checks.js';
 import { borrowed, modeDigits, openWriteStream } from './streams.js';
 import type {
   FastPutTransferOptions,
@@ -20,10 +20,13 @@ export async function upload(
   sftp: Connection,
   source: UploadSource,
   remotePath: string,
-  { readStreamOptions = {}, writeStreamOptions = {} }: TransferOptions = {},
+  options: TransferOptions | null | undefined,
 ): Promise<void> {
+  const readStreamOptions = options?.readStreamOptions ?? {};
+  const writeStreamOptions = options?.writeStreamOptions ?? {};
   const { flags = 'w', start, mode } = writeStreamOptions;
-  if (typeof source === 'string') await checkUpload(source, 'put');
+  checkRemotePath(remotePath);
+  if (typeof source === 'string') await checkLocalSource(source, 'put');
   else if (!isSource(source)) {
     throw clientError('put: the source must be a path, a Buffer or a readable stream', CODES.generic);
   }
@@ -69,13 +72,13 @@ export async function append(
   sftp: Connection,
   input: Uint8Array | NodeJS.ReadableStream,
   remotePath: string,
-  options: WriteStreamOptions = {},
+  options: WriteStreamOptions | null | undefined,
 ): Promise<void> {
   if (typeof input === 'string') throw badPath('append: Cannot append one file to another');
   if (!isSource(input)) {
     throw clientError('append: the input must be a Buffer or a readable stream', CODES.generic);
   }
-  const writeStreamOptions = { ...options, flags: options.flags ?? 'a' };
+  const writeStreamOptions = { ...options, flags: 'a' };
   try {
     await writeInto(sftp, input, remotePath, { writeStreamOptions });
   } catch (error) {
@@ -89,9 +92,11 @@ export async function fastUpload(
   sftp: Connection,
   localPath: string,
   remotePath: string,
-  { step, mode }: FastPutTransferOptions = {},
+  options: FastPutTransferOptions | null | undefined,
 ): Promise<void> {
-  await checkUpload(localPath, 'fastPut');
+  const { step, mode } = options ?? {};
+  checkRemotePath(remotePath);
+  await checkLocalSource(localPath, 'fastPut');
   try {
     if (mode !== undefined) await prepareMode(sftp, remotePath, mode);
     await mayVanish(sftp.put(localPath, remotePath, { callback: stepper(step) }));
@@ -114,16 +119,9 @@ export function stepper(
   };
 }
 
-async function checkUpload(localPath: string, method: 'put' | 'fastPut'): Promise<void> {
-  const kind = await localKind(localPath);
-  const colon = method === 'put' ? '' : ':';
-  if (kind === undefined) {
-    throw clientError(`${method}: Bad path: ${localPath}${colon} not exist`, NO_SUCH_LOCAL_FILE);
-  }
-  if (kind !== 'directory') return;
-  if (method === 'fastPut') throw badPath(`fastPut: Bad path: ${localPath} not a regular file`);
-  const text = 'EISDIR: illegal operation on a directory, read';
-  throw clientError(`_put: Read stream error: ${text} ${localPath}`, 'EISDIR');
+/** Without one, tsftp's own `put` takes the name of the local file. */
+function checkRemotePath(path: unknown): void {
+  if (path === undefined || path === null) throw new TypeError('the path on the server is missing');
 }
 
 function isSource(source: unknown): source is UploadSource {

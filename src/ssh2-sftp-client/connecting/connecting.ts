@@ -2,6 +2,7 @@
 import { connect as dial } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import {
   AuthenticationError,
   type Connection,
@@ -53,8 +54,8 @@ export async function openConnection(
 function hostOptions(config: ConnectOptions, askKeyboard: AskKeyboard | undefined): HostOptions {
   const { hostVerifier, hostHash, readyTimeout = DEFAULT_TIMEOUT_MS, debug, algorithms } = config;
   const { compression, ...lists } = algorithmLists(algorithms);
-  const host = config.host ?? config.hostname ?? 'localhost';
-  const port = checkPort(config.port ?? 22);
+  const host = config.hostname || config.host || 'localhost';
+  const port = checkPort(config.port || 22);
   return {
     ...loginOf(config, askKeyboard),
     ...lists,
@@ -79,7 +80,9 @@ function hostOptions(config: ConnectOptions, askKeyboard: AskKeyboard | undefine
 function checkPort(given: number | string): number {
   const port = Number(given);
   if (Number.isInteger(port) && port >= 0 && port < 65_536) return port;
-  const error = new RangeError(`Port should be >= 0 and < 65536. Received ${typeof given} (${given}).`);
+  const error = new RangeError(
+    `Port should be >= 0 and < 65536. Received type ${typeof given} (${inspect(given)}).`,
+  );
   throw Object.assign(error, { code: 'ERR_SOCKET_BAD_PORT' });
 }
 
@@ -109,11 +112,21 @@ function loggerOf(debug: (line: string) => void): Logger {
   return { debug: write, info: write, warn: write, error: write };
 }
 
-type Explain = (error: Error) => { readonly message: string; readonly code?: string };
+interface Explanation {
+  readonly message: string;
+  readonly code?: string;
+  /** Left out where nothing has been tried. */
+  readonly level?: string;
+}
+
+type Explain = (error: Error) => Explanation;
 
 /** What ssh2 says to each, so that programs which look for it find it. */
 const EXPLANATIONS: readonly (readonly [kind: new (...parameters: never[]) => Error, explain: Explain])[] = [
-  [AuthenticationError, () => ({ message: `getConnection: ${NO_METHOD_LEFT}` })],
+  [
+    AuthenticationError,
+    () => ({ message: `getConnection: ${NO_METHOD_LEFT}`, level: 'client-authentication' }),
+  ],
   [HostKeysError, (error) => explainHostKey(error as HostKeysError)],
   [CredentialError, (error) => ({ message: `Cannot parse privateKey: ${error.message}` })],
   [ConnectionError, (error) => explainConnection(error as ConnectionError)],
@@ -125,44 +138,54 @@ function connectError(error: unknown): Error {
     return error as Error;
   }
   const explain = EXPLANATIONS.find(([kind]) => error instanceof kind)?.[1];
-  const isOwn = error.message.startsWith('Cannot parse privateKey');
-  const { message, code } = explain?.(error) ?? {
-    message: isOwn ? error.message : `getConnection: ${error.message}`,
-  };
-  return clientError(message, code, error);
+  const { message, code, level } = explain?.(error) ?? explainOther(error);
+  const failure = clientError(message, code, error);
+  if (level !== undefined) failure.level = level;
+  return failure;
 }
 
+function explainOther({ message }: Error): Explanation {
+  if (message.startsWith('Cannot parse privateKey')) return { message };
+  const level = message === NO_METHOD_LEFT ? 'client-authentication' : 'protocol';
+  return { message: `getConnection: ${message}`, level };
+}
+
+const LOST_EARLY = 'getConnection: Connection lost before handshake';
 const DENIED = 'getConnection: Host denied (verification failed)';
 
 /** For a key that is not known, the message has the line that is missing, ready to be copied. */
-function explainHostKey({ code, fingerprint, message, cause }: HostKeysError): ReturnType<Explain> {
+function explainHostKey({ code, fingerprint, message, cause }: HostKeysError): Explanation {
+  const level = 'handshake';
   // What `hostVerifier` has thrown.
   if (cause instanceof Error && code === 'HOST_KEY_REFUSED') {
-    return { message: `getConnection: ${cause.message}`, code };
+    return { message: `getConnection: ${cause.message}`, code, level };
   }
   const line =
     code === 'HOST_KEY_UNKNOWN'
       ? `. Once you have compared it, this line in the options of connect pins it: fingerprint: '${fingerprint}'`
       : '';
-  return { message: `${DENIED}: ${message}${line}`, code };
+  return { message: `${DENIED}: ${message}${line}`, code, level };
 }
 
-function explainConnection({ code, host, port, cause }: ConnectionError): ReturnType<Explain> {
+function explainConnection({ code, host, port, cause }: ConnectionError): Explanation {
   if (code === 'ETIMEDOUT' && cause === undefined) {
-    return { message: 'getConnection: Timed out while waiting for handshake', code };
+    return { message: 'getConnection: Timed out while waiting for handshake', code, level: 'client-timeout' };
   }
-  if (code === 'ECONNRESET') return { message: 'getConnection: Connection lost before handshake', code };
+  if (code === 'ECONNRESET') return { message: LOST_EARLY, code, level: 'protocol' };
   const said = cause instanceof Error && cause.message !== '' ? cause.message : undefined;
-  return { message: `getConnection: ${said ?? `connect ${code} ${host}:${port}`}`, code };
+  const message = `getConnection: ${said ?? `connect ${code} ${host}:${port}`}`;
+  return { message, code, level: 'client-socket' };
 }
 
-function explainSsh({ code, message, cause }: SshError): ReturnType<Explain> {
+function explainSsh({ code, message, cause }: SshError): Explanation {
   const [unsupported] = /Unsupported algorithm: .*/.exec(message) ?? [];
   if (unsupported !== undefined) return { message: unsupported };
-  if (code === 'NOT_SSH')
-    return { message: 'getConnection: Connection lost before handshake', code: 'ECONNRESET' };
+  if (code === 'NOT_SSH') return { message: LOST_EARLY, code: 'ECONNRESET', level: 'protocol' };
   const said = cause instanceof Error && code === 'NEGOTIATION_FAILED' ? cause.message : message;
-  return { message: `getConnection: ${said}` };
+  return {
+    message: `getConnection: ${said}`,
+    level: code === 'NEGOTIATION_FAILED' ? 'handshake' : 'protocol',
+  };
 }
 
 /** The error of a connection that was ended while it was made. */

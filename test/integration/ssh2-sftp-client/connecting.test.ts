@@ -33,7 +33,7 @@ describe('ssh2-sftp-client, connecting', { skip: needsOpenSsh }, () => {
   }
 
   const failure = (options: ConnectOptions) =>
-    failureOf(new Client().connect({ ...world.options, ...options }));
+    failureOf(new Client('test', {}).connect({ ...world.options, ...options }));
 
   async function listen(t: TestContext, onSocket: (socket: Socket) => void): Promise<number> {
     const server = createServer(onSocket).listen(0, '127.0.0.1');
@@ -117,6 +117,8 @@ describe('ssh2-sftp-client, connecting', { skip: needsOpenSsh }, () => {
     assert.deepEqual(await failure(encrypted), [NO_METHOD_LEFT, undefined]);
     const [locked] = await failure({ privateKey: readFileSync(path) });
     assert.match(locked, /^Cannot parse privateKey: /);
+    await tryOut({ host: '' });
+    await tryOut({ host: 'sftp.invalid', hostname: '127.0.0.1' });
     const names = { host: undefined, hostname: '127.0.0.1', username: undefined, user: user.name };
     await tryOut({ ...names, privateKey: undefined, password: user.password });
   });
@@ -231,6 +233,10 @@ describe('ssh2-sftp-client, connecting', { skip: needsOpenSsh }, () => {
     await client.list(world.there);
     assert.ok(lines.every((line) => typeof line === 'string'));
     assert.ok(lines.includes(`CLIENT[test]: list ${world.there}`));
+    const [message, code] = await failureOf(client.stat(`${world.there}/none`));
+    await client.end();
+    assert.ok(lines.includes(`CLIENT[test]: ${message} (${code})`));
+    assert.ok(lines.includes('CLIENT[test]: end'));
   });
 
   test('a server that cannot be reached is told with the code of Node', async (t) => {
@@ -253,13 +259,13 @@ describe('ssh2-sftp-client, connecting', { skip: needsOpenSsh }, () => {
         'ECONNRESET',
       ]);
     }
-    await assert.rejects(new Client().connect({ ...world.options, port: 99_999 }), {
+    await assert.rejects(new Client('test', {}).connect({ ...world.options, port: 99_999 }), {
       name: 'RangeError',
       code: 'ERR_SOCKET_BAD_PORT',
-      message: 'Port should be >= 0 and < 65536. Received number (99999).',
+      message: 'Port should be >= 0 and < 65536. Received type number (99999).',
     });
     await assert.rejects(
-      new Client().connect(undefined as never),
+      new Client('test', {}).connect(undefined as never),
       /^Error: connect: the options must be an object$/,
     );
   });

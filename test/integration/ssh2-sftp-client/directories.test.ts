@@ -63,6 +63,9 @@ describe('ssh2-sftp-client, directories', { skip: needsOpenSsh }, () => {
       files.map(({ name }) => name),
       ['a.txt'],
     );
+    for (const none of [undefined, null, '', 0]) {
+      assert.equal((await client.list(at('list'), none as never)).length, 4);
+    }
     const wrong = client.list(at('list'), 'txt' as never);
     assert.deepEqual(await failureOf(wrong), ['list: filter is not a function', 'ERR_GENERIC_CLIENT']);
     const throwing = client.list(at('list'), () => {
@@ -178,6 +181,22 @@ describe('ssh2-sftp-client, directories', { skip: needsOpenSsh }, () => {
     assert.equal(existsSync(at('list/a.txt')), true);
     await client.mkdir(at('empty'));
     assert.equal(await client.rmdir(at('empty')), 'Successfully removed directory');
+  });
+
+  test('rmdir tells a relative path as it was given', async () => {
+    assert.deepEqual(await failureOf(client.rmdir('./nothing-here')), [
+      'rmdir: Bad Path: ./nothing-here: No such directory',
+      'ERR_BAD_PATH',
+    ]);
+  });
+
+  test('a dangling symlink is in the way of mkdir', async () => {
+    for (const recursive of [false, true]) {
+      assert.deepEqual(await failureOf(client.mkdir(at('list/dangling'), recursive)), [
+        `mkdir: _mkdir: Bad path: ${at('list/dangling')} already exists as a file`,
+        'ERR_BAD_PATH',
+      ]);
+    }
   });
 
   test('rmdir tells what is no directory', async () => {

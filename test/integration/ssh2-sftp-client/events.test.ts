@@ -1,102 +1,192 @@
 /** What ssh2-sftp-client tells of its connection: events, the functions of the constructor, and rejections. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
-import Client from '../../../src/ssh2-sftp-client/index.js';
+import Client, { type ClientError } from '../../../src/ssh2-sftp-client/index.js';
 import { needsOpenSsh } from '../../support/sshd.js';
-import { startWorld, type World } from './world.js';
+import { failureOf, type Relay, startRelay, startWorld, type World } from './world.js';
 
-/** Whether the loss comes with an error depends on how the kernel closes the connection. */
+const NAMES = ['ready', 'error', 'end', 'close'] as const;
+
+/** How a line breaks, and what is told of it while no call is under way. */
+const BREAKS = [
+  ['reset', ['error', 'callback error', 'close', 'callback close']],
+  ['finish', ['end', 'callback end', 'close', 'callback close']],
+] as const;
+
 function closeOf(client: Client): Promise<void> {
   return new Promise((resolve) => client.client.once('close', resolve));
 }
 
+/** Until what is told after a rejection has been told. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+}
+
 describe('ssh2-sftp-client, events', { skip: needsOpenSsh }, () => {
   let world: World;
+  let relay: Relay;
   before(async () => {
     world = await startWorld();
+    relay = await startRelay(world.sshd.port);
   });
-  after(() => world[Symbol.asyncDispose]());
+  after(async () => {
+    relay.close();
+    await world[Symbol.asyncDispose]();
+  });
 
-  /** A client that notes what it hears, and how to kill the server's side of it. */
-  async function listening() {
+  /** A client that notes what it hears. */
+  function listening() {
     const heard: string[] = [];
     const client = new Client('events', {
       error: () => heard.push('callback error'),
       end: () => heard.push('callback end'),
       close: () => heard.push('callback close'),
     });
-    for (const event of ['ready', 'error', 'end', 'close']) client.on(event, () => heard.push(event));
-    const before = new Set(world.sshd.children());
-    await client.connect(world.options);
-    const kill = (signal: NodeJS.Signals) => {
-      for (const pid of world.sshd.children().filter((each) => !before.has(each))) process.kill(pid, signal);
-    };
-    return { client, heard, kill };
+    for (const event of NAMES) client.on(event, () => heard.push(event));
+    return { client, heard };
+  }
+
+  async function connected() {
+    const { client, heard } = listening();
+    await client.connect({ ...world.options, port: relay.port });
+    assert.deepEqual(heard.splice(0), ['ready']);
+    return { client, heard };
   }
 
   test('end is told by end and close, and listeners outlive it', async () => {
-    const { client, heard } = await listening();
-    await client.end();
-    assert.deepEqual(heard, ['ready', 'end', 'close']);
-    await client.connect(world.options);
-    await client.end();
-    assert.deepEqual(heard, ['ready', 'end', 'close', 'ready', 'end', 'close']);
+    const { client, heard } = listening();
+    for (const _round of [1, 2]) {
+      await client.connect(world.options);
+      await client.end();
+      assert.deepEqual(heard.splice(0), ['ready', 'end', 'close']);
+    }
   });
 
-  test('a connection that is lost between calls is told to listeners and to the functions of the constructor', async () => {
-    const { client, heard, kill } = await listening();
-    const closed = closeOf(client);
-    kill('SIGKILL');
-    await closed;
-    const rest = heard.filter((event) => !/error|ready/.test(event));
-    assert.deepEqual(rest, ['end', 'callback end', 'close', 'callback close']);
-    assert.equal(client.sftp, undefined);
-    await assert.rejects(client.list('.'), { code: 'ERR_NOT_CONNECTED' });
-    assert.equal(await client.end(), true);
-  });
-
-  test('a connection that is lost during a call rejects it, and leaves the functions of the constructor alone', async () => {
-    const { client, heard, kill } = await listening();
-    kill('SIGSTOP');
-    const listing = client.list(world.there);
-    kill('SIGKILL');
-    await assert.rejects(listing, {
-      code: 'ECONNRESET',
-      message: /^list: Unexpected end event \(ECONNRESET\): /,
+  for (const [how, expected] of BREAKS) {
+    test(`a connection that is lost between calls is told to listeners and to the functions of the constructor (${how})`, async () => {
+      const { client, heard } = await connected();
+      const closed = closeOf(client);
+      relay[how]();
+      await closed;
+      await nextTurn();
+      assert.deepEqual(heard, expected);
+      assert.equal(client.sftp, undefined);
+      await assert.rejects(client.list('.'), { code: 'ERR_NOT_CONNECTED' });
+      assert.equal(await client.end(), true);
+      assert.deepEqual(heard, expected);
     });
-    assert.deepEqual(
-      heard.filter((event) => /callback/.test(event)),
-      [],
-    );
-    assert.equal(await client.end(), true);
+
+    test(`a connection that is lost during a call rejects it, and then closes (${how})`, async () => {
+      const { client, heard } = await connected();
+      relay.stall();
+      const listing = client.list(world.there).catch((error: ClientError) => {
+        heard.push(`rejected ${error.code}`);
+        return error.message;
+      });
+      const closed = closeOf(client);
+      relay[how]();
+      assert.match(String(await listing), /^list: Unexpected end event \(ECONNRESET\): /);
+      await closed;
+      await nextTurn();
+      assert.deepEqual(heard, [expected[0], 'rejected ECONNRESET', 'close', 'callback close']);
+      assert.equal(await client.end(), true);
+    });
+  }
+
+  test('an error of the connection has the code of Node and the level of ssh2', async () => {
+    const client = new Client('events', {});
+    const failed = once(client.client, 'error');
+    await client.connect({ ...world.options, port: relay.port });
+    relay.reset();
+    const [error] = await failed;
+    assert.deepEqual([error.code, error.level, error.custom], ['ECONNRESET', 'client-socket', true]);
+  });
+
+  test('a listener of close may connect anew', async () => {
+    const { client } = await connected();
+    const reconnected = closeOf(client).then(() => client.connect(world.options));
+    relay.finish();
+    await reconnected;
+    assert.equal(await client.exists(world.there), 'd');
+    await client.end();
+  });
+
+  for (const [what, options, level, ends] of [
+    ['a login is refused', { privateKey: undefined, password: 'wrong' }, 'client-authentication', true],
+    ['there is nothing to log in with', { privateKey: undefined }, 'client-authentication', true],
+    ['the key of the server is refused', { hostVerifier: () => false }, 'handshake', true],
+    ['nothing listens', { port: 1 }, 'client-socket', false],
+  ] as const) {
+    test(`where ${what}, error comes before the rejection, and what closes after it`, async () => {
+      const { client, heard } = listening();
+      const levels: unknown[] = [];
+      client.on('error', (error: ClientError) => levels.push(error.level));
+      await client.connect({ ...world.options, ...options }).catch(() => heard.push('rejected'));
+      await nextTurn();
+      const end = ends ? ['end', 'callback end'] : [];
+      assert.deepEqual(heard, ['error', 'rejected', ...end, 'close', 'callback close']);
+      assert.deepEqual(levels, [level]);
+    });
+  }
+
+  test('a program that ends its client after a failure hears nothing by the functions of the constructor', async () => {
+    const failing = listening();
+    await failing.client.connect({ ...world.options, port: 1 }).catch(() => failing.client.end());
+    const losing = await connected();
+    relay.stall();
+    const ended = losing.client.list('.').catch(() => losing.client.end());
+    relay.finish();
+    await ended;
+    await nextTurn();
+    assert.deepEqual(failing.heard, ['error', 'close']);
+    assert.deepEqual(losing.heard, ['end', 'close']);
+  });
+
+  test('an option that is invalid is told by the rejection alone', async () => {
+    const { client, heard } = listening();
+    for (const options of [{ port: 99_999 }, { username: undefined }, { privateKey: 'no key' }]) {
+      await assert.rejects(client.connect({ ...world.options, ...options }));
+    }
+    await nextTurn();
+    assert.deepEqual(heard, []);
   });
 
   test('end rejects the calls that are under way', async () => {
-    const { client } = await listening();
+    const { client, heard } = await connected();
     const source = new PassThrough();
     source.write('x');
-    const putting = assert.rejects(client.put(source, join(world.there, 'ended')), { code: 'ECONNRESET' });
+    const putting = failureOf(client.put(source, join(world.there, 'ended')));
     await client.list(world.there);
     assert.equal(await client.end(), true);
-    await putting;
+    assert.equal((await putting)[1], 'ECONNRESET');
+    assert.deepEqual(heard, ['end', 'close']);
   });
 
-  test('without functions a loss is printed, and nothing is thrown', async (t) => {
-    const lines: string[] = [];
-    t.mock.method(console, 'log', (line: string) => lines.push(line));
-    const before = new Set(world.sshd.children());
-    const client = new Client();
-    await client.connect(world.options);
-    const closed = closeOf(client);
-    for (const pid of world.sshd.children().filter((each) => !before.has(each))) process.kill(pid, 'SIGKILL');
-    await closed;
-    assert.deepEqual(
-      lines.filter((line) => !line.includes('error')),
-      ['Global end listener: end event raised', 'Global close listener: close event raised'],
-    );
-  });
+  for (const [given, callbacks, expected] of [
+    ['nothing', undefined, ['error', 'log Global close listener: close event raised']],
+    ['null', null, []],
+    ['an empty object', {}, []],
+    ['some of them', { end: () => assert.fail('it did not end') }, []],
+  ] as const) {
+    test(`lines are printed only where no functions are given (${given})`, async (t) => {
+      const lines: string[] = [];
+      t.mock.method(console, 'error', (line: string) => {
+        assert.match(line, /^Global error listener: Unexpected end event \(ECONNRESET\): /);
+        lines.push('error');
+      });
+      t.mock.method(console, 'log', (line: string) => lines.push(`log ${line}`));
+      const client = new Client('events', callbacks);
+      await client.connect({ ...world.options, port: relay.port });
+      const closed = closeOf(client);
+      relay.reset();
+      await closed;
+      await nextTurn();
+      assert.deepEqual(lines, expected);
+    });
+  }
 
   test('a listener is called before those that were there, and not after it is removed', async () => {
     const client = new Client();

@@ -66,6 +66,44 @@ describe('ssh2-sftp-client, files', { skip: needsOpenSsh }, () => {
     assert.equal(readFileSync(here('appended'), 'utf8'), 'old-content of g');
     await client.get(there('g.txt'), here('private'), { writeStreamOptions: { mode: 0o600 } });
     assert.equal(modeOf(here('private')), '600');
+    await client.get(there('g.txt'), here('as text'), { writeStreamOptions: { mode: '640' } });
+    assert.equal(modeOf(here('as text')), '640');
+  });
+
+  test('a range that ends before it starts leaves the local file as it was', async () => {
+    writeFileSync(here('ranged'), 'old');
+    const range = { readStreamOptions: { start: 5, end: 2 } };
+    for (const name of ['ranged', 'unranged']) {
+      const [message] = await failureOf(client.get(there('g.txt'), here(name), range));
+      assert.match(message, /^get: start 5 is behind end 2 /);
+    }
+    assert.equal(readFileSync(here('ranged'), 'utf8'), 'old');
+    assert.equal(existsSync(here('unranged')), false);
+  });
+
+  test('null stands for no options', async () => {
+    const none = null as never;
+    assert.equal(String(await client.get(there('g.txt'), undefined, none)), 'content of g');
+    await client.fastGet(there('g.txt'), here('null'), none);
+    await client.put(here('null'), there('null'), none);
+    await client.append(Buffer.from('!'), there('null'), none);
+    assert.equal(contentOf('null'), 'content of g!');
+    const nothing = { readStreamOptions: null, writeStreamOptions: null } as never;
+    await client.get(there('g.txt'), here('null'), nothing);
+    await client.put(here('null'), there('null'), nothing);
+    assert.equal(contentOf('null'), 'content of g');
+    await client.fastPut(here('p.txt'), there('null'), none);
+    assert.equal(contentOf('null'), 'local p');
+  });
+
+  test('an upload without a path on the server is refused', async () => {
+    for (const path of [undefined, null] as never[]) {
+      for (const call of [client.put(here('p.txt'), path), client.fastPut(here('p.txt'), path)]) {
+        const [message, code] = await failureOf(call);
+        assert.match(message, /: the path on the server is missing/);
+        assert.equal(code, 'ERR_INVALID_ARG_TYPE');
+      }
+    }
   });
 
   test('get into a stream gives that stream, and ends it', async () => {
@@ -315,6 +353,8 @@ describe('ssh2-sftp-client, files', { skip: needsOpenSsh }, () => {
       autoClose: true,
     });
     assert.equal(contentOf('log'), 'one local p three!');
+    await client.append(Buffer.from('?'), path, { flags: 'w' });
+    assert.equal(contentOf('log'), 'one local p three!?');
   });
 
   test('append tells what it cannot do', async () => {

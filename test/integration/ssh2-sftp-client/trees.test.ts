@@ -115,6 +115,23 @@ describe('ssh2-sftp-client, trees', { skip: needsOpenSsh }, () => {
     assert.deepEqual(entriesOf(join(there, 'up')), ['link', 'one.txt']);
   });
 
+  test('null stands for no options and no filter, and anything but a function is refused', async () => {
+    const source = makeTree(join(here, 'src'));
+    for (const options of [null, { filter: null }]) {
+      await client.uploadDir(source, join(there, 'up'), options as never);
+      await client.downloadDir(join(there, 'up'), join(here, 'down'), options as never);
+    }
+    assert.deepEqual(entriesOf(join(here, 'down')), TREE);
+    const wrong = { filter: /txt$/ } as never;
+    for (const method of ['uploadDir', 'downloadDir'] as const) {
+      assert.deepEqual(await failureOf(client[method](source, join(there, 'none'), wrong)), [
+        `${method}: options.filter is not a function`,
+        'ERR_GENERIC_CLIENT',
+      ]);
+    }
+    assert.deepEqual(entriesOf(there), ['up', ...TREE.map((name) => `up/${name}`)]);
+  });
+
   test('what the filter throws fails the call', async () => {
     const source = makeTree(join(here, 'src'));
     const filter = () => {
@@ -155,6 +172,15 @@ describe('ssh2-sftp-client, trees', { skip: needsOpenSsh }, () => {
       `getRemoteStatus: Bad path ${join(there, 'file')} Not a directory`,
       'ERR_BAD_PATH',
     ]);
+    for (const below of [
+      ['file', 'x'],
+      ['file', 'x', 'y'],
+    ]) {
+      assert.deepEqual(await failureOf(client.uploadDir(source, join(there, ...below))), [
+        `_mkdir: Bad path: ${join(there, 'file')} not a directory`,
+        'ERR_BAD_PATH',
+      ]);
+    }
     mkdirSync(join(there, 'conflict', 'one.txt'), { recursive: true });
     const conflict = join(there, 'conflict');
     assert.deepEqual(await failureOf(client.uploadDir(source, conflict)), [

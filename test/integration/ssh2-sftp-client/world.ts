@@ -1,5 +1,7 @@
 /** An OpenSSH server, folders on both sides, and clients that are ended whatever happens. */
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Client, { type ClientError, type ConnectOptions } from '../../../src/ssh2-sftp-client/index.js';
@@ -44,6 +46,54 @@ export async function startWorld(): Promise<World> {
       await sshd.stop();
       rmSync(here, { recursive: true, force: true });
       rmSync(there, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A TCP proxy that breaks its connections when the test says so, as seen from the client. */
+export interface Relay {
+  readonly port: number;
+  /** With RST. */
+  reset(): void;
+  /** With FIN. */
+  finish(): void;
+  /** Passes nothing on any more. */
+  stall(): void;
+  close(): void;
+}
+
+export async function startRelay(targetPort: number): Promise<Relay> {
+  const lines: (readonly [client: Socket, onward: Socket])[] = [];
+  const server = createServer((client) => {
+    const onward = dial(targetPort, '127.0.0.1');
+    for (const socket of [client, onward]) socket.on('error', () => {});
+    client.pipe(onward).pipe(client);
+    lines.push([client, onward]);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const forAll = (work: (client: Socket, onward: Socket) => void) => () => {
+    for (const [client, onward] of lines) {
+      onward.unpipe(client);
+      client.unpipe(onward);
+      work(client, onward);
+    }
+  };
+  const reset = forAll((client, onward) => {
+    client.resetAndDestroy();
+    onward.destroy();
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    reset,
+    finish: forAll((client, onward) => {
+      client.end();
+      onward.destroy();
+    }),
+    stall: forAll(() => {}),
+    close: () => {
+      reset();
+      server.close();
     },
   };
 }
