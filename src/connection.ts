@@ -1220,7 +1220,7 @@ export class Connection implements AsyncDisposable {
    * @throws TypeError the source gives no content, or there is no remotepath; nothing is sent
    *
    * @example
-   * await sftp.putfo(response.body, 'incoming/picture.jpg', { atomic: true });
+   * if (response.body !== null) await sftp.putfo(response.body, 'incoming/picture.jpg', { atomic: true });
    */
   async putfo(
     source: ContentSource,

@@ -56,7 +56,7 @@ const CLOSE_MS = 5_000;
  *
  * @example
  * await using pool = new ConnectionPool({
- *   resolve: ({ host, port, username, secret }) => ({ host, port, username, password: secrets[secret] }),
+ *   resolve: ({ host, port, username, secret }) => ({ host, port, username, password: process.env[`PASSWORD_${secret}`] }),
  *   maxPerServer: 2,
  * });
  * await using lease = await pool.lease({ v: 1, host: 'sftp.example.org', username: 'me', secret: 'partner-a' });
