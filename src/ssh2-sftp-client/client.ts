@@ -560,7 +560,11 @@ export class SftpClient {
 
 /** The types under the name of the class too, as `Client.FileInfo`. */
 export declare namespace SftpClient {
+  export type { ClientError, UploadSource };
+  export type AlgorithmList = types.AlgorithmList;
+  export type AlgorithmNames = types.AlgorithmNames;
   export type Algorithms = types.Algorithms;
+  export type AuthMethod = types.AuthMethod;
   export type Callbacks = types.Callbacks;
   export type ConnectOptions = types.ConnectOptions;
   export type DirFilterFunction = types.DirFilterFunction;
@@ -571,10 +575,13 @@ export declare namespace SftpClient {
   export type FileInfo = types.FileInfo;
   export type FileInfoType = types.FileInfoType;
   export type FileStats = types.FileStats;
+  export type HostVerifier = types.HostVerifier;
+  export type KeyboardPrompt = types.KeyboardPrompt;
   export type ListFilterFunction = types.ListFilterFunction;
   export type ModeOption = types.ModeOption;
   export type PipeOptions = types.PipeOptions;
   export type ReadStreamOptions = types.ReadStreamOptions;
+  export type TransferEvent = types.TransferEvent;
   export type TransferOptions = types.TransferOptions;
   export type UploadDirOptions = types.UploadDirOptions;
   export type WriteStreamOptions = types.WriteStreamOptions;
