@@ -48,13 +48,22 @@ export function notConnected(method: string): ClientError {
   return clientError(`${method}: No SFTP connection available`, CODES.notConnected);
 }
 
-/** For the event `error`. */
+/** What the event `error` tells of a connection that is lost: the words of ssh2, where they are known. */
 export function lossError(reason: unknown): ClientError {
   const { text, code } = findingOf(reason);
-  const error = clientError(text, code, reason);
-  const { level } = ((reason as Error).cause ?? {}) as { readonly level?: unknown };
+  const { level, message } = ((reason as Error).cause ?? {}) as {
+    readonly level?: unknown;
+    readonly message?: string;
+  };
+  const error = clientError(message ?? text, code, reason);
   if (typeof level === 'string') error.level = level;
   return error;
+}
+
+/** What the event `error` tells of connecting, which is not the method that has called for it. */
+export function eventError(failure: ClientError): ClientError {
+  const message = failure.message.replace(/^getConnection: /, '');
+  return Object.assign(clientError(message, failure.code, failure.cause), { level: failure.level });
 }
 
 /** What an error says: the server's words, Node's, or ours. */

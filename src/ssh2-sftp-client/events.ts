@@ -1,6 +1,6 @@
 /** The events of a client: those of the connection, of trees, and the server's questions. */
 import { EventEmitter } from 'node:events';
-import type { ClientError } from './client-error.js';
+import { type ClientError, eventError } from './client-error.js';
 import type { AskKeyboard } from './connecting/login.js';
 import type { Callbacks, TransferEvent } from './types.js';
 
@@ -55,7 +55,7 @@ export class ClientEvents {
   tellFailure(error: ClientError): void {
     // An option was invalid, and nothing has been tried.
     if (error.level === undefined) return;
-    this.#tellError(error);
+    this.#tellError(eventError(error));
     setImmediate(() => {
       this.#tellEnded(error, false);
       this.#tellClosed();
