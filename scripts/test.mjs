@@ -12,6 +12,7 @@ const PROGRAMS = [
   'src/ssh2-sftp-client/index.ts',
   'src/jobs/index.ts',
   'test/support/transfer-child.ts',
+  'test/support/step-child.ts',
   'test/integration/ssh/connect-and-close.ts',
   'examples/queue/lister.ts',
   'examples/queue/worker.ts',

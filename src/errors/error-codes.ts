@@ -162,6 +162,7 @@ export const ERROR_CODES = {
   TransferError: {
     ...SYSTEM_CODES,
     FAILURE: ask('the server failed and did not say why', 'look at its log'),
+    OVERTAKEN: retry('another worker with the same job goes on with the file', 'try the step again'),
     SIZE_MISMATCH: retry(
       'the target does not have the size that was written',
       'look for another process on that file',

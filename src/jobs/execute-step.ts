@@ -76,7 +76,8 @@ type Outcome = Pick<StepResult, 'outcome' | 'completed'>;
  * that carry out the same step at the same time do not harm each other's files: one of them ends with `already`.
  *
  * @throws TransferError (`SOURCE_CHANGED`) the source is not what the plan saw; (`TARGET_CHANGED`) the target is not: it
- *   stays as it is in both cases; plan again
+ *   stays as it is in both cases; plan again; (`OVERTAKEN`) another worker with the same owner goes on with the file: try
+ *   again, which ends with `already` when that one is done
  * @throws TypeError the step or an option is invalid
  *
  * @example
@@ -196,9 +197,7 @@ class StepExecution {
       await copying;
     } catch (error) {
       if (canTell && (await this.#hasLost(error))) return this.#already();
-      throw hasCode(error, 'EEXIST') && !overwrite
-        ? this.#targetChanged('there is something by now', error)
-        : error;
+      throw await this.#explained(error, { overwrite });
     }
     if (canTell && info.mtime !== undefined) await this.#checkSourceAfter();
     return { outcome: 'done', completed: await this.#complete() };
@@ -210,6 +209,27 @@ class StepExecution {
     // Nobody comes back for what it has left.
     await this.#discard();
     return hasCode(error, 'EEXIST', 'ENOENT', 'TARGET_CHANGED', 'FAILURE', 'VANISHED');
+  }
+
+  /** What the failure of a copy means for the step. */
+  async #explained(error: unknown, { overwrite }: { readonly overwrite: boolean }): Promise<unknown> {
+    if (await this.#isOvertaken(error)) {
+      const what = 'another worker has gone on with what was written; try again';
+      return this.#failure('OVERTAKEN', this.#target, what, error);
+    }
+    return hasCode(error, 'EEXIST') && !overwrite
+      ? this.#targetChanged('there is something by now', error)
+      : error;
+  }
+
+  /** Whether only what was being written is gone: whoever has the same owner has gone on with it, and is not done yet. */
+  async #isOvertaken(error: unknown): Promise<boolean> {
+    if (!hasCode(error, 'ENOENT', 'VANISHED')) return false;
+    const { fileSystem, path } = this.#target;
+    const directory = { ...this.#target, path: fileSystem.split(path).directory };
+    const looking = Promise.all([lookAt(this.#source, {}, 'stat'), lookAt(directory, {}, 'stat')]);
+    const [source, parent] = await looking.catch(() => []);
+    return source !== undefined && isSame(stateOf(source), this.#step) && parent?.type === 'directory';
   }
 
   get #owner(): string {
@@ -344,11 +364,16 @@ class StepExecution {
   }
 
   #sourceChanged(why: string): TransferError {
-    return this.#failure('SOURCE_CHANGED', this.#source, `the source is not what was planned: ${why}`);
+    return this.#failure(
+      'SOURCE_CHANGED',
+      this.#source,
+      `the source is not what was planned: ${why}; plan again`,
+    );
   }
 
   #targetChanged(why: string, cause?: unknown): TransferError {
-    return this.#failure('TARGET_CHANGED', this.#target, `the target is not what was planned: ${why}`, cause);
+    const what = `the target is not what was planned: ${why}; plan again`;
+    return this.#failure('TARGET_CHANGED', this.#target, what, cause);
   }
 
   #failure(code: string, at: Place, what: string, cause?: unknown): TransferError {
@@ -356,7 +381,7 @@ class StepExecution {
       fileSystem.textOf(path),
     );
     const path = at.fileSystem.textOf(at.path);
-    return new TransferError(`Cannot carry out the step for ${quote(path)}: ${what}; plan again`, {
+    return new TransferError(`Cannot carry out the step for ${quote(path)}: ${what}`, {
       code,
       side: at.fileSystem.isLocal ? 'local' : 'remote',
       path,

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { Connection } from '../../../src/index.js';
+import { type Connection, outlookOf } from '../../../src/index.js';
 import {
   CHANNELS,
   claim,
@@ -59,6 +59,12 @@ function write(root: string, files: Readonly<Record<string, string>>): void {
     writeFileSync(join(root, path), content);
     utimesSync(join(root, path), 1_700_000_000, 1_700_000_000);
   }
+}
+
+async function planOf(sftp: Connection, source: string, target: string, direction: 'up' | 'down') {
+  const steps: Step[] = [];
+  for await (const step of planMirror(sftp, source, target, { direction })) steps.push(step);
+  return steps;
 }
 
 async function stepsOf({ sftp, local }: World, options: Partial<PlanMirrorOptions> = {}): Promise<Step[]> {
@@ -315,6 +321,29 @@ describe('executeStep', () => {
     assert.ok((progress[0] ?? 0) > 1_000_000, `${progress[0]}`);
     assert.deepEqual(readdirSync(world.local), ['f']);
   });
+
+  for (const direction of ['down', 'up'] as const)
+    test(`may be tried again where a worker with the same step has taken what was written (${direction})`, async (t) => {
+      const { sftp, remote, local } = await open(t);
+      const content = 'x'.repeat(8_000_000);
+      const [from, to] = direction === 'down' ? [join(remote, 'out'), local] : [local, join(remote, 'out')];
+      const [source, target] = direction === 'down' ? ['/out', local] : [local, '/out'];
+      write(from, { f: content });
+      const [step] = (await planOf(sftp, source, target, direction)) as [Step];
+      const callback = () => {
+        for (const name of readdirSync(to)) rmSync(join(to, name));
+      };
+      await assert.rejects(executeStep(sftp, step, { direction, source, target, callback }), (error) => {
+        assert.deepEqual(
+          [(error as NodeJS.ErrnoException).code, outlookOf(error)],
+          ['OVERTAKEN', 'retry'],
+          String(error),
+        );
+        return true;
+      });
+      assert.equal((await executeStep(sftp, step, { direction, source, target })).outcome, 'done');
+      assert.deepEqual(readdirSync(to), ['f']);
+    });
 
   test('finds what was left a moment ago by an attempt of another process', async (t) => {
     const world = await open(t);
