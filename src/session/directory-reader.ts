@@ -112,7 +112,10 @@ function lengthOf(pairs: FileAttributes['extended'] = []): number {
   return pairs.reduce((sum, [name, data]) => sum + PAIR_BYTES + name.length + data.length, 0);
 }
 
-/** What a name takes as text: two bytes for each unit as soon as it is not ASCII, and its bytes if it is not UTF-8. */
+/**
+ * What a name takes as text: two bytes for each unit as soon as it is not ASCII. If it is not UTF-8, most bytes become a
+ * unit, and the bytes are kept too; so much comes in a time that there is as much garbage again.
+ */
 export function textBytes(name: Uint8Array): number {
   let units = 0;
   let isAscii = true;
@@ -122,7 +125,7 @@ export function textBytes(name: Uint8Array): number {
     if ((byte & 0xc0) !== 0x80) units += byte >= 0xf0 ? 2 : 1;
   }
   if (isAscii) return STRING_BYTES + name.length;
-  return isUtf8(name) ? STRING_BYTES + 2 * units : 2 * STRING_BYTES + 3 * name.length;
+  return isUtf8(name) ? STRING_BYTES + 2 * units : 2 * STRING_BYTES + 4 * name.length;
 }
 
 const STRING_BYTES = 24;

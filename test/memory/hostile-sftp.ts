@@ -35,6 +35,8 @@ export interface HostileSftp {
   readonly content?: boolean;
   /** The bytes of a link, of a real path, and of the message of a failure. */
   readonly textLength?: number;
+  /** Whether no file can be opened. */
+  readonly refusesFiles?: boolean;
   /** Whether what changes something fails, with such a message. */
   readonly fails?: boolean;
   /** Sent in VERSION beside those that are known. */
@@ -95,8 +97,7 @@ class HostileServer {
     const status = (code: number) =>
       this.#reply(id, 'status', { status: code, message: fails ? text : '', language: '' });
     if (kind === 'readdir') this.#list(id, request.handle);
-    else if (kind === 'open' || kind === 'opendir')
-      this.#reply(id, 'handle', { handle: Buffer.from(`${kind} ${handles++}`) });
+    else if (kind === 'open' || kind === 'opendir') this.#open(id, kind);
     else if (kind === 'stat' || kind === 'lstat' || kind === 'fstat')
       this.#reply(id, 'attrs', { attributes: this.#isDirectory(request) ? DIRECTORY : attributes });
     else if (kind === 'realpath' || kind === 'readlink') {
@@ -107,6 +108,12 @@ class HostileServer {
     else if (kind === 'read') status(1);
     else if (kind === 'extended') status(8);
     else status(fails && kind !== 'close' ? 4 : 0);
+  }
+
+  #open(id: number, kind: 'open' | 'opendir'): void {
+    if (kind === 'open' && this.#options.refusesFiles)
+      this.#reply(id, 'status', { status: 3, message: '', language: '' });
+    else this.#reply(id, 'handle', { handle: Buffer.from(`${kind} ${handles++}`) });
   }
 
   #isDirectory(request: Request): boolean {

@@ -45,6 +45,10 @@ const CARRIED_OUT = `
   const { created, omitted } = await sftp.mirror('/d', folder, { direction: 'down' });
   if (created !== 1_000_000 || omitted !== 999_000) throw new Error(created + ' created');`;
 
+const ALL_FAIL = `
+  const { files, omitted, failed } = await sftp.getR('/d', folder, { continueOnError: true });
+  if (files !== 0 || omitted + failed.length !== 1_000_000) throw new Error(omitted + ' omitted');`;
+
 const shapes: Readonly<Record<string, EndlessNames>> = {
   'short names without end': { nameLength: 12 },
   'names of 255 bytes without end': { nameLength: 255 },
@@ -226,6 +230,13 @@ const all: readonly Scenario[] = [
       isDirectory: true,
     }),
     maxMs: 1_800_000,
+  },
+  {
+    ...sftpScenario('getR', 'a million files that cannot be opened', ALL_FAIL, {
+      names: MILLION_NAMES,
+      refusesFiles: true,
+    }),
+    maxMs: 600_000,
   },
   ...Object.entries(contents).flatMap(([call, act]) => [
     sftpScenario(call, 'content without end of a file of 100 bytes', act, {
