@@ -47,10 +47,8 @@ const SHOWN_TYPES: ReadonlySet<string> = new Set(['d', '-', 'l']);
 export class SftpClient {
   /** The name that was given to the constructor. */
   readonly clientName: string;
-  /** How many files `uploadDir` and `downloadDir` copy at once; set by the option of `connect`. */
-  promiseLimit = 10;
   readonly #events: ClientEvents;
-  #concurrency: number | undefined;
+  #promiseLimit: number | undefined;
   #connection: Connection | undefined;
   #connecting: AbortController | undefined;
   #debug: ((line: string) => void) | undefined;
@@ -69,6 +67,18 @@ export class SftpClient {
   /** The connection of tsftp, for what this class does not have; `undefined` where there is none. */
   get sftp(): Connection | undefined {
     return this.#connection;
+  }
+
+  /**
+   * How many files `uploadDir` and `downloadDir` copy at once. Where neither the option of `connect` nor the program has set
+   * it, 10 is only what ssh2-sftp-client would say: tsftp finds out how many.
+   */
+  get promiseLimit(): number {
+    return this.#promiseLimit ?? 10;
+  }
+
+  set promiseLimit(limit: number) {
+    this.#promiseLimit = limit;
   }
 
   /** The emitter behind `on`. */
@@ -98,8 +108,7 @@ export class SftpClient {
     this.#connecting = connecting;
     this.#events.isEndWanted = false;
     this.#debug = config.debug;
-    this.#concurrency = config.promiseLimit;
-    this.promiseLimit = config.promiseLimit ?? this.promiseLimit;
+    this.#promiseLimit = config.promiseLimit ?? undefined;
     try {
       const { askKeyboard } = this.#events;
       const connection = await openConnection(config, { askKeyboard, signal: connecting.signal });
@@ -430,7 +439,7 @@ export class SftpClient {
       throw clientError(`${event}Dir: options.filter is not a function`, CODES.generic);
     }
     const onFile = (file: types.TransferEvent): void => this.#events.tell(event, file);
-    return { filter, concurrency: this.#concurrency, onFile };
+    return { filter, concurrency: this.#promiseLimit, onFile };
   }
 
   /**

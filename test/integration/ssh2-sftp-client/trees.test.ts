@@ -227,4 +227,17 @@ describe('ssh2-sftp-client, trees', { skip: needsOpenSsh }, () => {
     await limited.uploadDir(makeTree(join(here, 'src')), join(there, 'dst'));
     assert.deepEqual(entriesOf(join(there, 'dst')), TREE);
   });
+
+  test('promiseLimit may be set later, and connecting anew forgets it', async () => {
+    const limited = await world.connect();
+    assert.equal(limited.promiseLimit, 10);
+    limited.promiseLimit = 0;
+    const source = makeTree(join(here, 'src'));
+    assert.match((await failureOf(limited.uploadDir(source, join(there, 'dst'))))[0], /concurrency/);
+    limited.promiseLimit = 3;
+    await limited.uploadDir(source, join(there, 'dst'));
+    await limited.end();
+    await limited.connect(world.options);
+    assert.equal(limited.promiseLimit, 10);
+  });
 });
