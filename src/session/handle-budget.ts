@@ -201,7 +201,12 @@ export class HandleBudget {
 
   /** Where there is none, at most as many as are open now may be. */
   #findSpare(): Promise<(() => void) | undefined> {
-    const probing = this.#probe().then((closeAgain) => {
+    const probe = this.#probe().catch((error: unknown) => {
+      // It had one to spare. That this was given twice is no failure of the request that is probed for.
+      if (isGivenTwice(error)) return () => {};
+      throw error;
+    });
+    const probing = probe.then((closeAgain) => {
       if (closeAgain === undefined) this.#limit = Math.max(1, Math.min(this.#limit, this.#openCount));
       return closeAgain;
     });

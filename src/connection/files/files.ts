@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer';
 import { SftpStatusError } from '../../errors.js';
 import { type ExplainedOperation, explain } from '../../session/quirks/likely-cause.js';
-import { anew } from '../../session/quirks/repeated-handle.js';
+import { anew, isGivenTwice } from '../../session/quirks/repeated-handle.js';
 import type { OperationOptions, SftpClient } from '../../session/sftp-client.js';
 import {
   type Content,
@@ -211,14 +211,29 @@ export class Files {
     const files = this.forCall({ timeout });
     const bytes = contentBytes(data, 'data', encoding);
     const mode = writableMode('flag', flag);
-    const write = () => files.#writeOnce(path, bytes, mode, { permissions, signal });
-    // What has been appended, or made where nothing was, cannot be done twice.
-    await (mode.empties && !mode.isExclusive ? anew(write, this.#repeats) : write());
+    const opened = { isOurs: false };
+    // What the first attempt has made is there for the next.
+    const write = () => {
+      const how = opened.isOurs ? writableMode('flag', 'w') : mode;
+      return files.#writeOnce(path, bytes, how, { permissions, signal }, opened);
+    };
+    // What has been appended cannot be done twice.
+    await (mode.empties ? anew(write, this.#repeats) : write());
   }
 
-  async #writeOnce(path: Buffer, bytes: Buffer, mode: OpenMode, options: OpenOptions): Promise<void> {
+  async #writeOnce(
+    path: Buffer,
+    bytes: Buffer,
+    mode: OpenMode,
+    options: OpenOptions,
+    opened: { isOurs: boolean },
+  ): Promise<void> {
     const { signal } = options;
-    const file = await this.open(path, mode.text, options);
+    const file = await this.open(path, mode.text, options).catch((error) => {
+      opened.isOurs ||= mode.isExclusive && isGivenTwice(error);
+      throw error;
+    });
+    opened.isOurs ||= mode.isExclusive;
     try {
       await file.write(bytes, { signal });
     } catch (error) {

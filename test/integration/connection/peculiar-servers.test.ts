@@ -290,6 +290,37 @@ describe('A server that gives handles twice', () => {
     }
   });
 
+  test('does not have a file replaced that has come since it was looked for', async (t) => {
+    let looks = 0;
+    const failOn = ({ kind, path }: { readonly kind: string; readonly path: string | undefined }) =>
+      kind === 'lstat' && path === '/file 3' && looks++ === 0 ? 'ENOENT' : undefined;
+    const { server, sftp } = await start(t, { handlesTwice: true, failOn }, { 'file 3': 'of another' });
+    const tree = makeTree(t, 9);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 9 }, (_, index) =>
+        sftp.put(join(tree, `file ${index}`), `/file ${index}`, { overwrite: 'never', atomic: false }),
+      ),
+    );
+    const codes = outcomes.map((one) => (one.status === 'rejected' ? one.reason.code : 'made'));
+    assert.deepEqual(codes, ['made', 'made', 'made', 'EEXIST', 'made', 'made', 'made', 'made', 'made']);
+    assert.equal(server.readFile('/file 3').toString(), 'of another');
+  });
+
+  test('has new files that are written at once, and keeps the one that is there', async (t) => {
+    const { server, sftp } = await start(t, { handlesTwice: true }, { 'file 3': 'of another' });
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 9 }, (_, index) => sftp.writeFile(`/file ${index}`, `${index}`, { flag: 'wx' })),
+    );
+    for (const [index, outcome] of outcomes.entries()) {
+      assert.equal(
+        outcome.status === 'rejected' ? outcome.reason.code : 'made',
+        index === 3 ? 'EEXIST' : 'made',
+      );
+      assert.equal(server.readFile(`/file ${index}`).toString(), index === 3 ? 'of another' : `${index}`);
+    }
+    assert.equal(server.counters.openHandles, 0);
+  });
+
   test('gets nothing appended that might be in another file: the calls concerned fail', async (t) => {
     const { server, sftp } = await start(t, { handlesTwice: true }, { log: 'old ' });
     const [one, other] = [await sftp.open('/one', 'w'), await sftp.open('/other', 'w')];
