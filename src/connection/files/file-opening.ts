@@ -4,7 +4,7 @@ import { SftpError, SftpStatusError } from '../../errors.js';
 import { isLink, orMissing } from '../../session/quirks/missing-file.js';
 import { OPEN_AS } from '../../session/quirks/open-flags.js';
 import type { OperationOptions, RemoteHandle, SftpClient } from '../../session/sftp-client.js';
-import { FirstOf, untilAborted, withinTime } from '../../shared/abort.js';
+import { untilAborted, withinTime } from '../../shared/abort.js';
 import { quote } from '../../shared/remote-path.js';
 import { isMissing } from '../../transfer/file-system.js';
 import { checkKept, makeEmpty, openExisting } from '../../transfer/remote/opened-file.js';
@@ -28,9 +28,11 @@ export async function openFile(
   client: SftpClient,
   path: Buffer,
   mode: OpenMode,
-  options: OpeningOptions,
+  given: OpeningOptions,
 ): Promise<Opening> {
-  const { flags, appends, isExclusive, empties } = mode;
+  const { flags, appends, isExclusive, empties, writes } = mode;
+  // What an aborted call may have made or emptied is done when the call rejects.
+  const options: OpeningOptions = writes ? { ...given, whenAborted: 'await' } : given;
   if (isExclusive || !(empties || appends))
     return { handle: await client.open(path, flags, options), end: 0 };
   const looking = lookBefore(client, path, options);
@@ -73,24 +75,24 @@ const FIFO_PATIENCE_MS = 1000;
  * A server that opens a FIFO waits until somebody reads from it, and answers nothing else meanwhile. So the caller hears of
  * it soon, and the call does not wait for the end of the session.
  */
-async function unlessFifo<T>(
+async function unlessFifo<T extends RemoteHandle | undefined>(
+  client: SftpClient,
   path: Buffer,
   looking: Promise<Before>,
-  { signal }: OperationOptions,
-  open: (signal: AbortSignal) => Promise<T>,
+  opening: Promise<T>,
 ): Promise<T> {
-  using abort = new FirstOf(signal);
-  const opening = open(abort.signal);
-  const refuse = async () => {
-    if ((await looking)?.type !== 'fifo') return;
-    const isOpen = await withinTime(
-      opening.then(() => true),
-      FIFO_PATIENCE_MS,
+  const refused = async () => {
+    const before = await looking.catch(() => undefined);
+    if (before?.type !== 'fifo') return opening;
+    const isAnswered = opening.then(
+      () => true,
+      () => true,
     );
-    if (!isOpen) abort.fail(new SftpError('EEXIST', `open ${quote(path)}: ${WITHOUT_READER}`));
+    if (await withinTime(isAnswered, FIFO_PATIENCE_MS)) return opening;
+    opening.then((handle) => handle && client.close(handle)).catch(() => {});
+    throw new SftpError('EEXIST', `open ${quote(path)}: ${WITHOUT_READER}`);
   };
-  void refuse().catch(() => {});
-  return await opening;
+  return Promise.race([opening, refused()]);
 }
 
 const WITHOUT_READER = `${specialTarget({ type: 'fifo', isLocal: false }, true)}; until it has a reader, the server answers nothing else on this connection`;
@@ -101,9 +103,7 @@ async function openEmptied(
   looking: Promise<Before>,
   { flags, ...options }: FlaggedOptions,
 ): Promise<Opening> {
-  const handle = await unlessFifo(path, looking, options, (signal) =>
-    client.open(path, flags, { ...options, signal }),
-  );
+  const handle = await unlessFifo(client, path, looking, client.open(path, flags, options));
   return closedOnFailure(client, handle, options, async () => {
     if (((await looking)?.size ?? 0) > 0) await makeEmpty(client, handle, options);
     return { handle, end: 0 };
@@ -120,9 +120,7 @@ async function openAtEnd(
   const isNew = !client.worksInOrder && (await looking) === null;
   const opened = isNew
     ? undefined
-    : await unlessFifo(path, looking, options, (signal) =>
-        openToAppend(client, path, { ...options, signal }),
-      ).catch(missing(looking));
+    : await unlessFifo(client, path, looking, openToAppend(client, path, options)).catch(missing(looking));
   const made = opened ?? (await openNew(client, path, options).catch(unlessMade(client, path, options)));
   if (made === undefined) return openAtEnd(client, path, lookBefore(client, path, options), options);
   const handle = made;

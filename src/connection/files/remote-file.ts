@@ -462,14 +462,16 @@ export class RemoteFile implements AsyncDisposable {
   }
 
   #target(start: number, { timeout }: OperationOptions): TargetFile {
+    // What was sent has been answered when a stream or writeFile has ended.
+    const shared = { timeout, whenAborted: 'await' } as const;
     return {
       isOrdered: true,
       write: (offset, pieces, options) =>
         this.#explained(
           'write',
           this.#appending === undefined
-            ? this.#client.write(this.#handle, start + offset, pieces, { ...options, timeout })
-            : this.#append(this.#appending, pieces, { ...options, timeout }),
+            ? this.#client.write(this.#handle, start + offset, pieces, { ...options, ...shared })
+            : this.#append(this.#appending, pieces, { ...options, ...shared }),
         ),
       setAttributes: async () => {},
       close: async () => {},
