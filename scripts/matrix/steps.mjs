@@ -1,6 +1,7 @@
 // What the matrix runs on each runtime, in a project where the packed package is installed: one line of JSON a step.
 // A step that throws has failed; one that gives a text was left out, and the text says why.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createHash, getCiphers, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
@@ -22,6 +23,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
 import * as tsftp from 'tsftp';
 
 const { connect } = tsftp;
@@ -358,6 +360,42 @@ step('tsftp/ssh2-sftp-client', async () => {
   assert.ok((await client.list(remote)).length > 0);
   await client.end();
 });
+if (isBun) {
+  step('bun build --compile', async () => {
+    const program = join(local, 'compiled');
+    const run = (words) =>
+      promisify(execFile)(words[0], words.slice(1), { env: { ...process.env, TASK: task } });
+    const task = JSON.stringify({
+      host: given.host,
+      login,
+      from: join(local, 'compiled-tree'),
+      to: `${remote}/compiled`,
+    });
+    await mkdir(join(local, 'compiled-tree', 'a'), { recursive: true });
+    await writeFile(join(local, 'compiled-tree', 'a', 'f'), 'content');
+    // Where the package is installed.
+    await writeFile(
+      'compiled.mjs',
+      `import { connect } from 'tsftp';
+       const { host, login, from, to } = JSON.parse(process.env.TASK);
+       const sftp = await connect(host, login);
+       await sftp.putR(from, to);
+       await sftp.close();`,
+    );
+    await run([
+      process.execPath,
+      'build',
+      '--compile',
+      '--external',
+      '*.node',
+      'compiled.mjs',
+      '--outfile',
+      program,
+    ]);
+    await run([program]);
+    assert.equal(await withLogin({}, (other) => other.readFile(`${remote}/compiled/a/f`, 'utf8')), 'content');
+  });
+}
 step('close', async () => {
   await sftp.rmtree(remote);
   await sftp.close();
