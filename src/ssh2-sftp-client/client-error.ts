@@ -44,6 +44,24 @@ export function clientError(message: string, code?: string | number, cause?: unk
   return error;
 }
 
+/** What ssh2-sftp-client says of a connection that fails, by code. */
+const NETWORK_WORDS: Readonly<Record<string, (message: string) => string>> = {
+  ENOTFOUND: () => 'Address lookup failed for host',
+  ECONNREFUSED: () => 'Remote host refused connection',
+  ECONNRESET: (message) => `Remote host has reset the connection: ${message}`,
+};
+
+/** An error in the form of this package, made of any other one, or of a text and a code. */
+export function formatted(reason: unknown, name: string, code: string = CODES.generic): ClientError {
+  if (reason === undefined || reason === null)
+    return clientError(`${name}: Undefined error - probably a bug!`, CODES.generic);
+  const other = typeof reason === 'string' ? code : CODES.generic;
+  const { code: known = other } = reason as { readonly code?: string | number };
+  if (isClientError(reason)) return clientError(`${name}->${reason.message}`, known, reason);
+  const text = NETWORK_WORDS[known]?.(textOf(reason)) ?? textOf(reason);
+  return clientError(`${name}: ${text}`, known, reason);
+}
+
 export function notConnected(method: string): ClientError {
   return clientError(`${method}: No SFTP connection available`, CODES.notConnected);
 }

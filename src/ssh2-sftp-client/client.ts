@@ -13,6 +13,7 @@ import {
   CODES,
   clientError,
   type ErrorForm,
+  formatted,
   isMissing,
   lossError,
   notConnected,
@@ -523,6 +524,27 @@ export class SftpClient {
    */
   removeListener(event: string, listener: (...parameters: never[]) => void): void {
     this.#events.emitter.removeListener(event, listener as (...parameters: unknown[]) => void);
+  }
+
+  /**
+   * An error in the form of this package, for programs that make their own: `name: message`, or `name->…` of one that has that
+   * form already.
+   *
+   * @example
+   * throw sftp.fmtError(new Error('no order'), 'fetchOrders', 'ERR_NO_ORDER');
+   */
+  fmtError(reason?: unknown, name = 'sftp', code?: string): ClientError {
+    return formatted(reason, name, code);
+  }
+
+  /**
+   * Gives a line to `debug` of `connect`, with an object as JSON behind it.
+   *
+   * @example
+   * sftp.debugMsg('order fetched', { id: 1 });
+   */
+  debugMsg(message: string, more?: unknown): void {
+    this.#note(more === undefined ? message : `${message} ${JSON.stringify(more)}`);
   }
 
   /** Nothing but the call itself may end it, and whatever fails is told in the form of this package. */
