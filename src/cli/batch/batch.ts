@@ -18,7 +18,9 @@ export async function runBatch(
     if (!prefixes.includes('@')) output.say(`tsftp> ${printable(command, 4096)}`);
     const { exitCode, isLast } = await session.runLine(command, signal);
     if (isLast) return 0;
-    if (signal.aborted) return exitCode;
+    // A line that was done in spite of the signal is the last one too.
+    if (signal.aborted && exitCode !== 0) return exitCode;
+    signal.throwIfAborted();
     if (exitCode === 0 || prefixes.includes('-')) continue;
     output.complain(
       `line ${number} failed: ${printable(command, 1000)} (exit code ${exitCode}); the batch ends here`,
@@ -33,5 +35,7 @@ export async function runBatch(
     });
     return exitCode;
   }
+  // Waiting for the next line is ended by a signal too.
+  signal.throwIfAborted();
   return 0;
 }

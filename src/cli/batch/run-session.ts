@@ -33,7 +33,7 @@ export async function runSession(operands: readonly string[], values: OptionValu
     await session.connection();
     const file = address.path === '' ? undefined : await enter(session, address.path, { outcome, signal });
     if (file !== undefined) await fetchFile(session, [file, local], { outcome, signal });
-    else if (isBatch) return await runBatch(session, linesOf(batchFile));
+    else if (isBatch) return await runBatch(session, linesOf(batchFile, signal));
     else return await (await import('../shell/shell.js')).runShell(session);
   } catch (error) {
     outcome.end(signal.aborted ? signal.reason : error);
@@ -83,7 +83,7 @@ function addressOf(destination: string, local: string | undefined) {
   return parseRemote(destination);
 }
 
-function linesOf(batchFile: string | undefined): AsyncIterable<string> {
+function linesOf(batchFile: string | undefined, signal: AbortSignal): AsyncIterable<string> {
   const input = batchFile === undefined || batchFile === '-' ? process.stdin : createReadStream(batchFile);
-  return createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY, terminal: false });
+  return createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY, terminal: false, signal });
 }

@@ -28,7 +28,7 @@ export const runGet: CommandRun = async (context, operands, values) => {
   const hasTarget = operands.length > 1 && context.isRemote(last) !== true;
   const sources = hasTarget ? operands.slice(0, -1) : operands;
   const place = await context.place(hasTarget ? last : '.', 'local');
-  const names = namesFrom(values);
+  const names = await namesFrom(values, context.signal);
   if (place.kind === 'stream') await getStreams(context, sources);
   else if (place.kind === 'remote')
     throw new UsageError('get writes to this computer; from server to server use cp');

@@ -26,7 +26,7 @@ import {
 
 export const runPut: CommandRun = async (context, operands, values) => {
   requireOperands(operands, 1);
-  const names = namesFrom(values);
+  const names = await namesFrom(values, context.signal);
   const { sources, target } = split(context, operands, names !== undefined);
   const place = await remotePlace(context, target);
   if (names !== undefined) await putListed(context, { names, base: sources[0] ?? '.' }, place, values);

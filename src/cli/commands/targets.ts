@@ -1,6 +1,8 @@
 /** The files that a command is about: from its arguments, or from a list. */
 import { Buffer } from 'node:buffer';
 import { readFileSync } from 'node:fs';
+import { addAbortSignal } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import type { OptionValues } from '../options/option-table.js';
 import { UsageError } from '../output/usage-error.js';
 import type { Context } from './command.js';
@@ -12,7 +14,7 @@ export async function* remoteTargets(
   operands: readonly string[],
   values: OptionValues,
 ): AsyncGenerator<RemoteMatch, void, undefined> {
-  const names = namesFrom(values);
+  const names = await namesFrom(values, context.signal);
   if (names === undefined) {
     requireOperands(operands, 1);
     for (const operand of operands) {
@@ -36,10 +38,13 @@ export async function* remoteTargets(
 }
 
 /** The names of `--files-from`, as bytes; `undefined` without it. */
-export function namesFrom(values: OptionValues): readonly Buffer[] | undefined {
+export async function namesFrom(
+  values: OptionValues,
+  signal: AbortSignal,
+): Promise<readonly Buffer[] | undefined> {
   const file = values.filesFrom;
   if (typeof file !== 'string') return undefined;
-  const content = readFileSync(file === '-' ? 0 : file);
+  const content = file === '-' ? await readInput(signal) : readFileSync(file);
   const end = values.null === true ? 0 : 0x0a;
   const names: Buffer[] = [];
   for (let at = 0; at < content.length; ) {
@@ -51,6 +56,11 @@ export function namesFrom(values: OptionValues): readonly Buffer[] | undefined {
     at = stop + 1;
   }
   return names;
+}
+
+/** All of standard input; a signal ends the waiting for it. */
+export function readInput(signal: AbortSignal): Promise<Buffer> {
+  return buffer(addAbortSignal(signal, process.stdin));
 }
 
 /** @throws UsageError where there are fewer than so many */

@@ -1,11 +1,10 @@
 /** `wait`, `watch`, `exec` */
-import { buffer } from 'node:stream/consumers';
 import { entryJson, pathJson } from '../output/entries.js';
 import { Verdict } from '../output/exit-codes.js';
 import { UsageError } from '../output/usage-error.js';
 import type { CommandRun } from './command.js';
 import { remotePlace } from './places.js';
-import { requireOperands } from './targets.js';
+import { readInput, requireOperands } from './targets.js';
 
 export const runWait: CommandRun = async (context, operands, values) => {
   const { outcome, output, signal } = context;
@@ -59,7 +58,7 @@ export const runExec: CommandRun = async (context, operands, values) => {
   requireOperands(operands, 2);
   const [server = '', ...words] = operands;
   const { connection } = await remotePlace(context, server);
-  const input = values.stdin === true ? await readAll() : undefined;
+  const input = values.stdin === true ? await readInput(signal) : undefined;
   const command = words.join(' ');
   const result = await connection.run(command, {
     signal,
@@ -86,7 +85,3 @@ export const runExec: CommandRun = async (context, operands, values) => {
     throw new Verdict('COMMAND_FAILED', exitCode ?? 128, `The command ${how}`);
   }
 };
-
-async function readAll(): Promise<Uint8Array> {
-  return buffer(process.stdin);
-}
