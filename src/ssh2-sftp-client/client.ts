@@ -531,7 +531,7 @@ export class SftpClient {
    * form already.
    *
    * @example
-   * throw sftp.fmtError(new Error('no order'), 'fetchOrders', 'ERR_NO_ORDER');
+   * const error = sftp.fmtError('no order', 'fetchOrders', 'ERR_NO_ORDER');   // fetchOrders: no order
    */
   fmtError(reason?: unknown, name = 'sftp', code?: string): ClientError {
     return formatted(reason, name, code);
