@@ -35,7 +35,7 @@ export interface MirrorListingOptions {
 /** Deeper trees are taken for a loop, or for an attack. */
 const MAX_DEPTH = 64;
 const MAX_ENTRIES_PER_DIRECTORY = 1_000_000;
-/** What each directory takes beside its entries. */
+/** What each directory takes beside its entries and its key, which is long far down. */
 const DIRECTORY_BYTES = 800;
 /** Directories that are read at once. */
 export const MAX_LISTINGS = 32;
@@ -101,6 +101,7 @@ export class Lister {
     ]);
     const directory = found.entries.merged(key, source, target);
     const branches = new Map<number, Branch>();
+    let keyBytes = 0;
     for (let index = 0; index < directory.count; index += 1) {
       if (this.#options.filter !== undefined) await this.#applyFilter(directory, index);
       const leftOut = directory.leftOut(index);
@@ -108,9 +109,11 @@ export class Lister {
       if (isRefused && directory.targetType(index) !== undefined) found.isHeld = true;
       if (leftOut !== undefined) continue;
       const below = this.#below(directory, index, found);
-      if (below !== undefined) branches.set(index, below);
+      if (below === undefined) continue;
+      branches.set(index, below);
+      keyBytes += below.key.length;
     }
-    if (branches.size > 0) charge.charge(branches.size * DIRECTORY_BYTES, this.#isLocal);
+    if (branches.size > 0) charge.charge(branches.size * DIRECTORY_BYTES + keyBytes, this.#isLocal);
     return { directory, branches, isHeld: found.isHeld, isAbandoned: found.isAbandoned };
   }
 
