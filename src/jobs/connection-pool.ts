@@ -331,8 +331,7 @@ export class ConnectionPool implements AsyncDisposable {
     this.#counts.closed += 1;
     tellPool({ event: 'close', server: entry.name, username: pooled.server.username });
     const close = async () => {
-      const reason = why === undefined ? undefined : leaseLost(why);
-      await withinTime(partsOf(pooled.connection).link.close(reason), CLOSE_MS);
+      await withinTime(partsOf(pooled.connection).link.close(endReason(pooled.connection, why)), CLOSE_MS);
       await release(pooled.permit);
       entry.closing -= 1;
       this.#serve(entry);
@@ -388,7 +387,11 @@ function isRefusal(error: unknown): boolean {
   );
 }
 
-function leaseLost(why: string): ConnectionLostError {
+/** What later calls over a connection reject with; `undefined`: that it was closed. */
+function endReason({ ended }: Connection, why: string | undefined): ConnectionLostError | undefined {
+  // A connection that was lost stays so for those who work with it.
+  if (ended.reason instanceof ConnectionLostError) return ended.reason;
+  if (why === undefined) return undefined;
   return new ConnectionLostError(`The pool closed the connection: ${why}`, { code: 'LEASE_LOST' });
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { outlookOf } from '../../../src/index.js';
 import {
@@ -15,6 +16,7 @@ import {
   writeEvents,
 } from '../../../src/jobs/index.js';
 import { startServer } from '../../../src/testing/index.js';
+import { makeFolder } from '../../support/folder.js';
 
 interface Partner {
   readonly server: ServerDescription;
@@ -228,6 +230,21 @@ describe('ConnectionPool', () => {
     await assert.rejects(lease.connection.stat('/'), (error) => outlookOf(error) === 'retry');
     await workers.close();
     assert.equal(places.taken, 0);
+  });
+
+  test('tells whoever works with a connection that is lost that it was lost, and not that it was closed', async (t) => {
+    const { pool, server, open } = await startPartner(t);
+    const workers = pool();
+    await using lease = await workers.lease(server);
+    const { connection } = lease;
+    const ended = once(connection.ended, 'abort');
+    for (const socket of open) socket.destroy();
+    await ended;
+    while (workers.metrics.leased > 0) await new Promise((resolve) => setImmediate(resolve));
+    const lost = { name: 'ConnectionLostError', code: 'CONNECTION_LOST' };
+    await assert.rejects(connection.stat('/'), lost);
+    await assert.rejects(connection.get('d/f', join(makeFolder(t), 'f')), lost);
+    await workers.close();
   });
 
   test('gives the next one the directory that the first one found', async (t) => {
