@@ -222,7 +222,7 @@ class StepExecution {
       : error;
   }
 
-  /** Whether only what was being written is gone: whoever has the same owner has gone on with it, and is not done yet. */
+  /** Whether only what was being written is gone: another worker with the same owner has gone on with it. */
   async #isOvertaken(error: unknown): Promise<boolean> {
     if (!hasCode(error, 'ENOENT', 'VANISHED')) return false;
     const { fileSystem, path } = this.#target;

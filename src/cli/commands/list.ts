@@ -142,7 +142,7 @@ function inColumns(output: Context['output'], entries: readonly Listed[]): void 
   }
 }
 
-/** Whoever pressed Tab waits for it. */
+/** A person who has pressed Tab waits for it. */
 const COMPLETION_MS = 5000;
 
 /** Each link is followed at the same time. */
