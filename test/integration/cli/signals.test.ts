@@ -47,7 +47,14 @@ class Running {
   /** Resolves when it waits for more of its standard input. */
   async reads(): Promise<void> {
     const folder = `/proc/${this.child.pid}/fdinfo`;
-    const watches = (fd: string) => /^tfd:\s+0 /m.test(readFileSync(join(folder, fd), 'utf8'));
+    const watches = (fd: string) => {
+      try {
+        return /^tfd:\s+0 /m.test(readFileSync(join(folder, fd), 'utf8'));
+      } catch {
+        // It was closed after it was listed.
+        return false;
+      }
+    };
     const deadline = performance.now() + PATIENCE_MS;
     while (!readdirSync(folder).some(watches)) {
       assert.ok(performance.now() < deadline, 'It does not read its standard input');
