@@ -4,6 +4,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import type { FileType } from '../wire/attributes.js';
+import type { Window } from './engine/window.js';
 
 export interface Cancellable {
   readonly signal?: AbortSignal | undefined;
@@ -113,6 +114,8 @@ export interface TargetFile {
   readonly keepsPieces?: boolean;
   /** Takes what lies behind before what lies in front. Default: only in ascending order. */
   readonly takesAnyOrder?: boolean;
+  /** Of a channel that other files share: how much may be on its way through it, where others have room too. */
+  readonly room?: Window | undefined;
   /** Writes all of the pieces at `offset`; they stay as they are until the promise settles. */
   write(offset: number, pieces: readonly Buffer[], options: Cancellable): Promise<void>;
   setAttributes(changes: FileChanges, options: Cancellable): Promise<void>;

@@ -56,6 +56,8 @@ interface Chunk {
   /** What of the window it has, and since when. */
   held: number;
   mark: Mark | undefined;
+  /** And of the channel that the target shares with other files. */
+  readonly room: Window | undefined;
   /** Of a source whose requests overtake each other: whether the content is there. */
   hasArrived: boolean;
 }
@@ -106,6 +108,7 @@ export class ContentCopy {
   #contiguousBytes: number;
   /** Known when the target is open. */
   #takesAnyOrder = false;
+  #room: Window | undefined;
   /** The next one to be asked for waits until there is room for it. */
   #isWaitingForRoom = false;
   /** Wakes those who wait for more contiguous bytes. */
@@ -117,6 +120,7 @@ export class ContentCopy {
   constructor(source: SourceFile, target: TargetFile | Promise<TargetFile>, options: ContentOptions) {
     this.#source = source;
     this.#target = target;
+    if (!(target instanceof Promise)) this.#room = target.room;
     this.#options = options;
     this.#tasks = new TaskGroup(options.signal);
     this.#nextOffset = options.start ?? 0;
@@ -143,6 +147,7 @@ export class ContentCopy {
       while (await this.#readAhead()) {
         target ??= await this.#target;
         this.#takesAnyOrder = this.#isSpread && target.takesAnyOrder === true;
+        this.#room = target.room;
         await this.#writeNext(target);
       }
       target ??= await this.#target;
@@ -189,8 +194,16 @@ export class ContentCopy {
     this.#isWaitingForRoom = true;
     try {
       if (this.#isFarAhead(length)) return await this.#advance();
-      await this.#options.window.acquire(length, this.#tasks.signal);
-      this.#askAtOnce(length);
+      const room = this.#room;
+      // First: what waits for its channel must not hold a part of the window that another channel could use.
+      await room?.acquire(length, this.#tasks.signal);
+      try {
+        await this.#options.window.acquire(length, this.#tasks.signal);
+      } catch (error) {
+        room?.release(length);
+        throw error;
+      }
+      this.#askAtOnce(length, room);
     } finally {
       this.#isWaitingForRoom = false;
     }
@@ -205,8 +218,13 @@ export class ContentCopy {
       this.#askInTurn(length);
       return true;
     }
-    if (!window.tryAcquire(length)) return false;
-    this.#askAtOnce(length);
+    const room = this.#room;
+    if (room?.tryAcquire(length) === false) return false;
+    if (!window.tryAcquire(length)) {
+      room?.release(length);
+      return false;
+    }
+    this.#askAtOnce(length, room);
     return true;
   }
 
@@ -239,15 +257,15 @@ export class ContentCopy {
     return isWide || this.#chunks.length + this.#writes.length >= concurrency;
   }
 
-  #askAtOnce(length: number): void {
+  #askAtOnce(length: number, room: Window | undefined): void {
     const mark = this.#options.window.mark();
-    this.#ask(length, this.#readFully(this.#nextOffset, length), { held: length, mark });
+    this.#ask(length, this.#readFully(this.#nextOffset, length), { held: length, mark, room });
   }
 
   #ask(
     length: number,
     content: Promise<readonly Buffer[]>,
-    taken: Pick<Chunk, 'held' | 'mark'> = { held: 0, mark: undefined },
+    taken: Pick<Chunk, 'held' | 'mark' | 'room'> = { held: 0, mark: undefined, room: undefined },
   ): Chunk {
     // Its failure is noticed when its turn has come.
     content.catch(() => {});
@@ -354,7 +372,7 @@ export class ContentCopy {
     const count = byteLength(pieces);
     if (count < chunk.length) this.#end = chunk.offset + count;
     else this.#allowed = Math.min(this.#maxRequests, this.#allowed * 2);
-    if (count === 0) this.#options.window.release(chunk.held, chunk.mark);
+    if (count === 0) this.#giveBack(chunk, chunk.mark);
     else this.#tasks.add(this.#write(target, chunk, pieces, count));
   }
 
@@ -378,7 +396,7 @@ export class ContentCopy {
       await target.write(chunk.offset, pieces, { signal: this.#tasks.signal });
       if (!target.keepsPieces) this.#source.release?.(pieces);
     } finally {
-      this.#options.window.release(chunk.held, chunk.mark);
+      this.#giveBack(chunk, chunk.mark);
     }
     write.done = true;
     for (let first = this.#writes[0]; first?.done; first = this.#writes[0]) {
@@ -395,6 +413,11 @@ export class ContentCopy {
   /** What was asked for behind the end, or in vain. */
   async #discard(chunk: Chunk): Promise<void> {
     await chunk.content.catch(() => {});
-    this.#options.window.release(chunk.held);
+    this.#giveBack(chunk);
+  }
+
+  #giveBack({ held, room }: Chunk, mark?: Mark): void {
+    room?.release(held);
+    this.#options.window.release(held, mark);
   }
 }

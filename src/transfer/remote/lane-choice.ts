@@ -7,6 +7,7 @@
 import type { Lanes } from '../../session/lanes.js';
 import type { SftpClient } from '../../session/sftp-client.js';
 import { untilAborted, withinTime } from '../../shared/abort.js';
+import { Window } from '../engine/window.js';
 import type { Cancellable } from '../file-system.js';
 
 /** From here on the round trips are what takes the time. */
@@ -32,10 +33,18 @@ export function widthOf({ roundTripMs }: SftpClient): Width {
 /** Longer than any line takes to open a session; a server that does not answer is not waited for. */
 const MAX_WAIT_MS = 2_000;
 
+/**
+ * The most bytes of several files on their way through one channel while there are others. What comes through a channel
+ * is asked for anew at once, so that the window would end in few channels, one after the other. OpenSSH's window is 2 MiB;
+ * the rest is for the way back.
+ */
+const ROOM_BYTES = 3 * 1024 * 1024;
+
 /** A session for one file; call `leave` when that is closed; more than once does no harm. */
 export interface ChosenLane {
   readonly client: SftpClient;
   readonly leave: () => void;
+  readonly room?: Window | undefined;
 }
 
 export class LaneChoice {
@@ -43,6 +52,7 @@ export class LaneChoice {
   readonly #lanes: Lanes | undefined;
   /** How long the files under way are together: through the first session, and through each of the further ones. */
   readonly #bytes: number[] = [];
+  readonly #rooms: Window[] = [];
   readonly #uncounted: ChosenLane;
 
   constructor(client: SftpClient, lanes: Lanes | undefined) {
@@ -68,10 +78,11 @@ export class LaneChoice {
       this.#add(index, -left);
       left = 0;
     };
-    if (index === 0) return { client: this.#client, leave };
+    const room = this.#roomOf(index);
+    if (index === 0) return { client: this.#client, leave, room };
     const opening = this.#opened(this.#lanes.take(index)[index - 1]);
     return untilAborted(opening, signal).then(
-      (client) => ({ client, leave }),
+      (client) => ({ client, leave, room }),
       (error) => {
         leave();
         throw error;
@@ -88,6 +99,12 @@ export class LaneChoice {
     const bytes = Array.from({ length }, (_, index) => this.#bytes[index] ?? 0);
     const free = bytes.findIndex((count) => count < bytesPerLane);
     return free >= 0 ? free : bytes.indexOf(Math.min(...bytes));
+  }
+
+  #roomOf(index: number): Window | undefined {
+    if (this.#bytes.length === 1) return undefined;
+    this.#rooms[index] ??= new Window({ max: ROOM_BYTES });
+    return this.#rooms[index];
   }
 
   async #opened(opening: Promise<SftpClient | undefined> | undefined): Promise<SftpClient> {

@@ -13,6 +13,7 @@ import { quote } from '../../shared/remote-path.js';
 import type { AttributeValues } from '../../wire/attributes.js';
 import { byteLength, split } from '../../wire/bytes.js';
 import { together } from '../engine/task-group.js';
+import type { Window } from '../engine/window.js';
 import type { Cancellable, FileChanges, Owner, TargetFile } from '../file-system.js';
 import { sftpTime } from '../sftp-time.js';
 import { FileLanes } from './file-lanes.js';
@@ -42,6 +43,8 @@ export interface RemoteTargetOptions {
   readonly spread?: Spread | undefined;
   /** Whose the file is, where the server tells. */
   readonly owner?: ((expected: Owner) => Promise<Owner | undefined>) | undefined;
+  /** Of the channel that it shares with other files. */
+  readonly room?: Window | undefined;
   /** Called when the file is being closed. */
   readonly onClose?: (() => void) | undefined;
 }
@@ -69,6 +72,10 @@ export class RemoteTarget implements TargetFile {
 
   get refusal(): SftpError | undefined {
     return this.#refusal;
+  }
+
+  get room(): Window | undefined {
+    return this.#options.room;
   }
 
   get isOrdered(): boolean {

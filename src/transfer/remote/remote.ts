@@ -36,7 +36,7 @@ import { isReservedFor } from '../ownership.js';
 import { readTemporaryName, temporaryPath } from '../resume/temporary-file.js';
 import { specialSource, specialTarget } from '../special-file.js';
 import { spreadFor } from './file-lanes.js';
-import { LaneChoice } from './lane-choice.js';
+import { type ChosenLane, LaneChoice } from './lane-choice.js';
 import { atBestEffort, checkKept, makeEmpty, openExisting } from './opened-file.js';
 import { PackedListing } from './packed-listing.js';
 import { type RefusalOptions, refusesTimes } from './refused-times.js';
@@ -199,8 +199,8 @@ export class RemoteFileSystem implements FileSystem {
 
   async #openTarget(path: Buffer, options: OpenTargetOptions, chosen?: ChosenClient): Promise<TargetFile> {
     const { signal, size, channels, exclusive = false, mayExist = false } = options;
-    const choice = chosen ?? this.#choice.choose(size ?? 0, options);
-    const { client, leave } = choice instanceof Promise ? await choice : choice;
+    const choice: ChosenLane | Promise<ChosenLane> = chosen ?? this.#choice.choose(size ?? 0, options);
+    const { client, leave, room } = choice instanceof Promise ? await choice : choice;
     try {
       const { handle, mayBeLonger } = await this.#openHandle(client, path, options);
       const owner = (expected: Owner) => this.#ownerOf({ client, handle, path, expected }, signal);
@@ -215,6 +215,7 @@ export class RemoteFileSystem implements FileSystem {
         main: this.#client,
         spread: spreadFor(this.#spread, size),
         owner,
+        room,
         onClose: leave,
       });
     } catch (error) {

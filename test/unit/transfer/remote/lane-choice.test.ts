@@ -112,6 +112,14 @@ describe('The session of a file', () => {
     assert.equal(numberOf(await choosing), 0);
   });
 
+  test('has room for a part of what is on its way as soon as there is another', async () => {
+    const { choice } = makeChoice();
+    const chosen: ChosenLane[] = [];
+    for (const size of repeated(4, 4)) chosen.push(await choice.choose(size * MIB));
+    const [first, , third, fourth] = chosen.map(({ room }) => room);
+    assert.deepEqual([first, third?.max, third === fourth], [undefined, 3 * MIB, true]);
+  });
+
   test('is not waited for by whoever aborts, and counts nothing then', async () => {
     let opened = (_: { isOver: boolean }) => {};
     const open = () =>
