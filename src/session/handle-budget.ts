@@ -14,7 +14,7 @@ import { isGivenTwice } from './quirks/repeated-handle.js';
 
 export interface HandleRequest {
   /** What is opened, for the message of an error. */
-  readonly subject: string;
+  readonly subject: () => string;
   /**
    * A copy that holds a handle to read from and waits for one to write to must get it in the end. So the last handle is kept
    * for writing: those who have it wait for nobody.
@@ -31,7 +31,7 @@ export interface HandleRequest {
 
 interface Waiting {
   readonly order: number;
-  readonly subject: string;
+  readonly subject: () => string;
   readonly send: () => void;
   readonly fail: (reason: unknown) => void;
 }
@@ -232,9 +232,9 @@ export class HandleBudget {
     this.#idle = undefined;
   }
 
-  #outOfHandles(subject: string): SftpError {
+  #outOfHandles(subject: () => string): SftpError {
     const text =
-      `${subject}: all ${this.#limit} files and directories that the server keeps open for this connection are open, ` +
+      `${subject()}: all ${this.#limit} files and directories that the server keeps open for this connection are open, ` +
       'and none is being used; close what you no longer need';
     return new SftpError('EMFILE', text);
   }

@@ -468,7 +468,8 @@ export class SftpClient {
     return this.#call(fields, path, options, (session, values, all) => {
       const accept = (answer: Answer<'handle'>) => new OwnHandle(present(answer).handle, path, session);
       const send = () => session.request(name, values, accept, all);
-      const request = { subject: `${name} ${quote(path)}`, isForWriting, onlyIfFree, mayFail, mayRepeat };
+      const subject = () => `${name} ${quote(path)}`;
+      const request = { subject, isForWriting, onlyIfFree, mayFail, mayRepeat };
       return session.handles.open(send, { ...request, signal: options.signal });
     });
   }

@@ -8,6 +8,7 @@
  * printable('\x1b[2Jgone'); // '\\x1b[2Jgone'
  */
 export function printable(text: string, maxLength = 960): string {
+  if (text.length <= maxLength && !unsafe.test(text)) return text;
   let shown = '';
   let done = 0;
   for (const character of text) {

@@ -14,7 +14,7 @@ export const O_PATH = 0x200000;
 const { O_DIRECTORY = 0, O_NOFOLLOW = 0 } = fs.constants;
 /** Directories that stay open when nobody uses them. */
 const MAX_IDLE = 64;
-const DOT = Buffer.from('.');
+const DOT = '.';
 
 const open = promisify(fs.open);
 const close = promisify(fs.close);
@@ -25,9 +25,11 @@ export interface HeldPath {
 }
 
 interface Handle {
-  /** The names below the root, in latin1. */
+  /** The names below the root, in latin1, with a slash between them. */
   readonly key: string;
-  readonly descriptor: Promise<number>;
+  readonly opening: Promise<number>;
+  /** Once it is open. */
+  descriptor: number | undefined;
   users: number;
 }
 
@@ -44,21 +46,28 @@ export class DirectoryHandles {
     this.#openPatiently = openPatiently;
   }
 
-  /** A path to the entry that is good until it is released. */
-  async hold(names: readonly Buffer[]): Promise<HeldPath> {
-    const parent = this.#enter(names.slice(0, -1));
-    const release = () => this.#leave(parent);
-    try {
-      return { path: entryOf(await parent.descriptor, names.at(-1) ?? DOT), release };
-    } catch (error) {
-      release();
+  /**
+   * A path to the entry that is good until it is released; a promise only where its directory has yet to be opened.
+   *
+   * @param key the names below the root, as in {@link Handle.key}
+   */
+  hold(key: string): HeldPath | Promise<HeldPath> {
+    const slash = key.lastIndexOf('/');
+    const name = key === '' ? DOT : key.slice(slash + 1);
+    const parent = this.#enter(slash < 0 ? '' : key.slice(0, slash));
+    const held = (descriptor: number) => ({
+      path: entryOf(descriptor, name),
+      release: () => this.#leave(parent),
+    });
+    if (parent.descriptor !== undefined) return held(parent.descriptor);
+    return parent.opening.then(held, (error) => {
+      this.#leave(parent);
       throw error;
-    }
+    });
   }
 
   /** A directory has been removed, or has got another name. */
-  forget(names: readonly Buffer[]): void {
-    const key = keyOf(names);
+  forget(key: string): void {
     for (const handle of [...this.#handles.values()]) {
       if (handle.key === key || handle.key.startsWith(`${key}/`)) this.#drop(handle);
     }
@@ -72,30 +81,40 @@ export class DirectoryHandles {
     this.#closeIdle(0);
   }
 
-  #enter(names: readonly Buffer[]): Handle {
-    const key = keyOf(names);
-    const handle = this.#handles.get(key) ?? {
-      key,
-      descriptor: this.#openDirectory(names),
-      // The root is in use until all is closed: its path may lead elsewhere by then.
-      users: key === '' && !this.#isClosed ? 1 : 0,
-    };
+  #enter(key: string): Handle {
+    const handle = this.#handles.get(key) ?? this.#begin(key);
     handle.users += 1;
     this.#handles.delete(key);
     this.#handles.set(key, handle);
-    // One that could not be opened may be there the next time.
-    handle.descriptor.catch(() => this.#handles.get(key) === handle && this.#handles.delete(key));
+    return handle;
+  }
+
+  #begin(key: string): Handle {
+    const handle: Handle = {
+      key,
+      opening: this.#openDirectory(key),
+      descriptor: undefined,
+      // The root is in use until all is closed: its path may lead elsewhere by then.
+      users: key === '' && !this.#isClosed ? 1 : 0,
+    };
+    handle.opening.then(
+      (descriptor) => {
+        handle.descriptor = descriptor;
+      },
+      // One that could not be opened may be there the next time.
+      () => this.#handles.get(key) === handle && this.#handles.delete(key),
+    );
     return handle;
   }
 
   /** Links are followed to the root alone: it was named so. */
-  async #openDirectory(names: readonly Buffer[]): Promise<number> {
-    if (names.length === 0) return this.#open(this.#root, O_PATH | O_DIRECTORY);
-    const { path, release } = await this.hold(names);
+  async #openDirectory(key: string): Promise<number> {
+    if (key === '') return this.#open(this.#root, O_PATH | O_DIRECTORY);
+    const { path, release } = await this.hold(key);
     try {
       return await this.#open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
     } catch (error) {
-      throw toldOf(error, path, Buffer.from(`${this.#root}/${names.join('/')}`));
+      throw toldOf(error, path, Buffer.concat([this.#root, Buffer.from(`/${key}`, 'latin1')]));
     } finally {
       release();
     }
@@ -131,16 +150,13 @@ export class DirectoryHandles {
   }
 }
 
-function closeQuietly({ descriptor }: Handle): void {
-  descriptor.then(close).catch(() => {});
+function closeQuietly({ opening }: Handle): void {
+  opening.then(close).catch(() => {});
 }
 
-function keyOf(names: readonly Buffer[]): string {
-  return names.map((name) => name.toString('latin1')).join('/');
-}
-
-function entryOf(descriptor: number, name: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`/proc/self/fd/${descriptor}/`), name]);
+/** @param name in latin1 */
+function entryOf(descriptor: number, name: string): Buffer {
+  return Buffer.from(`/proc/self/fd/${descriptor}/${name}`, 'latin1');
 }
 
 let isPossible: boolean | undefined;

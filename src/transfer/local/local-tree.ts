@@ -22,8 +22,6 @@ import { removeOnExit } from './exit-removal.js';
 import { localFileSystem } from './local.js';
 import { linkInTheWay, open } from './local-opening.js';
 
-const DOT = Buffer.from('.');
-
 export class LocalTree implements FileSystem, Disposable {
   readonly chunkLength = localFileSystem.chunkLength;
   readonly takesBlocks = true;
@@ -130,7 +128,7 @@ export class LocalTree implements FileSystem, Disposable {
 
   async removeDirectory(directory: Buffer, options: Cancellable): Promise<void> {
     await this.#at(directory, (there) => localFileSystem.removeDirectory(there, options));
-    this.#handles?.forget(this.#namesOf(directory));
+    this.#handles?.forget(this.#keyOf(directory));
   }
 
   readLink(link: Buffer, options: Cancellable): Promise<Buffer> {
@@ -142,7 +140,8 @@ export class LocalTree implements FileSystem, Disposable {
   }
 
   async #at<T>(file: Buffer, work: (there: Buffer) => Promise<T>): Promise<T> {
-    const held = await this.#hold(file);
+    const holding = this.#hold(file);
+    const held = holding instanceof Promise ? await holding : holding;
     try {
       return await work(held.path);
     } catch (error) {
@@ -157,31 +156,38 @@ export class LocalTree implements FileSystem, Disposable {
   }
 
   /** @param entered whether it names a directory that will be entered */
-  async #hold(file: Buffer, entered = false): Promise<HeldPath> {
-    const names = this.#namesOf(file);
-    if (this.#handles === undefined) {
-      await this.#check(entered ? names : names.slice(0, -1));
-      return { path: file, release: () => {} };
-    }
-    return this.#handles.hold(entered ? [...names, DOT] : names);
+  #hold(file: Buffer, entered = false): HeldPath | Promise<HeldPath> {
+    const key = this.#keyOf(file);
+    if (this.#handles === undefined) return this.#check(file, entered ? key : parentOf(key));
+    return this.#handles.hold(entered && key !== '' ? `${key}/.` : key);
   }
 
-  #namesOf(file: Buffer): readonly Buffer[] {
-    const text = file.toString('latin1');
-    const below =
-      path.sep === '/'
-        ? text.slice(this.#root.length).split('/')
-        : path.relative(this.#root.toString('latin1'), text).split(path.sep);
-    return below.filter((name) => name !== '').map((name) => Buffer.from(name, 'latin1'));
+  /** The names below the root, in latin1, with a slash between them. */
+  #keyOf(file: Buffer): string {
+    if (path.sep === '/') {
+      const below = file.toString('latin1', this.#root.length);
+      const key = below.startsWith('/') ? below.slice(1) : below;
+      return key.endsWith('/') || key.includes('//') ? joined(key.split('/')) : key;
+    }
+    return joined(path.relative(this.#root.toString('latin1'), file.toString('latin1')).split(path.sep));
   }
 
   /** Where a directory cannot be held on to: it is looked at before each step, which can be outrun. */
-  async #check(names: readonly Buffer[]): Promise<void> {
+  async #check(file: Buffer, key: string): Promise<HeldPath> {
     let directory = this.#root;
-    for (const name of names) {
-      directory = localFileSystem.join(directory, name);
+    for (const name of key === '' ? [] : key.split('/')) {
+      directory = localFileSystem.join(directory, Buffer.from(name, 'latin1'));
       const { type } = await localFileSystem.lstat(directory, {});
       if (type === 'symlink') throw linkInTheWay('ENOTDIR', directory);
     }
+    return { path: file, release: () => {} };
   }
+}
+
+function joined(names: readonly string[]): string {
+  return names.filter((name) => name !== '').join('/');
+}
+
+function parentOf(key: string): string {
+  return key.slice(0, Math.max(0, key.lastIndexOf('/')));
 }
