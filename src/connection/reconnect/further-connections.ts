@@ -1,7 +1,7 @@
 /**
- * Further connections to the server of a connection, for transfers that are worth them. They are opened one after the other,
- * as a server counts those that have not logged in yet (`MaxStartups` of sshd_config(5)), and closed when nobody has used them
- * for a while.
+ * Further connections to the server of a connection, for transfers that are worth them, closed when nobody has used them for
+ * a while. A server counts those that have not logged in yet (`MaxStartups` of sshd_config(5), 10 unless it is told
+ * otherwise): the first is opened alone, then two and four at once, and one after the other again where one is refused.
  */
 import { ConnectionLostError } from '../../errors.js';
 import { SftpClient } from '../../session/sftp-client.js';
@@ -9,6 +9,7 @@ import type { Spread } from '../../session/spread.js';
 import { onAbort, untilAborted } from '../../shared/abort.js';
 import { mayReconnect, pause } from '../../shared/retry.js';
 import { MAX_CONNECTIONS } from '../../transfer/engine/speed.js';
+import { together } from '../../transfer/engine/task-group.js';
 import type { EstablishedLine } from './line.js';
 
 /** Somebody may begin another transfer. */
@@ -22,6 +23,8 @@ const MEASURED_MS = 1_000;
 const MEASURED_ROUND_TRIPS = 10;
 /** Also where the round trip is not known yet. */
 const MAX_MEASURED_MS = 5_000;
+/** The most that log in at once. */
+const MAX_AT_ONCE = 4;
 /** Another one is opened as long as each makes it so much faster. */
 const WORTHWHILE = 1.25;
 
@@ -38,7 +41,7 @@ export interface FurtherConnectionsOptions {
 export class FurtherConnections {
   readonly #options: FurtherConnectionsOptions;
   #lines: { readonly line: EstablishedLine; readonly client: SftpClient }[] = [];
-  #opening: Promise<void> | undefined;
+  readonly #opening = new Set<Promise<void>>();
   #users = 0;
   #idling: NodeJS.Timeout | undefined;
 
@@ -69,12 +72,17 @@ export class FurtherConnections {
     };
   }
 
-  /** Opens one more, or waits for the one that is being opened. Rejects where that fails. */
-  open(): Promise<void> {
-    this.#opening ??= this.#openOne().finally(() => {
-      this.#opening = undefined;
-    });
-    return this.#opening;
+  /** How many are open or being opened. */
+  get expected(): number {
+    return this.#lines.length + this.#opening.size;
+  }
+
+  /** Opens one more, or waits for one where so many are being opened. Rejects where that fails. */
+  open(atOnce = 1): Promise<void> {
+    if (this.#opening.size >= atOnce) return Promise.race(this.#opening);
+    const opening = this.#openOne().finally(() => this.#opening.delete(opening));
+    this.#opening.add(opening);
+    return opening;
   }
 
   async #openOne(): Promise<void> {
@@ -170,11 +178,16 @@ export class CallSpread implements Spread {
   /** Also in place of those that are lost. */
   async #openAll(signal: AbortSignal): Promise<void> {
     const { connections } = this.#options;
+    let atOnce = 1;
     for (let failures = 0; failures < MAX_FAILURES; ) {
-      if (connections.count >= this.#most) await pause(PAUSE_MS, signal);
-      else if (await this.#openOne(signal)) failures = 0;
-      else {
+      const missing = this.#most - connections.expected;
+      if (missing <= 0) await pause(PAUSE_MS, signal);
+      else if (await this.#openSeveral(Math.min(atOnce, missing), signal)) {
+        failures = 0;
+        atOnce = Math.min(MAX_AT_ONCE, 2 * atOnce);
+      } else {
         failures += 1;
+        atOnce = 1;
         await pause(PAUSE_MS * 2 ** failures, signal);
       }
     }
@@ -207,10 +220,16 @@ export class CallSpread implements Spread {
     return (moved() - bytes) / (performance.now() - startedAt);
   }
 
+  /** False where one of them is not there, and will not be soon. */
+  async #openSeveral(count: number, signal: AbortSignal): Promise<boolean> {
+    const opened = await together(Array.from({ length: count }, () => this.#openOne(signal, count)));
+    return opened.every((isOpen) => isOpen);
+  }
+
   /** False where there is none, and will be none soon. */
-  async #openOne(signal: AbortSignal): Promise<boolean> {
+  async #openOne(signal: AbortSignal, atOnce = 1): Promise<boolean> {
     try {
-      await untilAborted(this.#options.connections.open(), signal);
+      await untilAborted(this.#options.connections.open(atOnce), signal);
       return true;
     } catch (error) {
       signal.throwIfAborted();

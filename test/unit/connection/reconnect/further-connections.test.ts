@@ -88,6 +88,29 @@ describe('Further connections', () => {
     assert.equal(connections.count, 0);
   });
 
+  test('log in alone at first, then two and four at once, and one after the other where one is refused', async (t) => {
+    const pending: { resolve: () => void; reject: (reason: Error) => void }[] = [];
+    const dial = () => new Promise<void>((resolve, reject) => pending.push({ resolve, reject }));
+    const { spread, pass, moved, connections } = setUp(t, { dial });
+    void spread(16).during({ moved }, () => new Promise<void>(() => {}));
+    const waves: number[] = [];
+    const refuse = () =>
+      pending.splice(0)[0]?.reject(new ConnectionError('SERVER_BUSY', 'busy', { host: 'host', port: 22 }));
+    for (const answer of ['yes', 'yes', 'yes', 'no', 'yes', 'yes'] as const) {
+      await pass(0.1);
+      waves.push(pending.length);
+      if (answer === 'yes') for (const { resolve } of pending.splice(0)) resolve();
+      else {
+        for (const { resolve } of pending.splice(1)) resolve();
+        refuse();
+        await pass(1);
+      }
+    }
+    assert.deepEqual(waves, [1, 2, 4, 4, 1, 2]);
+    await pass(1);
+    assert.equal(connections.count, 13);
+  });
+
   test('are closed with the first one', async (t) => {
     const { spread, pass, close, lines, moved, connections } = setUp(t);
     const running = spread(2).during({ moved }, () => new Promise<void>(() => {}));
