@@ -21,10 +21,10 @@ import { copyTree } from '../transfer/tree/copy-tree.js';
 import type { FileProgress } from '../transfer/tree/tree-progress.js';
 import { ReportWriter, type TreeReport } from '../transfer/tree/tree-report.js';
 import { makeDirectories } from './directories.js';
-import { type FileOnServer, mayBeSame } from './files/same-file.js';
+import { type FileOnServer, mayBeSame, unlessSame } from './files/same-file.js';
 import type { Link } from './reconnect/link.js';
 import { persist } from './reconnect/persistence.js';
-import type { TransferOptions, TreeProgressCallback } from './transfer-options.js';
+import { resolveAtomic, type TransferOptions, type TreeProgressCallback } from './transfer-options.js';
 import type { Transfers } from './transfers.js';
 
 /** Options of {@link copyBetween}; `concurrency` and `channels` default to those of the connection with the longer line. */
@@ -39,9 +39,11 @@ export interface CopyBetweenOptions extends SpeedOptions, Pick<TransferOptions, 
   readonly preserveMode?: boolean | undefined;
   /**
    * Writes each file under a temporary name, and renames it when it is complete. `false` writes in place: a failure leaves a
-   * part of the file, and the content reaches all names of a file that has several hard links. Default: true.
+   * part of the file, and the content reaches all names of a file that has several hard links. `'preferred'` writes in place
+   * only what allows no temporary name or no renaming, one file at a time; `overwrittenInPlace` of the report tells which.
+   * Default: `'preferred'`.
    */
-  readonly atomic?: boolean | undefined;
+  readonly atomic?: boolean | 'preferred' | undefined;
   /** Asks the second server for the size of what has arrived. Default: true. */
   readonly confirm?: boolean | undefined;
   /** What to do with the symbolic links of a directory. Default: `skip`. */
@@ -60,7 +62,7 @@ export const COPY_BETWEEN_OPTIONS: OptionTable<CopyBetweenOptions> = {
   callback: 'checked',
   preserveMtime: 'boolean',
   preserveMode: 'boolean',
-  atomic: 'boolean',
+  atomic: 'atomic',
   confirm: 'boolean',
   symlinks: 'checked',
   retry: 'checked',
@@ -131,9 +133,9 @@ async function attempt(from: ServerEnd, to: ServerEnd, options: AttemptOptions):
   const [real, there] = await checkApart(from, to, isDirectory, signal);
   const ends = [endOf(from), endOf(to)] as const;
   // A file that is emptied when it is opened for writing must not be the source.
-  const atomic = (options.atomic ?? true) || (!isDirectory && (await mayBeSame(ends, signal)));
+  const { atomic: isAtomic, mayOverwriteInPlace } = resolveAtomic(options.atomic ?? 'preferred');
+  const atomic = isAtomic || (!isDirectory && (await mayBeSame(ends, signal)));
   const look = confirm ? (file: Buffer) => client.stat(file, { signal }) : undefined;
-  const mayOverwriteInPlace = options.atomic === undefined;
   const preserved = { preserveMtime, preserveMode };
   const attempts = { journal, carefulLength: journal?.carefulLength };
   const shared = { ...line, signal, atomic, ...preserved, allowGrowth, ...attempts, confirm: look };
@@ -152,7 +154,7 @@ async function attempt(from: ServerEnd, to: ServerEnd, options: AttemptOptions):
   const { bytes } = await copyFile(source, target, {
     ...shared,
     onRefusal: (error) => report.noteNotPreserved(path, error),
-    inPlace: mayOverwriteInPlace ? oneInPlace(note, signal) : undefined,
+    inPlace: mayOverwriteInPlace ? unlessSame(oneInPlace(note, signal), ends, signal) : undefined,
     followLink: true,
     onProgress: (transferred, total) => {
       const filesDone = Number(transferred === total);

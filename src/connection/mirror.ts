@@ -23,7 +23,7 @@ import type { FileProgress } from '../transfer/tree/tree-progress.js';
 import { makeDirectories } from './directories.js';
 import type { Link } from './reconnect/link.js';
 import { type Attempt, persist } from './reconnect/persistence.js';
-import type { TransferOptions, TreeProgressCallback } from './transfer-options.js';
+import { resolveAtomic, type TransferOptions, type TreeProgressCallback } from './transfer-options.js';
 import type { Transfers } from './transfers.js';
 
 /** Options of {@link Connection.mirror}. */
@@ -86,9 +86,11 @@ export interface MirrorOptions extends SpeedOptions, Pick<TransferOptions, 'allo
   readonly preserveMode?: boolean | undefined;
   /**
    * Writes each file under a temporary name, and renames it when it is complete. `false` writes in place: a failure leaves a
-   * part of the file, and the content reaches all names of a file that has several hard links. Default: true.
+   * part of the file, and the content reaches all names of a file that has several hard links. `'preferred'` writes in place
+   * only what allows no temporary name or no renaming, one file at a time; `overwrittenInPlace` of the report tells which.
+   * Default: `'preferred'` to the server, true from it.
    */
-  readonly atomic?: boolean | undefined;
+  readonly atomic?: boolean | 'preferred' | undefined;
   /**
    * Goes on where a file cannot be copied or a directory cannot be listed, and tells about it in `failed`. Such a directory
    * is left alone on both sides, and nothing extra is deleted anywhere then. Default: false.
@@ -118,7 +120,7 @@ const MIRROR_OPTIONS: OptionTable<MirrorOptions> = {
   filter: 'function',
   preserveMtime: 'boolean',
   preserveMode: 'boolean',
-  atomic: 'boolean',
+  atomic: 'atomic',
   continueOnError: 'boolean',
   confirm: 'checked',
   confirmSize: 'boolean',
@@ -164,8 +166,7 @@ export async function mirror(
       compare: options.compare ?? 'size-mtime',
       symlinks,
       filter: options.filter,
-      atomic: options.atomic ?? true,
-      mayOverwriteInPlace: isUp && options.atomic === undefined,
+      ...resolveAtomic(options.atomic ?? (isUp ? 'preferred' : true)),
       preserveMtime: options.preserveMtime ?? true,
       preserveMode: options.preserveMode ?? false,
       allowGrowth: options.allowGrowth,

@@ -57,12 +57,15 @@ export interface TransferOptions extends SpeedOptions {
    * {@link Connection.getfo} or {@link Connection.putfo} with a stream), and a file that is a mount point, as there are in
    * containers (`EBUSY` or `FAILURE`).
    *
+   * `'preferred'` writes in place what allows no temporary name or no renaming, one file at a time, after all of it has been
+   * sent once if it is the renaming; `onInPlace` and the report of a tree (`overwrittenInPlace`) tell which. A full disk, a lost
+   * connection and a file that may not be written to remain errors. With `resume` it means `true`.
+   *
    * `false` writes in place, also into mount points and local devices: a failure leaves a part of the file. Default: true
-   * for downloads; for uploads only a file that exists is replaced so, and a new one is written in place. Where a server
-   * allows no temporary name or no renaming, an upload without this option overwrites one file at a time in place, and
-   * the report of a tree tells which (`overwrittenInPlace`).
+   * for downloads; for uploads only a file that exists is replaced so, as with `'preferred'`, and a new one is written in
+   * place.
    */
-  readonly atomic?: boolean | undefined;
+  readonly atomic?: boolean | 'preferred' | undefined;
   /**
    * Copies what a file held when its copy began, although it grows meanwhile, as a log does. Default: false, it rejects
    * with `SOURCE_CHANGED`. A file that has become shorter always does.
@@ -116,12 +119,22 @@ interface ModeOption {
   readonly mode?: number | string | undefined;
 }
 
-export interface GetOptions extends TransferOptions {
+/** Of transfers of one file. */
+interface FileOptions {
   readonly callback?: ProgressCallback | undefined;
+  /**
+   * Called at the end with the path of a target that was written in place, as its directory allows no temporary name or no
+   * renaming. If the transfer has failed, a part of the file may be there. What it throws comes out as it was thrown.
+   *
+   * @example
+   * await sftp.put('order.xml', { atomic: 'preferred', onInPlace: (path) => console.warn(`${path} was not replaced at once`) });
+   */
+  readonly onInPlace?: ((path: string) => void) | undefined;
 }
 
-export interface PutOptions extends TransferOptions, ModeOption {
-  readonly callback?: ProgressCallback | undefined;
+export interface GetOptions extends TransferOptions, FileOptions {}
+
+export interface PutOptions extends TransferOptions, ModeOption, FileOptions {
   /** Asks the server for the size of what has arrived. Default: true. */
   readonly confirm?: boolean | undefined;
 }
@@ -192,7 +205,7 @@ const TRANSFER_OPTIONS: OptionTable<TransferOptions> = {
   ...CALL_OPTIONS,
   preserveMtime: 'boolean',
   preserveMode: 'boolean',
-  atomic: 'boolean',
+  atomic: 'atomic',
   fsync: 'boolean',
   allowGrowth: 'boolean',
   overwrite: 'checked',
@@ -201,10 +214,16 @@ const TRANSFER_OPTIONS: OptionTable<TransferOptions> = {
   retry: 'checked',
 };
 
-export const GET_OPTIONS: OptionTable<GetOptions> = { ...TRANSFER_OPTIONS, callback: 'checked' };
+const CALLBACK: OptionTable<Pick<GetOptions, 'callback'>> = { callback: 'checked' };
+export const GET_OPTIONS: OptionTable<GetOptions> = {
+  ...TRANSFER_OPTIONS,
+  ...CALLBACK,
+  onInPlace: 'function',
+};
 export const PUT_OPTIONS: OptionTable<PutOptions> = { ...GET_OPTIONS, mode: 'checked', confirm: 'boolean' };
 export const TREE_OPTIONS: OptionTable<TreeOptions> = {
-  ...GET_OPTIONS,
+  ...TRANSFER_OPTIONS,
+  ...CALLBACK,
   onFile: 'function',
   symlinks: 'checked',
   filter: 'function',
@@ -220,7 +239,7 @@ export const PUT_TREE_OPTIONS: OptionTable<PutTreeOptions> = {
 /** What is the same for a file and a tree, in either direction. */
 export interface ResolvedTransfer {
   readonly atomic: Atomic;
-  /** A remote target that allows no temporary name or no renaming is overwritten in place. */
+  /** A target that allows no temporary name or no renaming is overwritten in place. */
   readonly mayOverwriteInPlace: boolean;
   readonly preserveMtime: boolean;
   readonly preserveMode: boolean;
@@ -245,10 +264,19 @@ export interface TransferDefaults {
   readonly speed: SpeedOptions;
 }
 
+/** What the option `atomic` asks for. */
+export function resolveAtomic(atomic: boolean | 'preferred'): {
+  readonly atomic: boolean;
+  readonly mayOverwriteInPlace: boolean;
+} {
+  const isPreferred = atomic === 'preferred';
+  return { atomic: isPreferred || atomic, mayOverwriteInPlace: isPreferred };
+}
+
 /** @throws TypeError | RangeError if an option is invalid; nothing is sent then. */
 export function resolveTransfer(
   options: TransferOptions & ModeOption & { readonly callback?: unknown },
-  { atomic, retry, speed }: TransferDefaults,
+  { atomic: atomicByDefault, retry, speed }: TransferDefaults,
 ): ResolvedTransfer {
   const { overwrite = true, resume = false } = options;
   checkCallback(options.callback);
@@ -259,9 +287,13 @@ export function resolveTransfer(
   }
   const { owner } = options;
   checkOwner(owner, { resume });
+  const { atomic, mayOverwriteInPlace } =
+    options.atomic === undefined
+      ? { atomic: atomicByDefault, mayOverwriteInPlace: atomicByDefault === 'existing' }
+      : resolveAtomic(options.atomic);
   return {
-    atomic: resume || (options.atomic ?? atomic),
-    mayOverwriteInPlace: atomic === 'existing' && options.atomic === undefined && !resume,
+    atomic: resume || atomic,
+    mayOverwriteInPlace: mayOverwriteInPlace && !resume,
     preserveMtime: options.preserveMtime ?? resume,
     preserveMode: options.preserveMode ?? false,
     mode: modeOf(options),

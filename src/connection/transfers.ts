@@ -268,9 +268,13 @@ export class Transfers {
     options: Copying<ProgressCallback, Confirmation>,
     leftovers: Leftovers,
   ): Promise<CopiedFile<Confirmation>> {
-    const { signal, resumes, atomic, callback } = options;
+    const { signal, resumes, atomic, callback, onInPlace } = options;
     const line = this.#lineUse(options.speed);
     const tell = measured<object>(callback);
+    let isInPlace = false;
+    const note = () => {
+      isInPlace = true;
+    };
     const startedAt = performance.now();
     const { directory } = target.fileSystem.split(target.path);
     const tidy = () => leftovers.tidy({ ...target, path: directory }, { signal }).catch(() => {});
@@ -279,7 +283,7 @@ export class Transfers {
     const attempt = async (journal: Journal | undefined, signal: AbortSignal) =>
       copyFile(source, target, {
         ...shared({ ...options, signal }, line),
-        inPlace: options.mayOverwriteInPlace ? oneInPlace(() => {}, signal) : undefined,
+        inPlace: options.mayOverwriteInPlace ? oneInPlace(note, signal) : undefined,
         followLink: options.beforeRename === undefined,
         beforeRename: options.beforeRename,
         resume: resumes ? leftovers : undefined,
@@ -288,7 +292,9 @@ export class Transfers {
         onProgress: tell && ((transferred, total) => tell(transferred, total, {})),
       });
     const copying = this.spreading({ signal }, () => persist(this.#link, persistence, attempt));
-    const copied = await unmarked(copying);
+    const copied = await unmarked(copying).finally(() => {
+      if (isInPlace) onInPlace?.(target.fileSystem.textOf(target.path));
+    });
     if (copied.kept === undefined) {
       const call = target.fileSystem.isLocal ? 'get' : 'put';
       const names = { call, from: nameOf(source), to: nameOf(target) };
@@ -404,6 +410,7 @@ export class Transfers {
 interface Copying<Callback, Confirmation> extends ResolvedTransfer {
   readonly signal?: AbortSignal | undefined;
   readonly callback?: Callback | undefined;
+  readonly onInPlace?: ((path: string) => void) | undefined;
   readonly look?: ((path: Buffer) => Promise<Confirmation>) | undefined;
   /** A last look before the file gets its name. */
   readonly beforeRename?: (() => Promise<void>) | undefined;

@@ -3,7 +3,16 @@ import { kindOf } from './arguments.js';
 import { printable } from './printable.js';
 
 /** What an option must be where it is given; `checked`: the code that uses it checks it. */
-type Kind = 'boolean' | 'number' | 'string' | 'function' | 'object' | 'signal' | 'timeout' | 'checked';
+type Kind =
+  | 'boolean'
+  | 'number'
+  | 'string'
+  | 'function'
+  | 'object'
+  | 'signal'
+  | 'timeout'
+  | 'atomic'
+  | 'checked';
 
 /** Every option of a type with its kind, so that no option can be forgotten. */
 export type OptionTable<T> = { readonly [K in keyof T]-?: Kind };
@@ -59,6 +68,7 @@ const TESTS: Readonly<
   object: ['an object', (value) => typeof value === 'object' && value !== null],
   signal: ['an AbortSignal', isSignal],
   timeout: ['a number of milliseconds', (value) => typeof value === 'number'],
+  atomic: ["true, false or 'preferred'", (value) => typeof value === 'boolean' || value === 'preferred'],
 };
 
 /**

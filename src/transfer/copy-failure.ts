@@ -105,7 +105,7 @@ export function isAnswer(error: unknown): boolean {
 }
 
 /** What a file system says that allows no temporary name or no renaming. It is not what one says that is full. */
-const REFUSALS = ['EACCES', 'EPERM', 'EBUSY', 'EXDEV', 'ENOTSUP', 'EOPNOTSUPP', 'FAILURE', 'BAD_MESSAGE'];
+const REFUSALS = ['EACCES', 'EPERM', 'EBUSY', 'EXDEV', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'FAILURE'];
 
 export function isRefusal(error: unknown): boolean {
   return hasCode(error, ...REFUSALS);
@@ -114,10 +114,13 @@ export function isRefusal(error: unknown): boolean {
 /** A file could not be written under a temporary name and renamed. */
 export class NotReplaceable extends Error {
   readonly reason: unknown;
+  /** Where all of its content is, if the source does not give that again. */
+  readonly written: Buffer | undefined;
 
-  constructor(reason: unknown) {
+  constructor(reason: unknown, written?: Buffer) {
     super('The file cannot be replaced');
     this.reason = reason;
+    this.written = written;
   }
 
   /** For the caller, who knows nothing of temporary names. */

@@ -188,7 +188,27 @@ async function copyOrOverwrite<Confirmation extends Sized>(
     if (!(error instanceof NotReplaceable)) throw error;
     if (options.inPlace === undefined) throw error.explain(copy.source, target);
     const again = { ...copy, options: { ...options, onProgress: onlyEnd(options.onProgress) } };
-    return options.inPlace(target, () => new FileWriting(again, false).run());
+    const { written } = error;
+    if (written === undefined)
+      return options.inPlace(target, (onOpen) => new FileWriting(again, false, onOpen).run());
+    return options
+      .inPlace(target, (onOpen) => copyBack(again, written, onOpen))
+      .finally(() => drop(target, written, options));
+  }
+}
+
+/** What a source gives only once is read back from the server, which has taken it under another name. */
+async function copyBack<Confirmation extends Sized>(
+  { target, options, tries }: FileCopy<Confirmation>,
+  path: Buffer,
+  onOpen: () => void,
+): Promise<CopiedFile<Confirmation>> {
+  const source = { fileSystem: target.fileSystem, path };
+  const file = await openSource(source, options);
+  try {
+    return await new FileWriting({ source, target, file, options, tries }, false, onOpen).run();
+  } finally {
+    await closeSource(file, options);
   }
 }
 
@@ -211,10 +231,12 @@ class FileWriting<Confirmation extends Sized> {
   /** Whether it takes the place of a file. */
   #replaces = false;
   #stay: (() => void) | undefined;
+  readonly #onOpen: (() => void) | undefined;
 
-  constructor(copy: FileCopy<Confirmation>, atomic: Atomic) {
+  constructor(copy: FileCopy<Confirmation>, atomic: Atomic, onOpen?: () => void) {
     this.#copy = copy;
     this.#atomic = atomic;
+    this.#onOpen = onOpen;
     this.#target = copy.target;
     this.#source = sourceMark(copy.source.path, copy.file.info);
   }
@@ -237,7 +259,7 @@ class FileWriting<Confirmation extends Sized> {
     } catch (error) {
       const advance = attempt.reached - (beginning?.bytes ?? 0);
       if (advance > 0) journal?.noteAdvance(advance);
-      await this.#leave(attempt.reached, error);
+      if (!this.#isKept(error)) await this.#leave(attempt.reached, error);
       throw error;
     } finally {
       this.#stay?.();
@@ -297,6 +319,7 @@ class FileWriting<Confirmation extends Sized> {
       const mayExist = looking !== undefined;
       const opened = await openPath(this.#copy, { path, changes, exclusive, mayExist });
       this.#path = path;
+      this.#onOpen?.();
       this.#copy.tries.isOurs ||= exclusive;
       return opened;
     } catch (error) {
@@ -378,8 +401,16 @@ class FileWriting<Confirmation extends Sized> {
       }
       const hasWay = overwrite !== 'never' || inPlace !== undefined;
       const named = withNameOf(this.#copy.target, this.#path, error);
-      throw hasWay && isRefusal(named) ? new NotReplaceable(named) : named;
+      const isReadAgain = this.#copy.source.readsOnce && inPlace !== undefined;
+      throw hasWay && isRefusal(named)
+        ? new NotReplaceable(named, isReadAgain ? this.#path : undefined)
+        : named;
     }
+  }
+
+  /** Whether the file under the temporary name is still needed. */
+  #isKept(error: unknown): boolean {
+    return error instanceof NotReplaceable && error.written !== undefined;
   }
 
   /** What becomes of the content of a copy that has failed. */

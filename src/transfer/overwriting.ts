@@ -10,14 +10,17 @@ import { sftpTime } from './sftp-time.js';
  */
 export type Overwrite = 'always' | 'never' | 'newer' | 'different';
 
-/** Lets one file at a time be overwritten in place: a failure in the middle of that harms no more than one. */
+/**
+ * Lets one file at a time be overwritten in place: a failure in the middle of that harms no more than one.
+ *
+ * @param note called when such a file has been opened, as from then on it is no longer what it was
+ */
 export function oneInPlace(note: (target: string) => void, signal: AbortSignal | undefined): InPlace {
   const turn = new Window({ max: 1 });
   return async ({ fileSystem, path }, write) => {
     await turn.acquire(1, signal);
     try {
-      note(fileSystem.textOf(path));
-      return await write();
+      return await write(() => note(fileSystem.textOf(path)));
     } finally {
       turn.release(1);
     }
@@ -25,7 +28,7 @@ export function oneInPlace(note: (target: string) => void, signal: AbortSignal |
 }
 
 /** Writes in place what cannot be replaced, while nothing else is written so. */
-export type InPlace = <T>(target: Place, write: () => Promise<T>) => Promise<T>;
+export type InPlace = <T>(target: Place, write: (onOpen: () => void) => Promise<T>) => Promise<T>;
 
 /** Why a file is left as it is. */
 export type KeepReason = 'EXISTS' | 'NOT_NEWER' | 'SAME';

@@ -218,7 +218,7 @@ const transferRight = {
   ...speedRight,
   preserveMtime: [true],
   preserveMode: [true],
-  atomic: [false],
+  atomic: [true, false, 'preferred'],
   allowGrowth: [true],
   fsync: [true],
   overwrite: [true, 'newer', 'different', 'never', 'always'],
@@ -241,10 +241,12 @@ const transferWrong = {
   retry: 3,
   callback: true,
 } as const;
-options<GetOptions>()(transferRight, transferWrong);
+const fileRight = { ...transferRight, onInPlace: [(path: string) => void path] } as const;
+const fileWrong = { ...transferWrong, onInPlace: 'warn' } as const;
+options<GetOptions>()(fileRight, fileWrong);
 options<PutOptions>()(
-  { ...transferRight, confirm: [true], mode: [640, '640'] },
-  { ...transferWrong, confirm: 'yes', mode: true },
+  { ...fileRight, confirm: [true], mode: [640, '640'] },
+  { ...fileWrong, confirm: 'yes', mode: true },
 );
 
 const treeRight = {
@@ -283,7 +285,7 @@ options<MirrorOptions>()(
     filter: [() => true],
     preserveMtime: [true],
     preserveMode: [true],
-    atomic: [true],
+    atomic: [true, 'preferred'],
     allowGrowth: [true],
     continueOnError: [true],
     callback: [() => {}],
@@ -320,7 +322,7 @@ options<CopyBetweenOptions>()(
     callback: [() => {}],
     preserveMtime: [true],
     preserveMode: [true],
-    atomic: [true],
+    atomic: [true, 'preferred'],
     confirm: [true],
     symlinks: ['follow', 'skip'],
     retry: [false],
@@ -340,8 +342,8 @@ options<CopyBetweenOptions>()(
 );
 
 options<CopyOptions>()(
-  { ...callRight, callback: [() => {}], atomic: [true] },
-  { ...callWrong, callback: 1, atomic: 1 },
+  { ...callRight, callback: [() => {}], atomic: [true, 'preferred'], onInPlace: [() => {}] },
+  { ...callWrong, callback: 1, atomic: 1, onInPlace: 1 },
 );
 options<RenameOptions>()({ ...callRight, overwrite: [true] }, { ...callWrong, overwrite: 'always' });
 options<MkdirOptions>()({ ...callRight, mode: [755, '755'] }, { ...callWrong, mode: true });
@@ -404,12 +406,22 @@ options<PutfoOptions>()(
     ...callRight,
     ...speedRight,
     mode: [600],
-    atomic: [true],
+    atomic: [true, 'preferred'],
+    onInPlace: [() => {}],
     confirm: [true],
     callback: [() => {}],
     fileSize: [1],
   },
-  { ...callWrong, ...speedWrong, mode: true, atomic: 1, confirm: 1, callback: 1, fileSize: '1' },
+  {
+    ...callWrong,
+    ...speedWrong,
+    mode: true,
+    atomic: 1,
+    onInPlace: 1,
+    confirm: 1,
+    callback: 1,
+    fileSize: '1',
+  },
 );
 
 options<WalkOptions>()(

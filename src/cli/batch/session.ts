@@ -82,6 +82,7 @@ export class InteractiveSession implements CommandSession {
       if (error instanceof HelpShown) return FINE;
       outcome.end(signal.aborted ? signal.reason : error);
     }
+    outcome.tellInPlace();
     output.flush();
     return { exitCode: outcome.exitCode, isLast: false };
   }

@@ -10,6 +10,7 @@ import { requireOperands } from './targets.js';
 import {
   isDirectoryError,
   isRemoteDirectory,
+  tellsInPlace,
   tellTree,
   transferFile,
   transferOptions,
@@ -63,11 +64,11 @@ async function copyOne(
   const attributes = await from.connection.stat(from.bytes, { signal });
   const job = { source: from.show(from.path), target: to.show(to.path) };
   if (attributes.isDirectory() && !wantsRecursion(values)) throw isDirectoryError(from.path);
-  const atomic = values.inPlace === true ? { atomic: false } : {};
+  const atomic = values.inPlace === true ? false : 'preferred';
   if (!attributes.isDirectory() && from.connection === to.connection && values.preserve !== true) {
     progress.expect(1, attributes.size ?? 0);
     await transferFile(context, 'cp', job, (callback) =>
-      from.connection.copy(from.bytes, to.path, { signal, ...atomic, callback }),
+      from.connection.copy(from.bytes, to.path, { signal, atomic, ...tellsInPlace(context), callback }),
     );
     return;
   }
@@ -76,7 +77,7 @@ async function copyOne(
   try {
     const report = await copyBetween(from.connection, from.bytes, to.connection, to.path, {
       signal,
-      ...atomic,
+      atomic,
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(retry === undefined ? {} : { retry }),
       preserveMtime: values.preserve === true,

@@ -15,6 +15,7 @@ import {
   keep,
   reasonToKeep,
   tellsFiles,
+  tellsInPlace,
   tellTree,
   transferFile,
   transferOptions,
@@ -104,7 +105,7 @@ async function fetchFile(
   // As sftp does it: a new file has the permissions of its source, and one that is replaced keeps its own.
   const options = { preserveMode: existing === undefined, ...transferOptions(context, values) };
   await transferFile(context, 'get', job, (callback) =>
-    place.connection.get(path, target, { ...options, callback }),
+    place.connection.get(path, target, { ...options, ...tellsInPlace(context), callback }),
   );
 }
 

@@ -119,6 +119,7 @@ function tellReport(context: Context, report: MirrorReport, values: OptionValues
   for (const step of report.plan) tellStep(context, step, report.dryRun);
   const { created, updated, deleted, kept, bytes } = report;
   outcome.did(created + updated + deleted, bytes);
+  outcome.noteInPlace(report.overwrittenInPlace);
   for (const { step, error } of report.notPreserved) {
     output.say(
       `${printable(step.path)}: copied, but ${printable(error instanceof Error ? error.message : String(error))}`,

@@ -17,6 +17,7 @@ import {
   lookIfThere,
   reasonToKeep,
   tellsFiles,
+  tellsInPlace,
   tellTree,
   transferFile,
   transferOptions,
@@ -117,7 +118,7 @@ async function sendFile(
   // As sftp does it: a new file has the permissions of its source, and one that is replaced keeps its own.
   const options = { preserveMode: existing.attributes === undefined, ...transferOptions(context, values) };
   await transferFile(context, 'put', job, (callback) =>
-    connection.put(source, target, { ...options, callback }),
+    connection.put(source, target, { ...options, ...tellsInPlace(context), callback }),
   );
 }
 
@@ -164,9 +165,10 @@ async function putStream(
     preserveMode: _mode,
     ...others
   } = transferOptions(context, values);
-  const speed = others.concurrency === undefined ? {} : { concurrency: others.concurrency };
+  const { atomic, concurrency } = others;
+  const options = { signal, atomic, ...(concurrency === undefined ? {} : { concurrency }) };
   await transferFile(context, 'put', { source: '-', target: show(path) }, (callback) =>
-    connection.putfo(process.stdin, path, { signal, ...speed, atomic: values.inPlace !== true, callback }),
+    connection.putfo(process.stdin, path, { ...options, ...tellsInPlace(context), callback }),
   );
 }
 

@@ -3,6 +3,7 @@ import type {
   Connection,
   FileAttributes,
   Overwrite,
+  PutOptions,
   TransferOptions,
   TreeOptions,
   TreeReport,
@@ -26,8 +27,7 @@ export function transferOptions({ settings, signal }: Context, values: OptionVal
     resume: resumes,
     fsync: values.fsync === true,
     ...(values.preserve === true ? { preserveMtime: true, preserveMode: true } : {}),
-    // The library writes new files of an upload in place.
-    atomic: !inPlace,
+    atomic: inPlace ? false : 'preferred',
     ...(typeof values.overwrite === 'string' ? { overwrite: values.overwrite as Overwrite } : {}),
     ...(typeof values.jobs === 'number' ? { concurrency: values.jobs } : {}),
     retry: settings.retries === 0 ? false : { attempts: settings.retries },
@@ -71,6 +71,11 @@ export interface Job {
   readonly target: string;
 }
 
+/** What a transfer of one file tells when it has written in place. */
+export function tellsInPlace({ outcome }: Context): Pick<PutOptions, 'onInPlace'> {
+  return { onInPlace: (path) => outcome.noteInPlace([path]) };
+}
+
 /** Runs one transfer of a file, and tells of it. */
 export async function transferFile(
   { outcome, output, progress }: Context,
@@ -110,6 +115,7 @@ export function keep(
 /** What the report of a tree tells, beside what was told file by file. */
 export function tellTree({ outcome, output }: Context, command: string, report: TreeReport): void {
   outcome.did(report.files + report.links + (report.files === 0 ? report.directories : 0), report.bytes);
+  outcome.noteInPlace(report.overwrittenInPlace);
   for (const { path, code, reason } of report.skipped) {
     output.json({ type: 'result', command, action: 'skipped', source: path, bytes: 0, reason: code });
     output.say(

@@ -26,6 +26,8 @@ export class Outcome {
   #done = 0;
   #failed = 0;
   #bytes = 0;
+  /** The first file that was written in place, and how many there are. */
+  #inPlace = { first: '', count: 0 };
   #fatal: number | undefined;
 
   constructor(output: Output, settings: OutcomeSettings) {
@@ -45,6 +47,21 @@ export class Outcome {
   did(number = 1, bytes = 0): void {
     this.#done += number;
     this.#bytes += bytes;
+  }
+
+  /** Files that could not be replaced at once: told in one line. */
+  noteInPlace(paths: readonly string[]): void {
+    const { first, count: before } = this.#inPlace;
+    this.#inPlace = { first: first || (paths[0] ?? ''), count: before + paths.length };
+  }
+
+  /** One line, where anything was written in place. */
+  tellInPlace(): void {
+    const { first, count: files } = this.#inPlace;
+    if (files === 0) return;
+    const what = files === 1 ? `${printable(first)} was` : `${files} files were`;
+    const why = 'a temporary name in the directory, or renaming it, was refused (--in-place does so at once)';
+    this.#output.say(`${what} written in place: ${why}`);
   }
 
   /** Does one thing of several: a failure is told, and the others go on. */
@@ -91,6 +108,7 @@ export class Outcome {
       exit: this.exitCode,
       ...figures,
     });
+    this.tellInPlace();
     const total = this.#done + this.#failed;
     if (this.#failed > 0 && total > 1) {
       this.#output.complain(`${this.#failed} of ${count(total, 'item')} failed (exit code ${this.exitCode})`);

@@ -25,6 +25,7 @@ import type { Window } from '../../transfer/engine/window.js';
 import { copyToEnd, FileRange } from '../../transfer/file-range.js';
 import type { SourcePlace, TargetPlace } from '../../transfer/file-system.js';
 import { MemorySource, MemoryTarget, UNKNOWN_INFO } from '../../transfer/memory.js';
+import { oneInPlace } from '../../transfer/overwriting.js';
 import { measured, Speedometer } from '../../transfer/progress.js';
 import type { RemoteFileSystem } from '../../transfer/remote/remote.js';
 import { type ReadStreamOptions, RemoteReadStream } from '../../transfer/streams/read-stream.js';
@@ -38,7 +39,12 @@ import {
 } from '../../transfer/streams/write-stream.js';
 import { FileAttributes } from '../../wire/attributes.js';
 import { askedAgain, lastingSource, lastingTarget } from '../reconnect/lasting-file.js';
-import type { ProgressCallback, PutOptions, TransferOptions } from '../transfer-options.js';
+import {
+  type ProgressCallback,
+  type PutOptions,
+  resolveAtomic,
+  type TransferOptions,
+} from '../transfer-options.js';
 import type { Transfers } from '../transfers.js';
 import { AppendEnds } from './append-ends.js';
 import {
@@ -101,7 +107,7 @@ export const GETFO_OPTIONS: OptionTable<GetfoOptions> = {
 export interface PutfoOptions
   extends Pick<
     PutOptions,
-    'signal' | 'timeout' | 'mode' | 'atomic' | 'confirm' | 'callback' | keyof SpeedOptions
+    'signal' | 'timeout' | 'mode' | 'atomic' | 'onInPlace' | 'confirm' | 'callback' | keyof SpeedOptions
   > {
   /** The total for `callback`, which is 0 without it; nothing else depends on it. */
   readonly fileSize?: number | undefined;
@@ -111,7 +117,8 @@ export const PUTFO_OPTIONS: OptionTable<PutfoOptions> = {
   ...SPEED_OPTIONS,
   ...CALL_OPTIONS,
   mode: 'checked',
-  atomic: 'boolean',
+  atomic: 'atomic',
+  onInPlace: 'function',
   confirm: 'boolean',
   callback: 'checked',
   fileSize: 'checked',
@@ -391,7 +398,7 @@ export class Files {
   }
 
   async putfo(source: ContentSource, path: Buffer, options: PutfoOptions): Promise<FileAttributes> {
-    const { callback, confirm = true, fileSize = 0, atomic = false } = options;
+    const { callback, confirm = true, fileSize = 0, onInPlace } = options;
     checkCallback(callback);
     checkCount('fileSize', fileSize);
     const mode = options.mode === undefined ? undefined : parseMode(options.mode);
@@ -403,12 +410,18 @@ export class Files {
     const speedometer = new Speedometer();
     const tell = callback && marked(callback);
     const target = { fileSystem: remote, path };
+    const { atomic, mayOverwriteInPlace } = resolveAtomic(options.atomic ?? false);
+    let isInPlace = false;
+    const note = () => {
+      isInPlace = true;
+    };
     const run = (signal: AbortSignal) =>
       copyFile(place, target, {
         ...line,
         window,
         signal,
         atomic,
+        inPlace: mayOverwriteInPlace ? oneInPlace(note, signal) : undefined,
         mode,
         confirm: confirm ? (file) => client.stat(file, { signal }) : undefined,
         onProgress: (transferred) => tell?.(transferred, fileSize, speedometer.note(transferred, fileSize)),
@@ -417,7 +430,9 @@ export class Files {
       transfers.spreading({ signal, window }, () => run(signal)),
     );
     const startedAt = performance.now();
-    const { confirmation, bytes } = await unmarked(copying);
+    const { confirmation, bytes } = await unmarked(copying).finally(() => {
+      if (isInPlace) onInPlace?.(remote.textOf(path));
+    });
     transfers.noteTransfer({ call: 'putfo', from: 'the source', to: quote(path), bytes, startedAt });
     return confirmation ?? new FileAttributes({});
   }

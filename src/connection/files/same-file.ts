@@ -3,8 +3,10 @@
  * server. SFTP tells no inode numbers, but one file has the same attributes under all of its names.
  */
 import type { Buffer } from 'node:buffer';
-import { SftpStatusError } from '../../errors.js';
+import { SftpError, SftpStatusError } from '../../errors.js';
 import type { SftpClient } from '../../session/sftp-client.js';
+import { quote } from '../../shared/remote-path.js';
+import type { InPlace } from '../../transfer/overwriting.js';
 import { settling } from '../../transfer/remote/remote-target.js';
 
 export interface FileOnServer {
@@ -27,4 +29,43 @@ export async function mayBeSame(
   );
   const [one, other] = await Promise.all(looking);
   return one !== undefined && other !== undefined && COMPARED.every((key) => one[key] === other[key]);
+}
+
+/** Writes nothing in place that is the source under another name, as that would empty it. */
+export function unlessSame(
+  inPlace: InPlace,
+  files: readonly [source: FileOnServer, target: FileOnServer],
+  signal: AbortSignal | undefined,
+): InPlace {
+  return async (place, write) => {
+    if (!(await mayBeSame(files, signal)) || !(await changesWith(files, signal)))
+      return inPlace(place, write);
+    const [source, target] = files;
+    throw new SftpError(
+      'EINVAL',
+      `${quote(target.path)} is the file ${quote(source.path)} under another name, and cannot be replaced by renaming`,
+    );
+  };
+}
+
+/** Whether a new time of the target, which is overwritten in any case, is one of the source too. */
+async function changesWith(
+  [source, target]: readonly [source: FileOnServer, target: FileOnServer],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const options = settling({ signal });
+  const { atime = 0, mtime = 0 } = await target.client.stat(target.path, options);
+  const setTime = (time: number) =>
+    target.client.setstat(target.path, { atime, mtime: time }, options).then(
+      () => true,
+      (error) => {
+        if (error instanceof SftpStatusError) return false;
+        throw error;
+      },
+    );
+  // Who cannot try does not know.
+  if (!(await setTime(mtime ^ 1))) return true;
+  const isSame = (await source.client.stat(source.path, options)).mtime !== mtime;
+  if (isSame) await setTime(mtime);
+  return isSame;
 }

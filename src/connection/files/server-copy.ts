@@ -10,10 +10,11 @@ import { failure } from '../../session/status-error.js';
 import { CALL_OPTIONS, type CallOptions, type OptionTable } from '../../shared/option-checks.js';
 import { decodePath, quote } from '../../shared/remote-path.js';
 import { marked, unmarked } from '../../transfer/caller-error.js';
-import { explainFailure, withNameOf } from '../../transfer/copy-failure.js';
+import { explainFailure, isRefusal, NotReplaceable, withNameOf } from '../../transfer/copy-failure.js';
 import { copyFile } from '../../transfer/copy-file.js';
 import type { LineUse } from '../../transfer/engine/copy-content.js';
 import { hasCode, type Owner, type Place, unlessCode } from '../../transfer/file-system.js';
+import { type InPlace, oneInPlace } from '../../transfer/overwriting.js';
 import { keepOwner, type Replaced, replacedBy } from '../../transfer/ownership.js';
 import { atBestEffort, makeEmpty } from '../../transfer/remote/opened-file.js';
 import { openForWriting, RemoteFileSystem } from '../../transfer/remote/remote.js';
@@ -21,7 +22,8 @@ import { drop } from '../../transfer/resume/journal.js';
 import { existingFile, notReplaceable, temporaryPath } from '../../transfer/resume/temporary-file.js';
 import { specialSource } from '../../transfer/special-file.js';
 import type { FileAttributes } from '../../wire/attributes.js';
-import { type FileOnServer, mayBeSame } from './same-file.js';
+import { resolveAtomic } from '../transfer-options.js';
+import { type FileOnServer, mayBeSame, unlessSame } from './same-file.js';
 
 /** Options of {@link Connection.copy}. */
 export interface CopyOptions extends CallOptions {
@@ -29,15 +31,19 @@ export interface CopyOptions extends CallOptions {
   readonly callback?: ((transferred: number, total: number) => void) | undefined;
   /**
    * Gathers the bytes under a temporary name, and renames when all is there. A target that may be another name of the
-   * source, as its attributes are the same, is copied so in any case. Default: true.
+   * source, as its attributes are the same, is copied so in any case. `'preferred'` writes in place what allows no temporary
+   * name or no renaming, as `onInPlace` tells. Default: true.
    */
-  readonly atomic?: boolean | undefined;
+  readonly atomic?: boolean | 'preferred' | undefined;
+  /** Called with the path of the target where that was written in place. If the copy has failed, a part may be there. */
+  readonly onInPlace?: ((path: string) => void) | undefined;
 }
 
 export const COPY_OPTIONS: OptionTable<CopyOptions> = {
   ...CALL_OPTIONS,
   callback: 'checked',
-  atomic: 'boolean',
+  atomic: 'atomic',
+  onInPlace: 'function',
 };
 
 /**
@@ -53,30 +59,62 @@ export async function copyOnServer(
   to: Buffer,
   options: CopyOptions,
 ): Promise<void> {
-  const { signal, callback } = options;
+  const { signal, callback, onInPlace } = options;
   const fileSystem = new RemoteFileSystem(client);
   await checkDifferent(client, from, to, signal);
   const places = [from, to].map((path) => ({ client, path })) as [FileOnServer, FileOnServer];
   // A file that is emptied when it is opened for writing must not be the source.
-  const atomic = (options.atomic ?? true) || (await mayBeSame(places, signal));
+  const { atomic: isAtomic, mayOverwriteInPlace } = resolveAtomic(options.atomic ?? true);
+  const atomic = isAtomic || (await mayBeSame(places, signal));
+  let isInPlace = false;
+  const note = () => {
+    isInPlace = true;
+  };
+  const inPlace = mayOverwriteInPlace ? unlessSame(oneInPlace(note, signal), places, signal) : undefined;
   const copy: Copy = {
     client,
     source: { fileSystem, path: from },
     target: { fileSystem, path: to },
-    options: { ...options, atomic },
+    options: { signal, callback, atomic, inPlace },
   };
-  if (client.supports('copyData') && (await copyByServer(copy))) return;
   const { source, target } = copy;
   const confirm = (path: Buffer) => client.stat(path, { signal });
   const onProgress = callback && marked(callback);
-  await unmarked(copyFile(source, target, { ...line, signal, atomic, confirm, onProgress }));
+  try {
+    if (client.supports('copyData') && (await copyOrOverwrite(copy))) return;
+    await unmarked(copyFile(source, target, { ...line, signal, atomic, inPlace, confirm, onProgress }));
+  } finally {
+    if (isInPlace) onInPlace?.(decodePath(to));
+  }
 }
 
 interface Copy {
   readonly client: SftpClient;
   readonly source: Place;
   readonly target: Place;
-  readonly options: CopyOptions;
+  readonly options: CopyByServerOptions;
+}
+
+interface CopyByServerOptions extends Pick<CopyOptions, 'signal' | 'callback'> {
+  readonly atomic: boolean;
+  readonly inPlace: InPlace | undefined;
+  /** Called when the target has been opened. */
+  readonly onOpen?: (() => void) | undefined;
+}
+
+/** As {@link copyByServer}, and in place where that is allowed and nothing else is. */
+async function copyOrOverwrite(copy: Copy): Promise<boolean> {
+  const { inPlace, callback } = copy.options;
+  try {
+    return await copyByServer(copy);
+  } catch (error) {
+    if (!(error instanceof NotReplaceable) || inPlace === undefined) throw error;
+    // What has been told is not told again.
+    const onlyEnd = (bytes: number, total: number) => void (bytes === total && callback?.(bytes, total));
+    return inPlace(copy.target, (onOpen) =>
+      copyByServer({ ...copy, options: { ...copy.options, callback: onlyEnd, atomic: false, onOpen } }),
+    );
+  }
 }
 
 /** Where the server has no REALPATH that remains open. */
@@ -103,7 +141,7 @@ function plain(path: Buffer): string {
 /** False where the server turns out not to do what it announced. */
 async function copyByServer(copy: Copy): Promise<boolean> {
   const { client, source, target, options } = copy;
-  const { signal, atomic = true } = options;
+  const { signal, atomic } = options;
   const look = { client, path: source.path, options: { signal } };
   const info = await explain(client.stat(source.path, { signal }), 'stat', look);
   checkSource(source.path, info);
@@ -113,13 +151,23 @@ async function copyByServer(copy: Copy): Promise<boolean> {
   const replaced = atomic && existing?.type === 'file' ? replacedBy(existing) : undefined;
   try {
     await copyContent(copy, { path, replaced }, info.size ?? 0);
-    if (atomic) await target.fileSystem.replace(path, target.path, { signal });
+    if (atomic) {
+      const replacing = target.fileSystem.replace(path, target.path, { signal });
+      await replacing.catch((error) => refuse(error, options));
+    }
     return true;
   } catch (error) {
     if (atomic) await drop(target, path, { signal });
     if (hasCode(error, 'ENOTSUP')) return false;
     throw withNameOf(target, path, error);
   }
+}
+
+/** Where the target may be written in place, a refusal is told from other failures. */
+function refuse(error: unknown, { inPlace, atomic }: CopyByServerOptions): never {
+  // What is not supported may be the copying itself, and the bytes travel then.
+  const isRefused = inPlace !== undefined && atomic && isRefusal(error) && !hasCode(error, 'ENOTSUP');
+  throw isRefused ? new NotReplaceable(error) : error;
 }
 
 /** The opening of a FIFO would block the server. */
@@ -164,14 +212,16 @@ async function keepAttributes(
 async function copyContent(copy: Copy, destination: Destination, size: number): Promise<void> {
   const { client, source, options } = copy;
   const { path: to, replaced } = destination;
-  const { signal, callback, atomic = true } = options;
+  const { signal, callback, atomic } = options;
   const look = (path: Buffer): RefusedRequest => ({ client, path, options: { signal } });
   const from = await explain(client.open(source.path, OPEN_AS.read, { signal }), 'stat', look(source.path));
   let done = 0;
   try {
     const mode = replaced?.mode === undefined ? undefined : replaced.mode | 0o600;
     const opening = openForWriting(client, to, atomic ? OPEN_AS.created : OPEN_AS.empty, { signal, mode });
-    const target = await explain(opening, atomic ? 'openNew' : 'create', look(to));
+    const explained = explain(opening, atomic ? 'openNew' : 'create', look(to));
+    const target = await explained.catch((error) => refuse(error, options));
+    options.onOpen?.();
     const copyData = async (offset: number, length: number) => {
       const part = { handle: from, offset, length };
       try {

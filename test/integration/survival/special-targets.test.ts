@@ -194,6 +194,12 @@ for (const { name, skip, start } of serverKinds) {
         [],
       );
 
+      const told: string[] = [];
+      const onInPlace = (path: string) => told.push(path);
+      await sftp.get(remote('file'), here, { atomic: 'preferred', onInPlace });
+      assert.deepEqual(told, [here]);
+      assert.equal(readFileSync(join(local, 'behind'), 'utf8'), 'content');
+      writeFileSync(here, 'old content');
       await sftp.get(remote('file'), here, { atomic: false });
       await sftp.put(join(local, 'file'), remote('mounted'));
       assert.deepEqual([readFileSync(here, 'utf8'), readFileSync(there, 'utf8')], ['content', 'content']);
