@@ -93,7 +93,7 @@ async function mayRemove(
   plan: readonly MirrorStep[],
   { values, where }: { readonly values: OptionValues; readonly where: string },
 ): Promise<boolean> {
-  const doomed = plan.filter(({ action }) => action === 'delete');
+  const doomed = deletionsOf(plan);
   if (doomed.length === 0 || values.yes === true) return true;
   const many = `${count(doomed.length, 'entry', 'entries')} ${settings.batch || !canAsk() ? 'would' : 'will'} be removed from ${printable(where)}`;
   if (settings.batch || !canAsk()) {
@@ -104,6 +104,12 @@ async function mayRemove(
   output.complain([`${many}:`, ...shown, ...more].join('\n'));
   if (await confirm('Remove them?', signal)) return true;
   throw new UsageError('Nothing was done');
+}
+
+/** Where a directory could not be listed, nothing is deleted but what makes room for something else. */
+function deletionsOf(plan: readonly MirrorStep[]): readonly MirrorStep[] {
+  const isIncomplete = plan.some(({ reason }) => reason === 'unreadable');
+  return plan.filter(({ action, reason }) => action === 'delete' && (!isIncomplete || reason === 'type'));
 }
 
 const MARKS: Readonly<Record<MirrorStep['action'], string>> = {

@@ -1,10 +1,13 @@
 /** `put` */
 
+import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { printable } from '../../shared/printable.js';
 import { localMatches } from '../addresses/local-names.js';
 import type { OptionValues } from '../options/option-table.js';
+import { LocalFileError } from '../output/exit-codes.js';
 import { UsageError } from '../output/usage-error.js';
 import type { CommandRun, Context, RemotePlace } from './command.js';
 import { joinRemote, noSuchLocal, remotePlace } from './places.js';
@@ -184,6 +187,10 @@ async function putListed(
   for (const bytes of names) {
     const name = new TextDecoder().decode(bytes);
     await context.outcome.attempt(name, async () => {
+      if (!isUtf8(bytes)) {
+        const why = 'a name in a list is UTF-8; put -r of its directory sends any name';
+        throw new LocalFileError('EILSEQ', `${printable(name)} is not UTF-8: ${why}`);
+      }
       const parts = name.split(/[/\\]/u).filter((part) => part !== '' && part !== '.');
       if (parts.includes('..'))
         throw new UsageError(`${name} leads out of the directory: names in a list go down only`);

@@ -1,7 +1,7 @@
 /** Completion for bash, zsh and fish, made from the table of commands. */
 import type { CommandSpec } from '../commands/command.js';
 import { COMMANDS } from '../commands/table.js';
-import { GLOBAL_OPTIONS } from '../options/global-options.js';
+import { CONNECTION_OPTIONS, GLOBAL_OPTIONS } from '../options/global-options.js';
 import { letterOf, type OptionSpec, valueNameOf } from '../options/option-table.js';
 import { SESSION_OPTIONS } from '../program.js';
 
@@ -26,7 +26,36 @@ function optionsOf(spec: CommandSpec | undefined): readonly OptionSpec[] {
 const HOSTS = `awk 'tolower($1) == "host" { for (i = 2; i <= NF; i++) if ($i !~ /[*?!]/) print $i ":" }' ~/.ssh/config 2>/dev/null`;
 
 /** Names on a server, by listing it; a connection that would ask something completes nothing. */
-const REMOTE = 'tsftp complete --batch --timeout 5s --retry 0 -- ';
+const remote = (given: string): string => `tsftp complete --batch --timeout 5s --retry 0 ${given} -- `;
+
+/** What tells how a server is reached, and is passed on where it has been typed: with a value, or without one. */
+const REACHING = {
+  withValue: [
+    'port',
+    'identity',
+    'jump',
+    'config',
+    'option',
+    'transport',
+    'fingerprint',
+    'known-hosts',
+    'password-file',
+  ],
+  plain: ['legacy'],
+};
+const REACHING_OPTIONS = CONNECTION_OPTIONS.filter((option) =>
+  REACHING.withValue.includes(longOf(option).slice(2)),
+);
+/** As they are typed before their values: `-P`, `--port`. */
+const REACHING_NAMES = REACHING_OPTIONS.flatMap((option) => {
+  const letter = letterOf(option);
+  return letter === undefined ? [longOf(option)] : [`-${letter}`, longOf(option)];
+});
+/** As they are typed with them, as patterns of a shell. */
+const REACHING_WORDS = [
+  ...REACHING_NAMES.map((name) => (name.startsWith('--') ? `${name}=*` : `${name}?*`)),
+  ...REACHING.plain.map((name) => `--${name}`),
+];
 
 function bash(): string {
   const words = (options: readonly OptionSpec[]): string => options.map(longOf).join(' ');
@@ -57,8 +86,10 @@ _tsftp() {
     else typed+=$character
     fi
   done
-  local command='' word options previous=''
+  local command='' word options previous='' given=()
   for word in "\${words[@]:1}"; do
+    case $previous in ${REACHING_NAMES.join('|')}) given+=("$previous" "\${word/#\\~\\//$HOME/}") ;; esac
+    case $word in ${REACHING_WORDS.join('|')}) given+=("$word") ;; esac
     previous=$word
     if [[ -z $command ]]; then
       case $word in ${SHOWN.map(({ name, aliases }) => [name, ...(aliases ?? [])].join('|')).join('|')}) command=$word ;; esac
@@ -83,7 +114,7 @@ ${cases.join('\n')}
     ${[...new Set(files)].join('|')}) mapfile -t names < <(compgen -f -- "$typed") ;;
     *)
       if [[ $typed == *:* ]]; then
-        mapfile -t names < <(${REMOTE}"$typed" 2>/dev/null)
+        mapfile -t names < <(${remote(`"\${given[@]}"`)}"$typed" 2>/dev/null)
       else
         mapfile -t names < <(
           compgen -W "$(${HOSTS})" -- "$typed"
@@ -131,8 +162,14 @@ function zsh(): string {
 # zsh completion for tsftp: tsftp completion zsh > "\${fpath[1]}/_tsftp"
 _tsftp_places() {
   if [[ $PREFIX == *:* ]]; then
-    local -a names
-    names=("\${(@f)$(${REMOTE}"\${(Q)PREFIX}" 2>/dev/null)}")
+    local -a names given
+    local word previous=''
+    for word in "\${_tsftp_words[@]}"; do
+      case $previous in ${REACHING_NAMES.join('|')}) given+=("$previous" "\${word/#\\~\\//$HOME/}") ;; esac
+      case $word in ${REACHING_WORDS.join('|')}) given+=("$word") ;; esac
+      previous=$word
+    done
+    names=("\${(@f)$(${remote(`"\${given[@]}"`)}"\${(Q)PREFIX}" 2>/dev/null)}")
     compadd -S '' -- "\${(@M)names:#*/}"
     compadd -- "\${(@)names:#(*/|)}"
   else
@@ -149,7 +186,9 @@ ${commands}
   )
   local context state line
   typeset -A opt_args
-  _arguments -C ${optionsOf(undefined).map(option).join(' ')} '1: :->command' '*:: :->arguments'
+  # The words before the one that is completed, without their quotes.
+  local -a _tsftp_words=("\${(@Q)words[2,CURRENT-1]}")
+  _arguments -C -A '-*' ${optionsOf(undefined).map(option).join(' ')} '1: :->command' '*:: :->arguments'
   case $state in
     command) _describe command commands; _tsftp_places ;;
     arguments)
@@ -190,7 +229,20 @@ function fish(): string {
     `  string match -q '*:*' -- (__tsftp_word)`,
     'end',
     'function __tsftp_names',
-    `  ${REMOTE}(__tsftp_word) 2>/dev/null`,
+    '  set -l given',
+    "  set -l previous ''",
+    '  for word in (commandline -opc)[2..]',
+    '    switch $previous',
+    `      case ${REACHING_NAMES.join(' ')}`,
+    "        set -a given $previous (string replace -r '^~/' $HOME/ -- $word)",
+    '    end',
+    '    switch $word',
+    `      case ${REACHING_WORDS.map((word) => `'${word}'`).join(' ')}`,
+    '        set -a given $word',
+    '    end',
+    '    set previous $word',
+    '  end',
+    `  ${remote('$given')}(__tsftp_word) 2>/dev/null`,
     'end',
     'function __tsftp_hosts',
     `  ${HOSTS}`,

@@ -67,8 +67,7 @@ export class RunProgress {
       },
       end: () => {
         task.total = task.bytes;
-        task.filesTotal = Math.max(task.files, 1);
-        task.files = task.filesTotal;
+        task.filesTotal = task.files;
         this.#shown?.show(this.#figures());
       },
     };

@@ -50,6 +50,10 @@ const LINES: readonly (readonly [typed: string, ...words: readonly string[]])[] 
   ['get sftp://box/~/far/de\ton\t', 'get', 'sftp://box/~/far/deep%20dir/one%20two.txt'],
   ['put ne\tin\tbox:far/li\t', 'put', 'near here/inside.txt', 'box:far/link/'],
   ['mirr\tbox:fa\t', 'mirror', 'box:far/'],
+  // What tells how to reach the server goes with the question.
+  ['get -F other.conf elsewhere:far/li\t', 'get', '-F', 'other.conf', 'elsewhere:far/link/'],
+  ['get --config=other.conf elsewhere:far/li\t', 'get', '--config=other.conf', 'elsewhere:far/link/'],
+  ['-F "other.conf" get elsewhere:far/li\t', '-F', 'other.conf', 'get', 'elsewhere:far/link/'],
   // Nothing is made up of what is here, and nobody is asked.
   ['get box:nea\t', 'get', 'box:nea'],
   ['get closed:fa\t', 'get', 'closed:fa'],
@@ -80,6 +84,8 @@ describe('Completion', { skip: needsOpenSsh, timeout: 180_000 }, () => {
     writeFileSync(join(home, '.ssh', 'config'), `${readFileSync(world.config, 'utf8')}\n${closed}`, {
       mode: 0o600,
     });
+    const other = readFileSync(world.config, 'utf8').replace('Host box', 'Host elsewhere');
+    writeFileSync(join(local, 'other.conf'), other, { mode: 0o600 });
     const bin = join(world.folder, 'bin');
     mkdirSync(bin);
     const program = `#!/bin/sh\nexec '${process.execPath}' '${builtProgram()}' "$@"\n`;
@@ -124,6 +130,9 @@ describe('Completion', { skip: needsOpenSsh, timeout: 180_000 }, () => {
     assert.deepEqual(ask('tsftp get box:fa'), 'box:far/');
     assert.deepEqual(ask('tsftp get box:far/deep\\ dir/on'), 'box:far/deep dir/one two.txt');
     assert.deepEqual(ask("tsftp get 'box:far/deep dir/do"), 'box:far/deep dir/dollar$x.txt');
+    for (const given of ['-F other.conf', '--config=other.conf', '-Fother.conf']) {
+      assert.deepEqual(ask(`tsftp get ${given} elsewhere:far/li`), 'elsewhere:far/link/');
+    }
     assert.deepEqual(ask('tsftp get box:nea'), '');
     assert.deepEqual(ask('tsftp put nea'), 'near here/');
   });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import type { SeenRequest } from '../../../src/testing/faults.js';
 import { type ServerOptions, type ServerSource, startServer } from '../../../src/testing/index.js';
 import { type ProgramWorld, startWorld } from '../../support/program.js';
 import { addUser, needsOpenSsh } from '../../support/sshd.js';
@@ -133,6 +134,19 @@ describe('The exit code of tsftp', { skip: needsOpenSsh, timeout: 240_000 }, () 
     await expectExit(10, ['get', `box:${remote}/a.txt`, 'no/such/folder/a.txt']);
   });
 
+  test('is 10 for a name of a list that is not UTF-8, and the others are sent', async () => {
+    const folder = join(world.folder, 'listed');
+    for (const each of [folder, `${remote}-listed`]) mkdirSync(each);
+    for (const name of ['plain', 'late']) writeFileSync(join(folder, name), name);
+    writeFileSync(Buffer.from(`${folder}/caf\xe9`, 'latin1'), '');
+    writeFileSync(join(world.folder, 'list'), Buffer.from('plain\ncaf\xe9\nlate\n', 'latin1'));
+    const words = ['put', '--files-from', 'list', folder, `box:${remote}-listed/`];
+    await expectExit(1, words, /caf\ufffd is not UTF-8: .*put -r/);
+    await expectExit(0, ['stat', `box:${remote}-listed/plain`, `box:${remote}-listed/late`]);
+    writeFileSync(join(world.folder, 'list'), Buffer.from('caf\xe9\n', 'latin1'));
+    await expectExit(10, words);
+  });
+
   test('is 11 where check finds differences', async () => {
     const local = join(world.folder, 'checked');
     mkdirSync(local);
@@ -172,6 +186,21 @@ describe('The exit code of tsftp', { skip: needsOpenSsh, timeout: 240_000 }, () 
   test('is 12 for a server that lacks what is needed', async (t) => {
     const server = await faulty(t, { files: {} }, { extensions: [] });
     await expectExit(12, [...server.options, 'df', server.address], /statvfs/, server.env);
+  });
+
+  test('of mirror --delete is that of a directory that cannot be listed, as nothing is deleted then', async (t) => {
+    const files = { 'to/extra.txt': 'extra', 'to/closed/a.txt': 'a' };
+    const failOn = ({ kind, path = '' }: SeenRequest) =>
+      kind === 'opendir' && path.endsWith('to/closed') ? 'EACCES' : undefined;
+    const server = await faulty(t, { files }, { faults: { failOn } });
+    const from = join(world.folder, 'mirrored');
+    mkdirSync(join(from, 'closed'), { recursive: true });
+    writeFileSync(join(from, 'new.txt'), 'new');
+    const words = [...server.options, 'mirror', '--batch', '--delete', 'mirrored', `${server.address}to`];
+    const { stderr } = await expectExit(1, words, /closed/, server.env);
+    assert.doesNotMatch(stderr, /--yes/);
+    const { stdout } = await expectExit(0, [...server.options, 'ls', `${server.address}to`], /^/, server.env);
+    assert.deepEqual(stdout.trim().split('\n').sort(), ['closed', 'extra.txt', 'new.txt']);
   });
 
   test('of exec is that of the command', async () => {
