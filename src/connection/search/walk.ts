@@ -9,7 +9,7 @@ import { lstatWithType, statWithType } from '../../session/quirks/file-type.js';
 import { explain } from '../../session/quirks/likely-cause.js';
 import { realPathOr } from '../../session/quirks/real-path.js';
 import type { OperationOptions, SftpClient } from '../../session/sftp-client.js';
-import { onAbort, untilAborted } from '../../shared/abort.js';
+import { untilAborted } from '../../shared/abort.js';
 import { checkChoice, checkUint32 } from '../../shared/arguments.js';
 import { LongWork } from '../../shared/event-loop.js';
 import { CALL_OPTIONS, type CallOptions, type OptionTable } from '../../shared/option-checks.js';
@@ -19,6 +19,7 @@ import { Window } from '../../transfer/engine/window.js';
 import { unlessCode } from '../../transfer/file-system.js';
 import { objectionTo } from '../../transfer/local/local-names.js';
 import { type EntryFilter, passes } from '../../transfer/tree/entry-filter.js';
+import { ListingAhead, WalkedDirectory } from '../../transfer/tree/listing-ahead.js';
 import type { FileAttributes } from '../../wire/attributes.js';
 import { PackedEntries } from '../../wire/packed-entries.js';
 
@@ -72,9 +73,8 @@ const MAX_QUESTIONS = 64;
 const STEP = 1000;
 /** What a directory takes that is kept, beside its entries. */
 const LEVEL_BYTES = 1024;
-/** What the listings may take in memory that the walk has come to, and those ahead of it. */
+/** What the listings may take in memory that the walk has come to. */
 const MAX_REACHED_BYTES = 128 * 1024 * 1024;
-const MAX_AHEAD_BYTES = 32 * 1024 * 1024;
 
 /** For those who keep what is found as it is listed, in little memory. */
 export interface Keeping {
@@ -90,18 +90,21 @@ export interface Entries {
   readonly order: Uint32Array;
 }
 
-interface Directory {
+class Directory extends WalkedDirectory<Level> {
   readonly path: Buffer;
   /** As the caller wrote it. */
   readonly shown: Buffer;
   readonly depth: number;
   /** The paths without links from the root down to it; empty unless links are followed. */
   readonly ancestors: readonly string[];
-  listing?: Promise<Level>;
-  /** What its entries take in memory. */
-  bytes: number;
-  /** The walk has come to it. */
-  isReached: boolean;
+
+  constructor(path: Buffer, shown: Buffer, depth: number, ancestors: readonly string[]) {
+    super();
+    this.path = path;
+    this.shown = shown;
+    this.depth = depth;
+    this.ancestors = ancestors;
+  }
 }
 
 /** A directory that has been listed: its entries in order, some of them looked at. */
@@ -113,9 +116,6 @@ interface Level extends Entries {
   /** How many of them have been given. */
   given: number;
 }
-
-/** The listings ahead take too much: this one is repeated when the walk comes to it. */
-class TooFarAhead extends Error {}
 
 interface Found {
   readonly entry: WalkEntry;
@@ -137,126 +137,57 @@ export function walkTree(
   return new TreeWalk(client, options, keeping).entries(path, shown);
 }
 
-const NOWHERE: Directory = {
-  ...{ path: Buffer.alloc(0), shown: Buffer.alloc(0), depth: 0, ancestors: [], bytes: 0, isReached: true },
-};
-const OVER: Promise<Level> = Promise.resolve({
-  ...{ directory: NOWHERE, entries: new PackedEntries(), order: new Uint32Array(0) },
-  ...{ seen: 0, found: [], given: 0 },
-});
-
 class TreeWalk {
   readonly #client: SftpClient;
   readonly #options: WalkOptions;
   readonly #keeping: Keeping | undefined;
-  readonly #abort = new AbortController();
+  readonly #ahead: ListingAhead<Level, Directory>;
+  readonly #asking: OperationOptions;
   readonly #questions = new Window({ max: MAX_QUESTIONS });
-  readonly #running = new Set<Promise<unknown>>();
-  readonly #closing = new Set<Promise<void>>();
-  /** The next one last. */
-  readonly #ahead: Directory[] = [];
   #waitingEntries = 0;
-  #reachedBytes = 0;
-  #aheadBytes = 0;
 
   constructor(client: SftpClient, options: WalkOptions, keeping: Keeping | undefined) {
     this.#client = client;
     this.#options = options;
     this.#keeping = keeping;
+    const maxBytes = keeping?.maxBytes ?? MAX_REACHED_BYTES;
+    this.#ahead = new ListingAhead({
+      list: (directory) => this.#list(directory),
+      maxListings: () => this.#maxListings,
+      isWanted: () => this.#waitingEntries < MAX_WAITING_ENTRIES,
+      maxBytes,
+      tooMuch: ({ shown }) => tooLarge(shown, maxBytes),
+      keepsAll: keeping !== undefined,
+    });
+    this.#asking = { signal: this.#ahead.signal };
   }
 
   async *entries(path: Buffer, shown: Buffer): AsyncGenerator<WalkEntry, void, undefined> {
-    const { signal, symlinks } = this.#options;
-    signal?.throwIfAborted();
-    const callOff = onAbort(signal, (reason) => this.#abort.abort(reason));
+    const ahead = this.#ahead;
+    ahead.begin(this.#options.signal);
     const work = new LongWork();
     try {
-      const ancestors = symlinks === 'follow' ? [await this.#realPath(path)] : [];
-      const root = { path, shown, depth: 0, ancestors, bytes: 0, isReached: false };
-      const levels = [await this.#reach(root)];
+      const ancestors = this.#options.symlinks === 'follow' ? [await this.#realPath(path)] : [];
+      const levels = [await ahead.reach(new Directory(path, shown, 0, ancestors))];
       for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
         const found = level.found[level.given] ?? (await this.#step(level));
-        if (found === undefined) this.#leave(levels.pop());
-        else {
+        if (found === undefined) {
+          levels.pop();
+          ahead.leave(level.directory);
+        } else {
           await work.step();
-          this.#abort.signal.throwIfAborted();
+          ahead.signal.throwIfAborted();
           level.given += 1;
           this.#waitingEntries -= 1;
-          this.#lookAhead();
+          ahead.lookAhead();
           yield found.entry;
-          if (found.directory) levels.push(await this.#reach(found.directory));
+          if (found.directory) levels.push(await ahead.reach(found.directory));
         }
       }
-      await Promise.all(this.#closing);
+      await ahead.allClosed();
     } finally {
-      callOff();
-      this.#abort.abort(new SftpError('ABORTED', 'The walk is over'));
-      await Promise.all(this.#running);
-      await Promise.all(this.#closing);
+      await ahead.end();
     }
-  }
-
-  get #asking(): OperationOptions {
-    return { signal: this.#abort.signal };
-  }
-
-  async #reach(directory: Directory): Promise<Level> {
-    directory.isReached = true;
-    this.#aheadBytes -= directory.bytes;
-    this.#reachedBytes += directory.bytes;
-    try {
-      return await this.#listingOf(directory);
-    } catch (error) {
-      if (!(error instanceof TooFarAhead)) throw error;
-      delete directory.listing;
-      return this.#listingOf(directory);
-    }
-  }
-
-  /** Nothing of it is kept, even if something still refers to the directory. */
-  #leave(level: Level | undefined): void {
-    if (level === undefined) return;
-    if (this.#keeping === undefined) this.#reachedBytes -= level.directory.bytes;
-    level.directory.listing = OVER;
-  }
-
-  #charge(directory: Directory, bytes: number): void {
-    directory.bytes += bytes;
-    if (directory.isReached) this.#reachedBytes += bytes;
-    else this.#aheadBytes += bytes;
-    if (!directory.isReached && this.#aheadBytes > MAX_AHEAD_BYTES) throw new TooFarAhead();
-    const { maxBytes } = this.#keeping ?? { maxBytes: MAX_REACHED_BYTES };
-    const keptBytes = this.#reachedBytes + (this.#keeping === undefined ? 0 : this.#aheadBytes);
-    if (keptBytes <= maxBytes) return;
-    const most = `${maxBytes / 1024 / 1024} MiB`;
-    throw new SftpError(
-      'LIMIT',
-      `The walk was given up at ${quote(directory.shown)}: its listings take more than ${most}`,
-    );
-  }
-
-  #listingOf(directory: Directory): Promise<Level> {
-    directory.listing ??= this.#start(directory);
-    return directory.listing;
-  }
-
-  #start(directory: Directory): Promise<Level> {
-    const listing = this.#list(directory);
-    // The walk gets the failure when it comes there, which it may never do.
-    const settled = listing
-      .catch(() => {})
-      .finally(() => {
-        this.#running.delete(settled);
-        this.#lookAhead();
-      });
-    this.#running.add(settled);
-    return listing;
-  }
-
-  /** Nobody waits for a directory to be closed, but for the end of the walk. */
-  #close(closing: Promise<void>): void {
-    const tracked = closing.finally(() => this.#closing.delete(tracked));
-    this.#closing.add(tracked);
   }
 
   /** A server tells its limits soon after the walk has begun. */
@@ -265,19 +196,6 @@ class TreeWalk {
     return told === undefined
       ? MAX_LISTINGS_UNTOLD
       : Math.max(1, Math.min(MAX_LISTINGS, told - SPARE_HANDLES));
-  }
-
-  get #mayWait(): boolean {
-    return this.#waitingEntries < MAX_WAITING_ENTRIES && this.#aheadBytes < MAX_AHEAD_BYTES / 2;
-  }
-
-  /** Begins with what comes next, as far as handles and memory allow. */
-  #lookAhead(): void {
-    while (this.#running.size < this.#maxListings && this.#mayWait) {
-      const next = this.#ahead.pop();
-      if (next === undefined || this.#abort.signal.aborted) return;
-      void this.#listingOf(next);
-    }
   }
 
   async #list(directory: Directory): Promise<Level> {
@@ -292,7 +210,7 @@ class TreeWalk {
 
   #keep({ directory, entries, order }: Level): void {
     if (this.#keeping === undefined) return;
-    this.#charge(directory, LEVEL_BYTES + order.byteLength);
+    this.#ahead.charge(directory, LEVEL_BYTES + order.byteLength);
     this.#keeping.onLevel(directory.shown, { entries, order });
   }
 
@@ -311,8 +229,7 @@ class TreeWalk {
       level.found = all.filter((one) => one !== undefined);
       level.given = 0;
       this.#waitingEntries -= step.length - level.found.length;
-      const directories = level.found.flatMap((one) => one.directory ?? []);
-      for (const next of directories.reverse()) this.#ahead.push(next);
+      this.#ahead.add(level.found.flatMap((one) => one.directory ?? []));
       if (level.found.length > 0) break;
     }
     return level.found[level.given];
@@ -329,21 +246,15 @@ class TreeWalk {
     }
   }
 
-  async #read(directory: Directory): Promise<PackedEntries> {
+  #read(directory: Directory): Promise<PackedEntries> {
     const { path } = directory;
-    const discharge = () => this.#charge(directory, -directory.bytes);
     const reading = readPacked(this.#client, path, {
       ...this.#asking,
-      inBackground: (closing) => this.#close(closing),
-      onBegin: discharge,
-      onEntry: (bytes) => this.#charge(directory, bytes),
+      inBackground: (closing) => this.#ahead.close(closing),
+      onBegin: () => this.#ahead.discharge(directory),
+      onEntry: (bytes) => this.#ahead.charge(directory, bytes),
     });
-    try {
-      return await explain(reading, 'opendir', { client: this.#client, path, options: this.#asking });
-    } catch (error) {
-      if (error instanceof TooFarAhead) discharge();
-      throw error;
-    }
+    return explain(reading, 'opendir', { client: this.#client, path, options: this.#asking });
   }
 
   async #find(parent: Directory, listed: FileAttributes): Promise<Found | undefined> {
@@ -368,12 +279,12 @@ class TreeWalk {
       throw new SftpError('LIMIT', `${quote(shown)} has more than ${MAX_DEPTH} levels of directories`);
     }
     const ancestors = symlinks === 'follow' ? await this.#ancestors(parent, path, name, isLink) : [];
-    return { entry, directory: { path, shown, depth, ancestors, bytes: 0, isReached: false } };
+    return { entry, directory: new Directory(path, shown, depth, ancestors) };
   }
 
   /** Waits for the caller's code no longer than for the walk, and for the session. */
   #meanwhile<T>(answer: Promise<T>): Promise<T> {
-    return untilAborted(untilAborted(answer, this.#abort.signal), this.#client.ended);
+    return untilAborted(untilAborted(answer, this.#ahead.signal), this.#client.ended);
   }
 
   /** What a link leads to; `undefined`: nothing. */
@@ -406,7 +317,7 @@ class TreeWalk {
   }
 
   async #ask<T>(question: () => Promise<T>): Promise<T> {
-    await this.#questions.acquire(1, this.#abort.signal);
+    await this.#questions.acquire(1, this.#ahead.signal);
     try {
       return await question();
     } finally {
@@ -424,6 +335,14 @@ function learn({ entries, order, seen }: Level, step: readonly FileAttributes[],
       entries.setAttributes(position, { type: asked.type, attributes: asked });
     }
   }
+}
+
+function tooLarge(directory: Buffer, maxBytes: number): SftpError {
+  const most = `${maxBytes / 1024 / 1024} MiB`;
+  return new SftpError(
+    'LIMIT',
+    `The walk was given up at ${quote(directory)}: its listings take more than ${most}`,
+  );
 }
 
 /** A name with a separator would lead somewhere else. */

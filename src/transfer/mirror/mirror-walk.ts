@@ -3,12 +3,12 @@
  * directory. What comes next is listed ahead, as far as memory allows, so that a deep tree on a slow network costs about
  * one round trip for each level. Nothing is kept of a directory that has been left.
  */
-import { SftpError } from '../../errors.js';
-import { onAbort } from '../../shared/abort.js';
+import type { SftpError } from '../../errors.js';
 import { isAnswer, isFatal } from '../copy-failure.js';
 import type { LineUse } from '../engine/copy-content.js';
 import type { Place } from '../file-system.js';
 import { leaveTemporary, temporaryPath } from '../resume/temporary-file.js';
+import { ListingAhead, WalkedDirectory } from '../tree/listing-ahead.js';
 import { Comparison, type MirrorComparison } from './mirror-comparison.js';
 import {
   type Branch,
@@ -37,32 +37,21 @@ export interface MirrorWalkOptions extends MirrorListingOptions, PlanOptions {
 
 /** What the entries may take in memory that a server lists in the directories that the walk has come to. */
 const MAX_REACHED_BYTES = 168 * 1024 * 1024;
-/** And what is listed ahead, wherever that is. */
-const MAX_AHEAD_BYTES = 32 * 1024 * 1024;
 
 /** Of a million single ones, what is awaited for each piles up as garbage faster than it is collected. */
 const MAX_BATCH = 256;
 
-/** What is listed ahead takes too much: this directory is listed again when the walk comes to it. */
-class TooFarAhead extends Error {}
-
-/** A directory that is listed or will be. */
-class Node {
+/** A directory of both trees. A server must not fill the memory; what lies on our own disk is bounded by the disk. */
+class Node extends WalkedDirectory<Listing> {
   readonly branch: Branch;
   /** It makes room for what the source has there. */
   readonly isReplaced: boolean;
-  listing: Promise<Listing> | undefined;
   children: ReadonlyMap<number, Node> = new Map();
-  /** What its entries take: of a server, and in all. */
-  serverBytes = 0;
-  bytes = 0;
-  isReached = false;
-  /** The walk does not come to it any more. */
-  isOver = false;
   /** Why it cannot be listed. */
   failure: unknown;
 
   constructor(branch: Branch, isReplaced: boolean) {
+    super();
     this.branch = branch;
     this.isReplaced = isReplaced;
   }
@@ -81,15 +70,9 @@ export class MirrorWalk {
   readonly #source: Place;
   readonly #target: Place;
   readonly #options: MirrorWalkOptions;
-  readonly #abort = new AbortController();
+  readonly #ahead: ListingAhead<Listing, Node>;
   readonly #lister: Lister;
   readonly #comparison: Comparison | undefined;
-  readonly #running = new Set<Promise<unknown>>();
-  readonly #closing = new Set<Promise<void>>();
-  /** The next one last. */
-  readonly #ahead: Node[] = [];
-  #reachedBytes = 0;
-  #aheadBytes = 0;
   #listedBytes = 0;
   #serverBytes = 0;
   #timesRefused: Promise<boolean> | undefined;
@@ -98,7 +81,13 @@ export class MirrorWalk {
     this.#source = source;
     this.#target = target;
     this.#options = options;
-    const { signal } = this.#abort;
+    this.#ahead = new ListingAhead({
+      list: (node) => this.#list(node),
+      maxListings: () => MAX_LISTINGS,
+      maxBytes: MAX_REACHED_BYTES,
+      tooMuch: ({ branch }) => this.#tooMuch(branch),
+    });
+    const { signal } = this.#ahead;
     this.#lister = new Lister(source, target, { ...options, signal });
     const { compare, line } = options;
     const goesOn = options.onUnreadable !== undefined;
@@ -118,9 +107,7 @@ export class MirrorWalk {
 
   /** The same, several at once. */
   async *batches(): AsyncGenerator<readonly PlannedStep[], void, undefined> {
-    const { signal } = this.#options;
-    signal?.throwIfAborted();
-    const callOff = onAbort(signal, (reason) => this.#abort.abort(reason));
+    this.#ahead.begin(this.#options.signal);
     try {
       const levels = [await this.#reach(new Node(await this.#lister.root(), false), false)];
       for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
@@ -131,13 +118,11 @@ export class MirrorWalk {
         const { steps, below } = await this.#stepsAt(level);
         if (below !== undefined) levels.push(below);
         yield steps;
-        this.#abort.signal.throwIfAborted();
+        this.#ahead.signal.throwIfAborted();
       }
-      await Promise.all(this.#closing);
+      await this.#ahead.allClosed();
     } finally {
-      callOff();
-      this.#abort.abort(new SftpError('ABORTED', 'The walk is over'));
-      await Promise.allSettled([...this.#running, ...this.#closing]);
+      await this.#ahead.end();
     }
   }
 
@@ -182,7 +167,7 @@ export class MirrorWalk {
     try {
       return await listing;
     } catch (error) {
-      const mayGoOn = this.#options.onUnreadable !== undefined && !this.#abort.signal.aborted;
+      const mayGoOn = this.#options.onUnreadable !== undefined && !this.#ahead.signal.aborted;
       if (!mayGoOn || isFatal(error) || !isAnswer(error)) throw error;
       node.failure = error;
       return undefined;
@@ -196,32 +181,22 @@ export class MirrorWalk {
   }
 
   async #holds(node: Node): Promise<boolean> {
-    this.#count(node, true);
+    this.#ahead.setReached(node, true);
     try {
-      const listing = await this.#unlessUnreadable(node, this.#listingOf(node));
+      const listing = await this.#unlessUnreadable(node, this.#ahead.listingOf(node));
       if (listing === undefined || listing.isHeld) return true;
       for (const child of node.children.values()) if (await this.#holds(child)) return true;
       return false;
     } finally {
-      this.#count(node, false);
-      if (this.#aheadBytes > MAX_AHEAD_BYTES / 2) this.#release(node);
+      this.#ahead.setReached(node, false);
+      if (this.#ahead.isFull) this.#release(node);
     }
   }
 
-  /** Counts what a directory takes with those that the walk has come to, or with those that are listed ahead. */
-  #count(node: Node, isReached: boolean): void {
-    if (node.isReached === isReached) return;
-    node.isReached = isReached;
-    const sign = isReached ? 1 : -1;
-    this.#aheadBytes -= sign * node.bytes;
-    this.#reachedBytes += sign * node.serverBytes;
-  }
-
   async #reach(node: Node, isFree: boolean): Promise<Level> {
-    this.#count(node, true);
-    const listing = await this.#listingOf(node);
+    const listing = await this.#ahead.reach(node);
     this.#listedBytes += node.bytes;
-    this.#serverBytes += node.serverBytes;
+    this.#serverBytes += node.limitedBytes;
     if (listing.isAbandoned) this.#options.onAbandoned?.(node.branch.key);
     return { node, listing, next: 0, isFree };
   }
@@ -236,96 +211,24 @@ export class MirrorWalk {
   #release(node: Node): void {
     for (const child of node.children.values()) this.#leave(child);
     node.children = new Map();
-    node.listing = undefined;
-    this.#discharge(node);
-  }
-
-  #discharge(node: Node): void {
-    if (node.isReached) this.#reachedBytes -= node.serverBytes;
-    else this.#aheadBytes -= node.bytes;
-    node.bytes = 0;
-    node.serverBytes = 0;
-  }
-
-  async #listingOf(node: Node): Promise<Listing> {
-    try {
-      node.listing ??= this.#start(node);
-      return await node.listing;
-    } catch (error) {
-      if (!(error instanceof TooFarAhead)) throw error;
-      node.listing = this.#start(node);
-      return node.listing;
-    }
-  }
-
-  #start(node: Node): Promise<Listing> {
-    const listing = this.#list(node);
-    // The failure belongs to the step that comes here; there may be none.
-    const settled = listing
-      .catch(() => {})
-      .finally(() => {
-        this.#running.delete(settled);
-        this.#lookAhead();
-      });
-    this.#running.add(settled);
-    return listing;
+    this.#ahead.release(node);
   }
 
   async #list(node: Node): Promise<Listing> {
-    const listing = await this.#lister
-      .list(node.branch, {
-        charge: (bytes, isLocal) => this.#charge(node, bytes, isLocal),
-        close: (closing) => this.#close(closing),
-      })
-      .catch((error) => {
-        this.#discharge(node);
-        throw error;
-      });
+    const listing = await this.#lister.list(node.branch, {
+      charge: (bytes, isLocal) => this.#ahead.charge(node, bytes, isLocal ? 0 : bytes),
+      close: (closing) => this.#ahead.close(closing),
+    });
     await this.#comparison?.noteDifferences(listing.directory);
-    if (node.isOver) {
-      this.#discharge(node);
-      return listing;
-    }
+    if (node.isOver) return listing;
     node.children = childrenOf(node, listing);
-    for (const child of [...node.children.values()].reverse()) this.#ahead.push(child);
+    this.#ahead.add([...node.children.values()]);
     return listing;
   }
 
-  /** A server must not fill the memory; what lies on our own disk is bounded by the disk. */
-  #charge(node: Node, bytes: number, isLocal: boolean): void {
-    const serverBytes = isLocal ? 0 : bytes;
-    node.bytes += bytes;
-    node.serverBytes += serverBytes;
-    if (!node.isReached) {
-      this.#aheadBytes += bytes;
-      if (this.#aheadBytes > MAX_AHEAD_BYTES) throw new TooFarAhead();
-      return;
-    }
-    this.#reachedBytes += serverBytes;
-    if (this.#reachedBytes <= MAX_REACHED_BYTES) return;
+  #tooMuch({ key }: Branch): SftpError {
     const side = this.#source.fileSystem.isLocal ? this.#target : this.#source;
-    throw tooMuch(
-      side,
-      node.branch.key,
-      'more entries, with those of its parent directories, than there may be',
-    );
-  }
-
-  /** Nobody waits for a directory to be closed, but for the end of the walk. */
-  #close(closing: Promise<void>): void {
-    const tracked = closing.finally(() => this.#closing.delete(tracked));
-    tracked.catch(() => {});
-    this.#closing.add(tracked);
-  }
-
-  /** Begins with what comes next. */
-  #lookAhead(): void {
-    while (this.#running.size < MAX_LISTINGS && this.#aheadBytes < MAX_AHEAD_BYTES / 2) {
-      const next = this.#ahead.pop();
-      if (next === undefined || this.#abort.signal.aborted) return;
-      if (next.isOver || next.isReached || next.listing !== undefined) continue;
-      next.listing = this.#start(next);
-    }
+    return tooMuch(side, key, 'more entries, with those of its parent directories, than there may be');
   }
 
   /** Where the server lets no times be set, those of what was mirrored before say nothing, and only sizes do. */
@@ -338,7 +241,7 @@ export class MirrorWalk {
       const newFile = dryRun ? undefined : temporaryPath(target);
       try {
         return (
-          (await fileSystem.refusesTimes?.(target.path, { signal: this.#abort.signal, newFile })) ?? false
+          (await fileSystem.refusesTimes?.(target.path, { signal: this.#ahead.signal, newFile })) ?? false
         );
       } finally {
         if (newFile !== undefined) leaveTemporary(target, newFile);
