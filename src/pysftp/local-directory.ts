@@ -2,11 +2,10 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { readable } from '../errors/readable-error.js';
-import { SftpError } from '../errors.js';
 import { byCodePoint } from '../shared/code-point-order.js';
 import { checkLocalPath } from '../shared/local-path.js';
-import { quote } from '../shared/remote-path.js';
 import { hasCode } from '../transfer/file-system.js';
+import { Ancestors, checkDepth, loop } from '../transfer/tree/ancestors.js';
 import {
   checkCallbacks,
   type WalkCallback,
@@ -73,9 +72,6 @@ function runThen<T>(body: () => T, restore: () => void): T {
   return result;
 }
 
-/** Deeper trees are taken for a loop. */
-const MAX_DEPTH = 64;
-
 /**
  * Walks a local directory, depth first and sorted by name: `fcallback` gets each regular file, `dcallback` each
  * directory before its content, `ucallback` whatever is neither, as a FIFO or a dangling symlink. Links
@@ -99,7 +95,7 @@ export async function walktree(
   checkCallbacks({ fcallback, dcallback, ucallback });
   const { recurse = true, signal } = walktreeOptions(options);
   const callbacks = { fcallback, dcallback, ucallback, recurse, signal };
-  await walkDirectory(localpath, [await realPathOf(localpath)], callbacks);
+  await walkDirectory(localpath, new Ancestors(await realPathOf(localpath)), callbacks);
 }
 
 const realPathOf = (path: string) => realpath(path).catch(refuse);
@@ -116,7 +112,7 @@ interface Walk {
   readonly signal: AbortSignal | undefined;
 }
 
-async function walkDirectory(directory: string, ancestors: readonly string[], walk: Walk): Promise<void> {
+async function walkDirectory(directory: string, ancestors: Ancestors, walk: Walk, depth = 1): Promise<void> {
   const names = await readdir(directory).catch(refuse);
   for (const name of names.sort(byCodePoint)) {
     walk.signal?.throwIfAborted();
@@ -128,26 +124,10 @@ async function walkDirectory(directory: string, ancestors: readonly string[], wa
     });
     if (stats?.isDirectory()) {
       await walk.dcallback(path);
-      if (walk.recurse) await walkDirectory(path, await withoutLoop(path, ancestors), walk);
+      if (!walk.recurse) continue;
+      const below = ancestors.through(path, await realPathOf(path));
+      checkDepth(depth, path, ' above it');
+      await walkDirectory(path, below, walk, depth + 1);
     } else await (stats?.isFile() ? walk.fcallback : walk.ucallback)(path);
   }
-}
-
-async function withoutLoop(path: string, ancestors: readonly string[]): Promise<readonly string[]> {
-  const real = await realPathOf(path);
-  if (ancestors.includes(real)) throw loop(path);
-  if (ancestors.length > MAX_DEPTH) {
-    throw new SftpError('LIMIT', `${quote(path)} has more than ${MAX_DEPTH} levels of directories above it`);
-  }
-  return [...ancestors, real];
-}
-
-function loop(path: string, cause?: unknown): SftpError {
-  return new SftpError(
-    'ELOOP',
-    `${quote(path)} is a symbolic link to one of its parent directories (a loop)`,
-    {
-      cause,
-    },
-  );
 }

@@ -5,14 +5,15 @@ import { attributesOf, readPacked } from '../../session/directory-reader.js';
 import { lstatWithType, statWithType } from '../../session/quirks/file-type.js';
 import type { OperationOptions, SftpClient } from '../../session/sftp-client.js';
 import { LongWork } from '../../shared/event-loop.js';
-import { baseName, quote, type RemotePath } from '../../shared/remote-path.js';
+import { baseName, type RemotePath } from '../../shared/remote-path.js';
 import { TaskGroup } from '../../transfer/engine/task-group.js';
 import { Window } from '../../transfer/engine/window.js';
 import { unlessCode } from '../../transfer/file-system.js';
+import { checkDepth } from '../../transfer/tree/ancestors.js';
 import type { FileAttributes } from '../../wire/attributes.js';
 import { PackedEntries, type PackedEntry } from '../../wire/packed-entries.js';
 import { expandBraces, isHidden, parseSegment, type Segment } from './glob-pattern.js';
-import { checkName, MAX_DEPTH } from './walk.js';
+import { checkName } from './walk.js';
 
 /** Directories and single entries that are looked at at once. */
 const MAX_ASIDE = 64;
@@ -213,9 +214,7 @@ class Search {
       if (further.size > 0) await this.#enter(child, further);
       return;
     }
-    if (depth >= MAX_DEPTH) {
-      throw new SftpError('LIMIT', `${quote(path)} has more than ${MAX_DEPTH} levels of directories`);
-    }
+    checkDepth(depth + 1, path);
     for (const { next, onlyDirectories } of deep) {
       if (onlyDirectories && next?.segment === undefined) this.#add(below(path));
     }

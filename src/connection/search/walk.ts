@@ -18,6 +18,7 @@ import { childPath, decodePath, quote } from '../../shared/remote-path.js';
 import { Window } from '../../transfer/engine/window.js';
 import { unlessCode } from '../../transfer/file-system.js';
 import { objectionTo } from '../../transfer/local/local-names.js';
+import { Ancestors, checkDepth } from '../../transfer/tree/ancestors.js';
 import { type EntryFilter, passes } from '../../transfer/tree/entry-filter.js';
 import { ListingAhead, WalkedDirectory } from '../../transfer/tree/listing-ahead.js';
 import type { FileAttributes } from '../../wire/attributes.js';
@@ -58,7 +59,6 @@ export const WALK_OPTIONS: OptionTable<WalkOptions> = {
   onError: 'function',
 };
 
-export const MAX_DEPTH = 64;
 /** Listings on the way at once: each is two round trips, and small. */
 const MAX_LISTINGS = 128;
 /** There are servers with few handles that do not tell, and others who need some. */
@@ -95,10 +95,10 @@ class Directory extends WalkedDirectory<Level> {
   /** As the caller wrote it. */
   readonly shown: Buffer;
   readonly depth: number;
-  /** The paths without links from the root down to it; empty unless links are followed. */
-  readonly ancestors: readonly string[];
+  /** Only where links are followed. */
+  readonly ancestors: Ancestors | undefined;
 
-  constructor(path: Buffer, shown: Buffer, depth: number, ancestors: readonly string[]) {
+  constructor(path: Buffer, shown: Buffer, depth: number, ancestors: Ancestors | undefined) {
     super();
     this.path = path;
     this.shown = shown;
@@ -167,7 +167,8 @@ class TreeWalk {
     ahead.begin(this.#options.signal);
     const work = new LongWork();
     try {
-      const ancestors = this.#options.symlinks === 'follow' ? [await this.#realPath(path)] : [];
+      const isFollowed = this.#options.symlinks === 'follow';
+      const ancestors = isFollowed ? new Ancestors(await this.#realPath(path)) : undefined;
       const levels = [await ahead.reach(new Directory(path, shown, 0, ancestors))];
       for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
         const found = level.found[level.given] ?? (await this.#step(level));
@@ -275,10 +276,10 @@ class TreeWalk {
     if (filter !== undefined && !(await this.#meanwhile(passes(filter, entry)))) return undefined;
     const isEntered = attributes.isDirectory() && depth < maxDepth;
     if (!isEntered) return { entry, directory: undefined };
-    if (depth >= MAX_DEPTH) {
-      throw new SftpError('LIMIT', `${quote(shown)} has more than ${MAX_DEPTH} levels of directories`);
-    }
-    const ancestors = symlinks === 'follow' ? await this.#ancestors(parent, path, name, isLink) : [];
+    checkDepth(depth + 1, shown);
+    const ancestors = isLink
+      ? parent.ancestors?.through(path, await this.#ask(() => this.#realPath(path)))
+      : parent.ancestors?.below(name.toString('latin1'));
     return { entry, directory: new Directory(path, shown, depth, ancestors) };
   }
 
@@ -290,25 +291,6 @@ class TreeWalk {
   /** What a link leads to; `undefined`: nothing. */
   #target(path: Buffer): Promise<FileAttributes | undefined> {
     return this.#ask(() => unlessCode(statWithType(this.#client, path, this.#asking), 'ENOENT', 'ENOTDIR'));
-  }
-
-  async #ancestors(
-    parent: Directory,
-    path: Buffer,
-    name: Buffer,
-    isLink: boolean,
-  ): Promise<readonly string[]> {
-    const { ancestors } = parent;
-    const real = isLink
-      ? await this.#ask(() => this.#realPath(path))
-      : `${ancestors.at(-1)?.replace(/\/$/, '')}/${name.toString('latin1')}`;
-    if (isLink && ancestors.includes(real)) {
-      throw new SftpError(
-        'ELOOP',
-        `${quote(path)} is a symbolic link to one of its parent directories (a loop)`,
-      );
-    }
-    return [...ancestors, real];
   }
 
   /** Without REALPATH a path is known by itself; loops of links are then left at the greatest depth. */

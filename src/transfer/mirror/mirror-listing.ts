@@ -1,13 +1,12 @@
 /** One directory of a mirror, listed on both sides. Links of the target are never entered. */
 import { Buffer } from 'node:buffer';
-import { SftpError } from '../../errors.js';
 import { untilAborted } from '../../shared/abort.js';
-import { quote } from '../../shared/remote-path.js';
 import { PackedEntries } from '../../wire/packed-entries.js';
 import { CallerError } from '../caller-error.js';
 import { Window } from '../engine/window.js';
-import { type DirectoryEntry, type FileInfo, type FileSystem, hasCode, type Place } from '../file-system.js';
+import { type DirectoryEntry, type FileInfo, hasCode, type Place } from '../file-system.js';
 import { isBeingWritten, readTemporaryName } from '../resume/temporary-file.js';
+import { Ancestors, checkCount, checkDepth, realPathOf } from '../tree/ancestors.js';
 import { leadsOutside } from '../tree/copy-link.js';
 import { type EntryFilter, passes } from '../tree/entry-filter.js';
 import type { MirrorEntry } from './mirror-step.js';
@@ -32,9 +31,7 @@ export interface MirrorListingOptions {
   readonly filter?: EntryFilter<MirrorEntry> | undefined;
 }
 
-/** Deeper trees are taken for a loop, or for an attack. */
-const MAX_DEPTH = 64;
-const MAX_ENTRIES_PER_DIRECTORY = 1_000_000;
+export const NOT_MIRRORED = ': it is not mirrored';
 /** What each directory takes beside its entries and its key, which is long far down. */
 const DIRECTORY_BYTES = 800;
 /** Directories that are read at once. */
@@ -48,8 +45,8 @@ export interface Branch {
   readonly depth: number;
   readonly onSource: boolean;
   readonly onTarget: boolean;
-  /** The paths without links from the root down to it; only kept where links are followed. */
-  readonly ancestors: readonly string[];
+  /** Of the source, where links are followed. */
+  readonly ancestors: Ancestors | undefined;
 }
 
 /** What was found in a directory. */
@@ -86,14 +83,16 @@ export class Lister {
   }
 
   async root(): Promise<Branch> {
-    const ancestors = this.#options.symlinks === 'follow' ? [await this.#realPath('')] : [];
-    return { key: '', depth: 0, onSource: true, onTarget: this.#options.hasTarget, ancestors };
+    const { signal, symlinks, hasTarget } = this.#options;
+    const isFollowed = symlinks === 'follow';
+    const ancestors = isFollowed ? new Ancestors(await realPathOf(this.#source, { signal })) : undefined;
+    return { key: '', depth: 0, onSource: true, onTarget: hasTarget, ancestors };
   }
 
   /** A directory that cannot be read is an error: half a listing is no ground for deleting. */
   async list(branch: Branch, charge: ListingCharge): Promise<Listing> {
     const { key, onSource, onTarget, depth } = branch;
-    if (depth > MAX_DEPTH) throw tooMuch(this.#source, key, `more than ${MAX_DEPTH} levels of directories`);
+    checkDepth(depth, shownPath(this.#source, key), NOT_MIRRORED);
     const found = new Found(branch, charge);
     const [source, target] = await allSettled([
       onSource ? this.#positionsOf(this.#source, found) : [],
@@ -127,13 +126,15 @@ export class Lister {
     const onTarget = mayDiffer && directory.targetType(index) === 'directory';
     if (!onSource && !onTarget) return undefined;
     const key = directory.keyAt(index);
-    const { ancestors } = branch;
-    const isFollowed = onSource && this.#options.symlinks === 'follow';
-    const real = realPaths.get(directory.sourceAt(index) ?? -1) ?? realBelow(ancestors, key);
-    return {
-      ...{ key, depth: branch.depth + 1, onSource, onTarget },
-      ancestors: isFollowed ? [...ancestors, real] : [],
-    };
+    const depth = branch.depth + 1;
+    if (!onSource || branch.ancestors === undefined)
+      return { key, depth, onSource, onTarget, ancestors: undefined };
+    const real = realPaths.get(directory.sourceAt(index) ?? -1);
+    const ancestors =
+      real === undefined
+        ? branch.ancestors.below(key.slice(key.lastIndexOf('/') + 1))
+        : new Ancestors(real, branch.ancestors);
+    return { key, depth, onSource, onTarget, ancestors };
   }
 
   /** What either side's entry is refused for is left alone on both. */
@@ -159,9 +160,7 @@ export class Lister {
     try {
       for await (const batch of fileSystem.list(pathOf(side, key), { signal, inBackground })) {
         await this.#takeBatch(side, found, batch, positions);
-        if (positions.length > MAX_ENTRIES_PER_DIRECTORY) {
-          throw tooMuch(side, key, `more than ${MAX_ENTRIES_PER_DIRECTORY} entries`);
-        }
+        checkCount(positions.length, shownPath(side, key), NOT_MIRRORED);
       }
     } finally {
       this.#listings.release(1);
@@ -254,16 +253,8 @@ export class Lister {
       throw error;
     }
     if (info.type !== 'directory') return this.#judge(this.#source, info);
-    const real = (await this.#ask(() => this.#source.fileSystem.realPath(path, { signal }))).toString(
-      'latin1',
-    );
-    return branch.ancestors.includes(real) ? { info, what: 'loop' } : { info, real };
-  }
-
-  async #realPath(key: string): Promise<string> {
-    const { signal } = this.#options;
-    const real = await this.#source.fileSystem.realPath(pathOf(this.#source, key), { signal });
-    return real.toString('latin1');
+    const real = await this.#ask(() => realPathOf({ ...this.#source, path }, { signal }));
+    return branch.ancestors?.includes(real) ? { info, what: 'loop' } : { info, real };
   }
 
   async #ask<T>(question: () => Promise<T>): Promise<T> {
@@ -314,17 +305,9 @@ async function allSettled<T extends readonly unknown[]>(tasks: { [K in keyof T]:
   return Promise.all(tasks);
 }
 
-function realBelow(ancestors: readonly string[], key: string): string {
-  return `${ancestors.at(-1)?.replace(/\/$/, '') ?? ''}/${key.slice(key.lastIndexOf('/') + 1)}`;
-}
-
-export function tooMuch(
-  side: { readonly fileSystem: Pick<FileSystem, 'textOf'>; readonly path: Buffer },
-  key: string,
-  what: string,
-): SftpError {
-  const path = key === '' ? side.fileSystem.textOf(side.path) : Buffer.from(key, 'latin1').toString();
-  return new SftpError('LIMIT', `${quote(path)} has ${what}: it is not mirrored`);
+/** The path of a key for people: only the root's tells the side. */
+export function shownPath({ fileSystem, path }: Place, key: string): Buffer | string {
+  return key === '' ? fileSystem.textOf(path) : Buffer.from(key, 'latin1');
 }
 
 /** What the caller's filter throws is not a failure of the mirror. */

@@ -8,6 +8,7 @@ import { isAnswer, isFatal } from '../copy-failure.js';
 import type { LineUse } from '../engine/copy-content.js';
 import type { Place } from '../file-system.js';
 import { leaveTemporary, temporaryPath } from '../resume/temporary-file.js';
+import { tooMuch } from '../tree/ancestors.js';
 import { ListingAhead, WalkedDirectory } from '../tree/listing-ahead.js';
 import { Comparison, type MirrorComparison } from './mirror-comparison.js';
 import {
@@ -16,8 +17,9 @@ import {
   type Listing,
   MAX_LISTINGS,
   type MirrorListingOptions,
+  NOT_MIRRORED,
   pathOf,
-  tooMuch,
+  shownPath,
 } from './mirror-listing.js';
 import { type Decision, decide, goesOnBelow, PlannedStep, type PlanOptions } from './mirror-plan.js';
 import type { MirrorStep } from './mirror-step.js';
@@ -228,7 +230,8 @@ export class MirrorWalk {
 
   #tooMuch({ key }: Branch): SftpError {
     const side = this.#source.fileSystem.isLocal ? this.#target : this.#source;
-    return tooMuch(side, key, 'more entries, with those of its parent directories, than there may be');
+    const what = 'more entries, with those of its parent directories, than there may be';
+    return tooMuch(shownPath(side, key), what + NOT_MIRRORED);
   }
 
   /** Where the server lets no times be set, those of what was mirrored before say nothing, and only sizes do. */

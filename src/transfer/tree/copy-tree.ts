@@ -6,13 +6,13 @@ import type { Buffer } from 'node:buffer';
 import { SftpError } from '../../errors.js';
 import { untilAborted } from '../../shared/abort.js';
 import { LongWork } from '../../shared/event-loop.js';
-import { quote } from '../../shared/remote-path.js';
 import { CallerError } from '../caller-error.js';
 import { TaskGroup } from '../engine/task-group.js';
 import { Window } from '../engine/window.js';
 import { type DirectoryEntry, type FileInfo, hasCode, type Place } from '../file-system.js';
 import type { Leftovers } from '../resume/leftovers.js';
 import { readTemporaryName } from '../resume/temporary-file.js';
+import { Ancestors, checkCount, checkDepth, realPathOf } from './ancestors.js';
 import { copyLink } from './copy-link.js';
 import { DirectoryChanges } from './directory-changes.js';
 import { passes } from './entry-filter.js';
@@ -21,9 +21,7 @@ import { type TreeFile, TreeFiles } from './tree-files.js';
 import type { TreeReport } from './tree-report.js';
 import { type CopyTreeOptions, type TreeFilter, TreeRun } from './tree-run.js';
 
-/** Deeper trees are taken for a loop, or for an attack. */
-const MAX_DEPTH = 64;
-const MAX_ENTRIES_PER_DIRECTORY = 1_000_000;
+const NOT_COPIED = ': it is not copied';
 /** Directories whose entries are copied at once. */
 const MAX_DIRECTORIES = 512;
 
@@ -44,8 +42,8 @@ interface Branch {
   readonly shown: string;
   /** How many directories it lies below the root. */
   readonly level: number;
-  /** The paths without links from the root down to it; only meaningful where links are followed. */
-  readonly ancestors: readonly string[];
+  /** Only where links are followed. */
+  readonly ancestors: Ancestors | undefined;
   /** Nothing is in the target yet. */
   readonly isNew: boolean;
 }
@@ -85,7 +83,7 @@ class TreeCopy {
     );
     run.tasks.add(listing);
     run.tasks.add(
-      this.#rootAncestors(from)
+      this.#rootAncestors()
         .then((ancestors) => this.#copyDirectory({ ...root, ancestors }, entries))
         .catch((error) => run.stop(error)),
     );
@@ -114,10 +112,9 @@ class TreeCopy {
     await tasks.settle();
   }
 
-  async #rootAncestors(path: Buffer): Promise<readonly string[]> {
-    if (this.#run.options.symlinks !== 'follow') return [];
-    const real = await this.#run.source.fileSystem.realPath(path, { signal: this.#run.tasks.beginning });
-    return [real.toString('latin1')];
+  async #rootAncestors(): Promise<Ancestors | undefined> {
+    if (this.#run.options.symlinks !== 'follow') return undefined;
+    return new Ancestors(await realPathOf(this.#run.source, { signal: this.#run.tasks.beginning }));
   }
 
   async #copyDirectory(branch: Branch, entries = this.#entriesOf(branch.from)): Promise<void> {
@@ -210,25 +207,19 @@ class TreeCopy {
 
   async #copySubdirectory({ from, to, name, info, isLink }: Found, branch: Branch): Promise<void> {
     const { beginning: signal } = this.#run.tasks;
-    const { ancestors, shown } = branch;
     const text = this.#run.textOf(from);
     const level = branch.level + 1;
-    if (level > MAX_DEPTH) throw tooMuch(text, `more than ${MAX_DEPTH} levels of directories`);
-    const real = isLink
-      ? (await this.#run.source.fileSystem.realPath(from, { signal })).toString('latin1')
-      : `${ancestors.at(-1) ?? ''}/${name.toString('latin1')}`;
-    if (isLink && ancestors.includes(real)) {
-      throw new SftpError(
-        'ELOOP',
-        `${quote(text)} is a symbolic link to one of its parent directories (a loop)`,
-      );
-    }
+    checkDepth(level, text, NOT_COPIED);
+    const source = { ...this.#run.source, path: from };
+    const below = isLink
+      ? branch.ancestors?.through(text, await realPathOf(source, { signal }))
+      : branch.ancestors?.below(name.toString('latin1'));
     const isNew = await this.#run.target.fileSystem.ensureDirectory(to, { signal });
     await this.#open(to, info, isNew);
     this.#run.report.noteDirectory();
     this.#changes.note({ from, to, info, level });
-    const path = `${shown}${name.toString('utf8')}/`;
-    await this.#copyDirectory({ from, to, shown: path, level, ancestors: [...ancestors, real], isNew });
+    const shown = `${branch.shown}${name.toString('utf8')}/`;
+    await this.#copyDirectory({ from, to, shown, level, ancestors: below, isNew });
   }
 
   /** A directory that has got the mode of a read-only one before takes files again; it gets its mode in the end. */
@@ -263,9 +254,7 @@ async function* eachOf(
   try {
     for (let next = first; next.done !== true; next = await batches.next()) {
       count += next.value.length;
-      if (count > MAX_ENTRIES_PER_DIRECTORY) {
-        throw tooMuch(directory, `more than ${MAX_ENTRIES_PER_DIRECTORY} entries`);
-      }
+      checkCount(count, directory, NOT_COPIED);
       yield* next.value;
     }
   } finally {
@@ -303,8 +292,4 @@ function throwRefusals([first, ...others]: readonly SftpError[]): void {
   if (first === undefined) return;
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
   throw new SftpError(first.code, `${first.message}${more}; everything else has been copied`);
-}
-
-function tooMuch(path: string, what: string): SftpError {
-  return new SftpError('LIMIT', `${quote(path)} has ${what}: it is not copied`);
 }
