@@ -284,3 +284,8 @@ export async function unlessCode<T>(call: Promise<T>, ...codes: readonly string[
     throw error;
   }
 }
+
+/** What a link leads to; `undefined`: it is dangling, as those that lead to each other or through a file, too. */
+export function followLink({ fileSystem, path }: Place, options: Cancellable): Promise<FileInfo | undefined> {
+  return unlessCode(fileSystem.stat(path, options), 'ENOENT', 'ENOTDIR', 'ELOOP');
+}

@@ -4,7 +4,7 @@ import { untilAborted } from '../../shared/abort.js';
 import { PackedEntries } from '../../wire/packed-entries.js';
 import { CallerError } from '../caller-error.js';
 import { Window } from '../engine/window.js';
-import { type DirectoryEntry, type FileInfo, hasCode, type Place } from '../file-system.js';
+import { type DirectoryEntry, type FileInfo, followLink, type Place } from '../file-system.js';
 import { isBeingWritten, readTemporaryName } from '../resume/temporary-file.js';
 import { Ancestors, checkCount, checkDepth, realPathOf } from '../tree/ancestors.js';
 import { leadsOutside } from '../tree/copy-link.js';
@@ -244,16 +244,11 @@ export class Lister {
 
   async #follow(path: Buffer, link: FileInfo, branch: Branch): Promise<Judged> {
     const { signal } = this.#options;
-    let info: FileInfo;
-    try {
-      info = await this.#ask(() => this.#source.fileSystem.stat(path, { signal }));
-    } catch (error) {
-      // Links that lead to each other are dangling too, and servers make no difference.
-      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return { info: link, what: 'broken-link' };
-      throw error;
-    }
+    const place = { ...this.#source, path };
+    const info = await this.#ask(() => followLink(place, { signal }));
+    if (info === undefined) return { info: link, what: 'broken-link' };
     if (info.type !== 'directory') return this.#judge(this.#source, info);
-    const real = await this.#ask(() => realPathOf({ ...this.#source, path }, { signal }));
+    const real = await this.#ask(() => realPathOf(place, { signal }));
     return branch.ancestors?.includes(real) ? { info, what: 'loop' } : { info, real };
   }
 

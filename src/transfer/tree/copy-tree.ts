@@ -9,7 +9,7 @@ import { LongWork } from '../../shared/event-loop.js';
 import { CallerError } from '../caller-error.js';
 import { TaskGroup } from '../engine/task-group.js';
 import { Window } from '../engine/window.js';
-import { type DirectoryEntry, type FileInfo, hasCode, type Place } from '../file-system.js';
+import { type DirectoryEntry, type FileInfo, followLink, type Place } from '../file-system.js';
 import type { Leftovers } from '../resume/leftovers.js';
 import { readTemporaryName } from '../resume/temporary-file.js';
 import { Ancestors, checkCount, checkDepth, realPathOf } from './ancestors.js';
@@ -196,13 +196,8 @@ class TreeCopy {
     if (known.type !== 'symlink' || this.#run.options.symlinks === 'copy') return known;
     if (this.#run.options.symlinks === 'skip')
       return this.#run.skip(path, 'SYMLINK', 'it is a symbolic link');
-    try {
-      return await fileSystem.stat(path, { signal });
-    } catch (error) {
-      // Links that lead to each other or through a file are dangling too, and servers make no difference.
-      if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
-      return this.#run.skip(path, 'DANGLING', 'it is a dangling symbolic link');
-    }
+    const target = await followLink({ fileSystem, path }, { signal });
+    return target ?? this.#run.skip(path, 'DANGLING', 'it is a dangling symbolic link');
   }
 
   async #copySubdirectory({ from, to, name, info, isLink }: Found, branch: Branch): Promise<void> {
