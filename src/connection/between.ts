@@ -4,6 +4,7 @@ import { SftpError, SftpStatusError } from '../errors.js';
 import { statWithType } from '../session/quirks/file-type.js';
 import { explain } from '../session/quirks/likely-cause.js';
 import { OPEN_FLAGS, type SftpClient } from '../session/sftp-client.js';
+import { unlessRefused } from '../session/status-error.js';
 import { checkCallback, checkChoice } from '../shared/arguments.js';
 import { CALL_OPTIONS, type OptionTable } from '../shared/option-checks.js';
 import { baseName, directoryName, quote } from '../shared/remote-path.js';
@@ -231,16 +232,6 @@ async function checkNotInSource(
   }
   if (isNew) await client.rmdir(to.path).catch(() => {});
   throw liesIn(to, from);
-}
-
-/** `undefined`: the server said no. */
-async function unlessRefused<T>(asking: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asking;
-  } catch (error) {
-    if (error instanceof SftpStatusError) return undefined;
-    throw error;
-  }
 }
 
 function liesIn(to: ServerEnd, from: ServerEnd): SftpError {

@@ -6,6 +6,7 @@ import { lstatWithType, statWithType } from '../session/quirks/file-type.js';
 import { explain, likelyCause } from '../session/quirks/likely-cause.js';
 import { findLongName } from '../session/quirks/obstacles.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
+import { unlessRefused } from '../session/status-error.js';
 import { byCodePoint } from '../shared/code-point-order.js';
 import { CALL_OPTIONS, type CallOptions, type OptionTable } from '../shared/option-checks.js';
 import { decodePath, directoryName, joinPath, quote } from '../shared/remote-path.js';
@@ -83,17 +84,14 @@ async function typed(
   listed: FileAttributes,
   options: OperationOptions,
 ): Promise<FileAttributes> {
-  try {
-    const { type } = await lstatWithType(client, joinPath(directory, listed.filenameBytes), options);
-    return new FileAttributes(listed, {
-      filename: listed.filenameBytes,
-      longname: Buffer.from(listed.longname),
-      type,
-    });
-  } catch (error) {
-    if (error instanceof SftpStatusError) return listed;
-    throw error;
-  }
+  const asking = lstatWithType(client, joinPath(directory, listed.filenameBytes), options);
+  const { type } = await unlessRefused(asking, listed);
+  if (type === 'unknown') return listed;
+  return new FileAttributes(listed, {
+    filename: listed.filenameBytes,
+    longname: Buffer.from(listed.longname),
+    type,
+  });
 }
 
 /** What is asked next comes after the CLOSE, which never rejects here: nobody need wait for its answer. */

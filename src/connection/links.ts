@@ -1,9 +1,8 @@
 /** Symbolic links. */
 import { Buffer } from 'node:buffer';
 import { explain } from '../session/quirks/likely-cause.js';
-import { realPathOr } from '../session/quirks/real-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
-import { failure } from '../session/status-error.js';
+import { failure, unlessRefused } from '../session/status-error.js';
 import { checkChoice } from '../shared/arguments.js';
 import { CALL_OPTIONS, type CallOptions, type OptionTable } from '../shared/option-checks.js';
 import { childPath, decodePath, directoryName, isAbsolute, joinPath } from '../shared/remote-path.js';
@@ -39,7 +38,7 @@ export async function readLink(client: SftpClient, path: Buffer, options: Operat
   const [target, directory] = await Promise.all([
     explain(client.readlink(path, options), 'stat', { client, path, options }),
     // Of no use where the target is absolute, but asked in the same round trip.
-    realPathOr(client, directoryName(path), undefined, options),
+    unlessRefused(client.realpath(directoryName(path), options)),
   ]);
   const base = directory ?? directoryName(path);
   if (isAbsolute(target, base)) return target;

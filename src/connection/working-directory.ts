@@ -7,9 +7,8 @@ import type { Buffer } from 'node:buffer';
 import { SftpStatusError } from '../errors.js';
 import { statWithType } from '../session/quirks/file-type.js';
 import { explain } from '../session/quirks/likely-cause.js';
-import { realPathOr } from '../session/quirks/real-path.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
-import { failure } from '../session/status-error.js';
+import { failure, unlessRefused } from '../session/status-error.js';
 import { encodePath, isAbsolute, joinPath, type RemotePath } from '../shared/remote-path.js';
 import { hasCode } from '../transfer/file-system.js';
 
@@ -55,7 +54,7 @@ export class WorkingDirectory {
     const [attributes, real] = await Promise.all([
       explain(statWithType(client, resolved, options), 'stat', { client, path: resolved, options }),
       // A server without a working REALPATH still has directories.
-      realPathOr(client, resolved, resolved, options),
+      unlessRefused(client.realpath(resolved, options), resolved),
     ]);
     if (!attributes.isDirectory() && attributes.type !== 'unknown')
       throw failure('ENOTDIR', 'chdir', resolved, 'it is not a directory');

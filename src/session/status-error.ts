@@ -53,3 +53,15 @@ export function failure(
     cause,
   });
 }
+
+/** What a request comes to, or something else if the server refuses it. */
+export async function unlessRefused<T>(request: Promise<T>): Promise<T | undefined>;
+export async function unlessRefused<T, Other>(request: Promise<T>, otherwise: Other): Promise<T | Other>;
+export async function unlessRefused<T, Other>(request: Promise<T>, otherwise?: Other) {
+  try {
+    return await request;
+  } catch (error) {
+    if (error instanceof SftpStatusError) return otherwise;
+    throw error;
+  }
+}

@@ -1,7 +1,7 @@
 /** Whether a file takes the place of another. */
 
 import { Window } from './engine/window.js';
-import { type Cancellable, type FileInfo, isMissing, type Place } from './file-system.js';
+import { type Cancellable, type FileInfo, type Place, unlessCode } from './file-system.js';
 import { sftpTime } from './sftp-time.js';
 
 /**
@@ -66,10 +66,7 @@ export async function findReasonToKeep(
   overwrite: Overwrite,
   { signal }: Cancellable,
 ): Promise<KeepReason | undefined> {
-  const existing = await fileSystem.lstat(path, { signal }).catch((error) => {
-    if (isMissing(error)) return undefined;
-    throw error;
-  });
+  const existing = await unlessCode(fileSystem.lstat(path, { signal }), 'ENOENT');
   return existing && reasonToKeep(source, existing, overwrite);
 }
 

@@ -4,6 +4,7 @@ import { SftpError, SftpStatusError } from '../../errors.js';
 import { isLink, orMissing } from '../../session/quirks/missing-file.js';
 import { OPEN_AS } from '../../session/quirks/open-flags.js';
 import type { OperationOptions, RemoteHandle, SftpClient } from '../../session/sftp-client.js';
+import { unlessRefused } from '../../session/status-error.js';
 import { untilAborted, withinTime } from '../../shared/abort.js';
 import { quote } from '../../shared/remote-path.js';
 import { isMissing } from '../../transfer/file-system.js';
@@ -152,16 +153,6 @@ async function openToAppend(
     if (handle !== undefined) return handle;
   }
   return openExisting(client, path, options);
-}
-
-/** `undefined` if the server refuses: the caller then tries another way. */
-async function unlessRefused(opening: Promise<RemoteHandle>): Promise<RemoteHandle | undefined> {
-  try {
-    return await opening;
-  } catch (error) {
-    if (error instanceof SftpStatusError) return undefined;
-    throw error;
-  }
 }
 
 /** Makes of a failure `undefined` where nothing is there. */

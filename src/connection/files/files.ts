@@ -4,6 +4,7 @@ import { SftpStatusError } from '../../errors.js';
 import { type ExplainedOperation, explain } from '../../session/quirks/likely-cause.js';
 import { anew, isGivenTwice } from '../../session/quirks/repeated-handle.js';
 import type { OperationOptions, SftpClient } from '../../session/sftp-client.js';
+import { unlessRefused } from '../../session/status-error.js';
 import {
   type Content,
   checkCallback,
@@ -329,12 +330,8 @@ export class Files {
   }
 
   async #sizeOf(path: Buffer, options: CallOptions): Promise<number | undefined> {
-    try {
-      return (await this.#client.stat(path, options)).size;
-    } catch (error) {
-      if (error instanceof SftpStatusError) return undefined;
-      throw error;
-    }
+    const attributes = await unlessRefused(this.#client.stat(path, options));
+    return attributes?.size;
   }
 
   /** On some servers every size is 0. */

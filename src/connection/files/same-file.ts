@@ -3,8 +3,9 @@
  * server. SFTP tells no inode numbers, but one file has the same attributes under all of its names.
  */
 import type { Buffer } from 'node:buffer';
-import { SftpError, SftpStatusError } from '../../errors.js';
+import { SftpError } from '../../errors.js';
 import type { SftpClient } from '../../session/sftp-client.js';
+import { unlessRefused } from '../../session/status-error.js';
 import { quote } from '../../shared/remote-path.js';
 import type { InPlace } from '../../transfer/overwriting.js';
 import { settling } from '../../transfer/remote/remote-target.js';
@@ -21,12 +22,7 @@ export async function mayBeSame(
   files: readonly [FileOnServer, FileOnServer],
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const looking = files.map(({ client, path }) =>
-    client.stat(path, settling({ signal })).catch((error) => {
-      if (error instanceof SftpStatusError) return undefined;
-      throw error;
-    }),
-  );
+  const looking = files.map(({ client, path }) => unlessRefused(client.stat(path, settling({ signal }))));
   const [one, other] = await Promise.all(looking);
   return one !== undefined && other !== undefined && COMPARED.every((key) => one[key] === other[key]);
 }

@@ -1,12 +1,12 @@
 /** Copying a file on the server, without its bytes travelling where the server can do that. */
 import type { Buffer } from 'node:buffer';
-import { SftpError, SftpStatusError, TransferError } from '../../errors.js';
+import { SftpError, TransferError } from '../../errors.js';
 import { explain, likelyCause } from '../../session/quirks/likely-cause.js';
 import type { RefusedRequest } from '../../session/quirks/obstacles.js';
 import { OPEN_AS } from '../../session/quirks/open-flags.js';
 import { isGivenTwice } from '../../session/quirks/repeated-handle.js';
 import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
-import { failure } from '../../session/status-error.js';
+import { failure, unlessRefused } from '../../session/status-error.js';
 import { CALL_OPTIONS, type CallOptions, type OptionTable } from '../../shared/option-checks.js';
 import { decodePath, quote } from '../../shared/remote-path.js';
 import { marked, unmarked } from '../../transfer/caller-error.js';
@@ -124,11 +124,7 @@ async function checkDifferent(
   to: Buffer,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const real = (path: Buffer) =>
-    client.realpath(path, { signal }).catch((error) => {
-      if (!(error instanceof SftpStatusError)) throw error;
-      return path;
-    });
+  const real = (path: Buffer) => unlessRefused(client.realpath(path, { signal }), path);
   const [one, other] = await Promise.all([real(from), real(to)]);
   if (plain(one) !== plain(other)) return;
   throw new SftpError('EINVAL', `copy: ${quote(from)} and ${quote(to)} are the same file`);

@@ -7,8 +7,8 @@ import { SftpError, SftpStatusError } from '../../errors.js';
 import { attributesOf, readPacked } from '../../session/directory-reader.js';
 import { lstatWithType, statWithType } from '../../session/quirks/file-type.js';
 import { explain } from '../../session/quirks/likely-cause.js';
-import { realPathOr } from '../../session/quirks/real-path.js';
 import type { OperationOptions, SftpClient } from '../../session/sftp-client.js';
+import { unlessRefused } from '../../session/status-error.js';
 import { untilAborted } from '../../shared/abort.js';
 import { checkChoice, checkUint32 } from '../../shared/arguments.js';
 import { LongWork } from '../../shared/event-loop.js';
@@ -295,7 +295,7 @@ class TreeWalk {
 
   /** Without REALPATH a path is known by itself; loops of links are then left at the greatest depth. */
   async #realPath(path: Buffer): Promise<string> {
-    return (await realPathOr(this.#client, path, path, this.#asking)).toString('latin1');
+    return (await unlessRefused(this.#client.realpath(path, this.#asking), path)).toString('latin1');
   }
 
   async #ask<T>(question: () => Promise<T>): Promise<T> {

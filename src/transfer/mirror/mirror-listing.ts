@@ -6,7 +6,7 @@ import { CallerError } from '../caller-error.js';
 import { Window } from '../engine/window.js';
 import { type DirectoryEntry, type FileInfo, followLink, type Place } from '../file-system.js';
 import { isBeingWritten, readTemporaryName } from '../resume/temporary-file.js';
-import { Ancestors, checkCount, checkDepth, realPathOf } from '../tree/ancestors.js';
+import { Ancestors, checkDepth, checkEntryCount, realPathOf } from '../tree/ancestors.js';
 import { leadsOutside } from '../tree/copy-link.js';
 import { type EntryFilter, passes } from '../tree/entry-filter.js';
 import type { MirrorEntry } from './mirror-step.js';
@@ -160,7 +160,7 @@ export class Lister {
     try {
       for await (const batch of fileSystem.list(pathOf(side, key), { signal, inBackground })) {
         await this.#takeBatch(side, found, batch, positions);
-        checkCount(positions.length, shownPath(side, key), NOT_MIRRORED);
+        checkEntryCount(positions.length, shownPath(side, key), NOT_MIRRORED);
       }
     } finally {
       this.#listings.release(1);

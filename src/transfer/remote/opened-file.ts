@@ -6,7 +6,7 @@ import type { Buffer } from 'node:buffer';
 import { SftpStatusError } from '../../errors.js';
 import { OPEN_AS } from '../../session/quirks/open-flags.js';
 import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
-import { failure } from '../../session/status-error.js';
+import { failure, unlessRefused } from '../../session/status-error.js';
 import type { Cancellable } from '../file-system.js';
 import { hasCode } from '../file-system.js';
 
@@ -49,10 +49,8 @@ export async function checkKept(
   const size = await sizeOf(client, handle, options);
   if (bytes === 0 || (size !== undefined && size >= bytes)) return size;
   // A size may be wrong or missing, but the last byte is there or is not.
-  const last = await client.read(handle, bytes - 1, 1, options).catch((error) => {
-    if (error instanceof SftpStatusError) return size === undefined ? undefined : null;
-    throw error;
-  });
+  const reading = client.read(handle, bytes - 1, 1, options);
+  const last = await unlessRefused(reading, size === undefined ? undefined : null);
   if (last !== null) return undefined;
   const what = `the server has emptied the file while opening it, and the ${bytes} bytes that it held are lost`;
   throw failure('FAILURE', 'open', path, what);
@@ -73,10 +71,6 @@ async function sizeOf(
   handle: RemoteHandle,
   options: Cancellable,
 ): Promise<number | undefined> {
-  try {
-    return (await client.fstat(handle, options)).size;
-  } catch (error) {
-    if (error instanceof SftpStatusError) return undefined;
-    throw error;
-  }
+  const attributes = await unlessRefused(client.fstat(handle, options));
+  return attributes?.size;
 }

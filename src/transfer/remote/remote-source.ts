@@ -1,7 +1,7 @@
 /** A file that is being read from a server. */
 import type { Buffer } from 'node:buffer';
-import { SftpStatusError } from '../../errors.js';
 import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
+import { unlessRefused } from '../../session/status-error.js';
 import { release } from '../../shared/lent-memory.js';
 import { byteLength } from '../../wire/bytes.js';
 import { readFully } from '../engine/read-fully.js';
@@ -53,19 +53,11 @@ export class RemoteSource implements SourceFile {
 
   async #hashOf(offset: number, length: number, options: Cancellable): Promise<Uint8Array | undefined> {
     const range = { offset, length, blockLength: length };
-    try {
-      const { algorithm, hashes } = await this.#client.checkFile(
-        this.#handle,
-        ['sha256'],
-        range,
-        settling(options),
-      );
-      const hash = hashes.length === FRAMED_LENGTH ? hashes.subarray(4) : hashes;
-      return algorithm === 'sha256' && hash.length === SHA256_LENGTH ? hash : undefined;
-    } catch (error) {
-      if (error instanceof SftpStatusError) return undefined;
-      throw error;
-    }
+    const asking = this.#client.checkFile(this.#handle, ['sha256'], range, settling(options));
+    const told = await unlessRefused(asking);
+    if (told?.algorithm !== 'sha256') return undefined;
+    const hash = told.hashes.length === FRAMED_LENGTH ? told.hashes.subarray(4) : told.hashes;
+    return hash.length === SHA256_LENGTH ? hash : undefined;
   }
 
   read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null> {

@@ -9,10 +9,9 @@ import { explain, likelyCause } from '../../session/quirks/likely-cause.js';
 import { orMissing } from '../../session/quirks/missing-file.js';
 import type { RefusedRequest } from '../../session/quirks/obstacles.js';
 import { OPEN_AS } from '../../session/quirks/open-flags.js';
-import { realPathOr } from '../../session/quirks/real-path.js';
 import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
 import { type ChosenClient, SPREAD_LENGTH, type Spread, SpreadChoice } from '../../session/spread.js';
-import { failure } from '../../session/status-error.js';
+import { failure, unlessRefused } from '../../session/status-error.js';
 import { untilAborted } from '../../shared/abort.js';
 import { baseName, childPath, decodePath, directoryName } from '../../shared/remote-path.js';
 import type { FileAttributes } from '../../wire/attributes.js';
@@ -262,10 +261,7 @@ export class RemoteFileSystem implements FileSystem {
    * is there: an opening that takes nothing but a new file goes with the question.
    */
   async #openWarily(client: SftpClient, path: Buffer, options: OpenTargetOptions): Promise<OpenedTarget> {
-    const looking = this.stat(path, options).catch((error) => {
-      if (error instanceof SftpStatusError) return UNKNOWN_INFO;
-      throw error;
-    });
+    const looking = unlessRefused(this.stat(path, options), UNKNOWN_INFO);
     looking.catch(() => {});
     try {
       return { handle: await openForWriting(client, path, OPEN_AS.created, { ...options, mayFail: true }) };
@@ -339,18 +335,14 @@ export class RemoteFileSystem implements FileSystem {
     }
   }
 
-  async isReservedFor(uid: number, directory: Buffer, options: Cancellable): Promise<boolean> {
-    const answer = isReservedFor(this, { uid, directory }, options);
+  isReservedFor(uid: number, directory: Buffer, options: Cancellable): Promise<boolean> {
     // Who may not look cannot tell.
-    return answer.catch((error) => {
-      if (error instanceof SftpStatusError) return false;
-      throw error;
-    });
+    return unlessRefused(isReservedFor(this, { uid, directory }, options), false);
   }
 
   /** Where the server does not tell, a path is known by itself; loops of links end at the greatest depth then. */
   realPath(path: Buffer, options: Cancellable): Promise<Buffer> {
-    return realPathOr(this.#client, path, path, settling(options));
+    return unlessRefused(this.#client.realpath(path, settling(options)), path);
   }
 
   /**

@@ -7,7 +7,7 @@ import { Buffer } from 'node:buffer';
 import { TaskGroup } from '../engine/task-group.js';
 import type { Throttle } from '../engine/throttle.js';
 import { Window } from '../engine/window.js';
-import { type Cancellable, isMissing, type Place, type SourceFile } from '../file-system.js';
+import { type Cancellable, type Place, type SourceFile, unlessCode } from '../file-system.js';
 
 export interface ComparisonOptions extends Cancellable {
   /**
@@ -39,10 +39,7 @@ export async function isBeginning(
 ): Promise<boolean> {
   if ('read' in there) return compare(file, there, bytes, options);
   const { signal } = options;
-  const opened = await there.fileSystem.openSource(there.path, { signal }).catch((error) => {
-    if (isMissing(error)) return undefined;
-    throw error;
-  });
+  const opened = await unlessCode(there.fileSystem.openSource(there.path, { signal }), 'ENOENT');
   if (opened === undefined) return false;
   try {
     return await compare(file, opened, bytes, options);

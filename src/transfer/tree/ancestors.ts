@@ -17,7 +17,7 @@ export function checkDepth(depth: number, directory: Buffer | string, rest = '')
 }
 
 /** As {@link checkDepth}. */
-export function checkCount(entries: number, directory: Buffer | string, rest = ''): void {
+export function checkEntryCount(entries: number, directory: Buffer | string, rest = ''): void {
   if (entries <= MAX_ENTRIES_PER_DIRECTORY) return;
   throw tooMuch(directory, `more than ${MAX_ENTRIES_PER_DIRECTORY} entries${rest}`);
 }

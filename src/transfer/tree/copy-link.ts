@@ -2,7 +2,7 @@
 import type { Buffer } from 'node:buffer';
 import { SftpError } from '../../errors.js';
 import { quote } from '../../shared/remote-path.js';
-import { type FileInfo, isMissing, type Place } from '../file-system.js';
+import { type Place, unlessCode } from '../file-system.js';
 import { KEEP_REASONS, type Overwrite } from '../overwriting.js';
 import { drop } from '../resume/journal.js';
 import { temporaryPath } from '../resume/temporary-file.js';
@@ -34,7 +34,7 @@ export async function copyLink(
   if (leadsOutside(text, level)) {
     return { code: 'OUTSIDE', reason: 'it is a symbolic link that may lead out of the tree' };
   }
-  const existing = isFree ? undefined : await lookAt(target, signal);
+  const existing = isFree ? undefined : await unlessCode(fileSystem.lstat(path, { signal }), 'ENOENT');
   if (existing?.type === 'symlink' && text.equals(await fileSystem.readLink(path, { signal }))) {
     return { code: 'SAME', reason: 'the same link is there already' };
   }
@@ -50,15 +50,6 @@ export async function copyLink(
     throw error;
   }
   return undefined;
-}
-
-async function lookAt({ fileSystem, path }: Place, signal: AbortSignal): Promise<FileInfo | undefined> {
-  try {
-    return await fileSystem.lstat(path, { signal });
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
 }
 
 function inTheWay(path: string): SftpError {

@@ -12,7 +12,7 @@ import { Window } from '../engine/window.js';
 import { type DirectoryEntry, type FileInfo, followLink, type Place } from '../file-system.js';
 import type { Leftovers } from '../resume/leftovers.js';
 import { readTemporaryName } from '../resume/temporary-file.js';
-import { Ancestors, checkCount, checkDepth, realPathOf } from './ancestors.js';
+import { Ancestors, checkDepth, checkEntryCount, realPathOf } from './ancestors.js';
 import { copyLink } from './copy-link.js';
 import { DirectoryChanges } from './directory-changes.js';
 import { passes } from './entry-filter.js';
@@ -249,7 +249,7 @@ async function* eachOf(
   try {
     for (let next = first; next.done !== true; next = await batches.next()) {
       count += next.value.length;
-      checkCount(count, directory, NOT_COPIED);
+      checkEntryCount(count, directory, NOT_COPIED);
       yield* next.value;
     }
   } finally {
