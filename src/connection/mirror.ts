@@ -1,18 +1,11 @@
 /** Mirrors between the local disk and the server. */
-import { Buffer } from 'node:buffer';
-import { mkdir } from 'node:fs/promises';
+import type { Buffer } from 'node:buffer';
 import { explain } from '../session/quirks/likely-cause.js';
-import { failure } from '../session/status-error.js';
 import { checkCallback, checkChoice, checkCount, kindOf } from '../shared/arguments.js';
-import { asTextPath, checkLocalPath } from '../shared/local-path.js';
 import { CALL_OPTIONS, checkOptions, type OptionTable } from '../shared/option-checks.js';
 import { quote } from '../shared/remote-path.js';
 import { type RetryOptions, retryPolicy } from '../shared/retry.js';
 import { SPEED_OPTIONS, type SpeedOptions } from '../transfer/engine/speed.js';
-import { isMissing, type Place } from '../transfer/file-system.js';
-import { checkLinks } from '../transfer/local/foreign-links.js';
-import { localFileSystem } from '../transfer/local/local.js';
-import { LocalTree } from '../transfer/local/local-tree.js';
 import { type MirrorReport, mirrorTree } from '../transfer/mirror/mirror.js';
 import { checkPlan, type PlannedMirrorStep } from '../transfer/mirror/mirror-approval.js';
 import type { MirrorComparison } from '../transfer/mirror/mirror-comparison.js';
@@ -20,9 +13,9 @@ import type { MirrorEntry, MirrorStep } from '../transfer/mirror/mirror-step.js'
 import { measured } from '../transfer/progress.js';
 import type { EntryFilter } from '../transfer/tree/entry-filter.js';
 import type { FileProgress } from '../transfer/tree/tree-progress.js';
-import { makeDirectories } from './directories.js';
 import type { Link } from './reconnect/link.js';
 import { type Attempt, persist } from './reconnect/persistence.js';
+import { Sides } from './sides.js';
 import { resolveAtomic, type TransferOptions, type TreeProgressCallback } from './transfer-options.js';
 import type { Transfers } from './transfers.js';
 
@@ -140,22 +133,15 @@ export async function mirror(
   const line = transfers.lineUse(options);
   const { direction, signal, confirmSize = true, callback, symlinks = 'skip' } = options;
   const call = transfers.forCall(options);
-  const { client, remote: fileSystem } = call;
+  const { client } = call;
   const isUp = direction === 'up';
-  const path = Buffer.from(checkLocalPath(localPath));
-  checkLinks(localPath, { purpose: 'read' });
-  // Where links are followed, they lead wherever they lead.
-  using tree = isUp && symlinks === 'follow' ? undefined : new LocalTree(path);
-  const local: Place = { fileSystem: tree ?? localFileSystem, path };
-  const remote: Place = { fileSystem, path: remotePath };
-  const [source, target] = isUp ? [local, remote] : [remote, local];
+  const followsLinks = symlinks === 'follow';
+  using sides = new Sides({ link, transfers: call }, { direction, localPath, remotePath, followsLinks });
+  const { source, target } = sides;
   const retry = options.retry === undefined ? link.retry : retryPolicy(options.retry);
   const again = <T>(attempt: Attempt<T>) =>
     persist(link, { retry, signal, resumes: false, target: target.fileSystem }, attempt);
-  const looking = again(async () => {
-    await checkDirectory(source, signal);
-    return isThere(target, signal);
-  });
+  const looking = again(() => sides.look(signal));
   const hasTarget = await explain(looking, 'stat', { client, path: remotePath, options: { signal } });
   const run = () =>
     mirrorTree(source, target, {
@@ -173,10 +159,7 @@ export async function mirror(
       continueOnError: options.continueOnError ?? false,
       approval: { given: options.plan, maxDelete: options.maxDelete, ask: options.confirm },
       hasTarget,
-      makeTarget: async () => {
-        if (isUp) await makeDirectories(client, remotePath, undefined, { signal });
-        else await mkdir(asTextPath(local.path), { recursive: true });
-      },
+      makeTarget: () => sides.makeTarget(signal),
       confirm: isUp && confirmSize ? (file) => client.stat(file, { signal }) : undefined,
       onProgress: measured<FileProgress>(callback),
       persist: again,
@@ -218,22 +201,4 @@ function checkConfirm(confirm: unknown): void {
   throw new TypeError(
     `confirm of mirror must be a function that gets the plan, not ${kindOf(confirm)}${advice}`,
   );
-}
-
-async function isThere(place: Place, signal: AbortSignal | undefined): Promise<boolean> {
-  try {
-    await checkDirectory(place, signal);
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
-}
-
-async function checkDirectory({ fileSystem, path }: Place, signal: AbortSignal | undefined): Promise<void> {
-  const { type } = await fileSystem.stat(path, { signal });
-  if (type === 'directory' || type === 'unknown') return;
-  if (!fileSystem.isLocal) throw failure('ENOTDIR', 'mirror', path, 'it is not a directory');
-  const text = `ENOTDIR: not a directory, mirror ${quote(path)}`;
-  throw Object.assign(new Error(text), { code: 'ENOTDIR', syscall: 'mirror', path: path.toString() });
 }

@@ -1,8 +1,9 @@
-/** Both sides of a mirror as `tsftp/jobs` sees them: the steps one after the other, and one file at a time. */
+/** Both sides of a mirror; for `tsftp/jobs` also the steps one after the other, and one file at a time. */
 import { Buffer } from 'node:buffer';
 import { mkdir } from 'node:fs/promises';
 import { failure } from '../session/status-error.js';
 import { asTextPath, checkLocalPath } from '../shared/local-path.js';
+import { quote } from '../shared/remote-path.js';
 import { isMissing, type Place } from '../transfer/file-system.js';
 import { checkLinks } from '../transfer/local/foreign-links.js';
 import { localFileSystem } from '../transfer/local/local.js';
@@ -52,6 +53,7 @@ export class Sides implements Disposable {
     this.#isUp = direction === 'up';
     const path = Buffer.from(checkLocalPath(localPath));
     checkLinks(localPath, { purpose: 'read' });
+    // Where links are followed, they lead wherever they lead.
     this.#tree = this.#isUp && followsLinks ? undefined : new LocalTree(path);
     const local: Place = { fileSystem: this.#tree ?? localFileSystem, path };
     const remote: Place = { fileSystem: transfers.remote, path: remotePath };
@@ -65,14 +67,14 @@ export class Sides implements Disposable {
 
   /** @throws SftpStatusError or Node's own error where the source is not a directory */
   async walk(options: WalkSidesOptions): Promise<MirrorWalk> {
-    const { signal } = options;
-    await checkDirectory(this.source, signal);
-    const hasTarget = await this.#hasTarget(signal);
+    const hasTarget = await this.look(options.signal);
     const line = this.#transfers.lineUse({});
     return walkBoth(this.source, this.target, { ...options, line, hasTarget, dryRun: true });
   }
 
-  async #hasTarget(signal: AbortSignal | undefined): Promise<boolean> {
+  /** Whether the target is there; errors as {@link walk}. */
+  async look(signal: AbortSignal | undefined): Promise<boolean> {
+    await checkDirectory(this.source, signal);
     try {
       await checkDirectory(this.target, signal);
       return true;
@@ -83,7 +85,7 @@ export class Sides implements Disposable {
   }
 
   async makeTarget(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#isUp) await makeDirectories(this.#link.client, this.target.path, undefined, { signal });
+    if (this.#isUp) await makeDirectories(this.#transfers.client, this.target.path, undefined, { signal });
     else await mkdir(asTextPath(this.target.path), { recursive: true });
   }
 
@@ -106,6 +108,8 @@ export class Sides implements Disposable {
 
 async function checkDirectory({ fileSystem, path }: Place, signal: AbortSignal | undefined): Promise<void> {
   const { type } = await fileSystem.stat(path, { signal });
-  if (type !== 'directory' && type !== 'unknown')
-    throw failure('ENOTDIR', 'mirror', path, 'it is not a directory');
+  if (type === 'directory' || type === 'unknown') return;
+  if (!fileSystem.isLocal) throw failure('ENOTDIR', 'mirror', path, 'it is not a directory');
+  const text = `ENOTDIR: not a directory, mirror ${quote(path)}`;
+  throw Object.assign(new Error(text), { code: 'ENOTDIR', syscall: 'mirror', path: path.toString() });
 }
