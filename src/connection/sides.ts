@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { failure } from '../session/status-error.js';
 import { asTextPath, checkLocalPath } from '../shared/local-path.js';
 import { quote } from '../shared/remote-path.js';
-import { isMissing, type Place } from '../transfer/file-system.js';
+import { type Place, unlessCode } from '../transfer/file-system.js';
 import { checkLinks } from '../transfer/local/foreign-links.js';
 import { localFileSystem } from '../transfer/local/local.js';
 import { LocalTree } from '../transfer/local/local-tree.js';
@@ -75,13 +75,8 @@ export class Sides implements Disposable {
   /** Whether the target is there; errors as {@link walk}. */
   async look(signal: AbortSignal | undefined): Promise<boolean> {
     await checkDirectory(this.source, signal);
-    try {
-      await checkDirectory(this.target, signal);
-      return true;
-    } catch (error) {
-      if (isMissing(error)) return false;
-      throw error;
-    }
+    const looking = checkDirectory(this.target, signal).then(() => true);
+    return (await unlessCode(looking, 'ENOENT')) ?? false;
   }
 
   async makeTarget(signal: AbortSignal | undefined): Promise<void> {

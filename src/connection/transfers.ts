@@ -418,30 +418,18 @@ interface Copying<Callback, Confirmation> extends ResolvedTransfer {
 
 /** What a file and a tree take alike. */
 function shared<Confirmation>(options: Copying<unknown, Confirmation>, line: LineUse) {
-  const {
-    signal,
-    atomic,
-    preserveMtime,
-    preserveMode,
-    mode,
-    fsync,
-    allowGrowth,
-    overwrite,
-    owner,
-    look: confirm,
-  } = options;
   return {
     ...line,
-    signal,
-    atomic,
-    preserveMtime,
-    preserveMode,
-    mode,
-    fsync,
-    allowGrowth,
-    overwrite,
-    owner,
-    confirm,
+    signal: options.signal,
+    atomic: options.atomic,
+    preserveMtime: options.preserveMtime,
+    preserveMode: options.preserveMode,
+    mode: options.mode,
+    fsync: options.fsync,
+    allowGrowth: options.allowGrowth,
+    overwrite: options.overwrite,
+    owner: options.owner,
+    confirm: options.look,
   };
 }
 

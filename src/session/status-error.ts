@@ -65,3 +65,14 @@ export async function unlessRefused<T, Other>(request: Promise<T>, otherwise?: O
     throw error;
   }
 }
+
+/** Waits for a call; the server's refusal, if that is how it ends. */
+export async function refusalOf(call: Promise<unknown>): Promise<SftpStatusError | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    if (error instanceof SftpStatusError) return error;
+    throw error;
+  }
+}

@@ -5,7 +5,7 @@
 import type { Buffer } from 'node:buffer';
 import { SftpError } from '../../errors.js';
 import type { SftpClient } from '../../session/sftp-client.js';
-import { unlessRefused } from '../../session/status-error.js';
+import { refusalOf, unlessRefused } from '../../session/status-error.js';
 import { quote } from '../../shared/remote-path.js';
 import type { InPlace } from '../../transfer/overwriting.js';
 import { settling } from '../../transfer/remote/remote-target.js';
@@ -52,15 +52,9 @@ async function changesWith(
   const options = settling({ signal });
   const { atime = 0, mtime = 0 } = await target.client.stat(target.path, options);
   const setTime = (time: number) =>
-    target.client.setstat(target.path, { atime, mtime: time }, options).then(
-      () => true,
-      (error) => {
-        if (error instanceof SftpStatusError) return false;
-        throw error;
-      },
-    );
+    refusalOf(target.client.setstat(target.path, { atime, mtime: time }, options));
   // Who cannot try does not know.
-  if (!(await setTime(mtime ^ 1))) return true;
+  if (await setTime(mtime ^ 1)) return true;
   const isSame = (await source.client.stat(source.path, options)).mtime !== mtime;
   if (isSame) await setTime(mtime);
   return isSame;

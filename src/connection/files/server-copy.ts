@@ -6,7 +6,7 @@ import type { RefusedRequest } from '../../session/quirks/obstacles.js';
 import { OPEN_AS } from '../../session/quirks/open-flags.js';
 import { isGivenTwice } from '../../session/quirks/repeated-handle.js';
 import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
-import { failure, unlessRefused } from '../../session/status-error.js';
+import { failure, refusalOf, unlessRefused } from '../../session/status-error.js';
 import { CALL_OPTIONS, type CallOptions, type OptionTable } from '../../shared/option-checks.js';
 import { decodePath, quote } from '../../shared/remote-path.js';
 import { marked, unmarked } from '../../transfer/caller-error.js';
@@ -16,7 +16,7 @@ import type { LineUse } from '../../transfer/engine/copy-content.js';
 import { hasCode, type Owner, type Place, unlessCode } from '../../transfer/file-system.js';
 import { type InPlace, oneInPlace } from '../../transfer/overwriting.js';
 import { keepOwner, type Replaced, replacedBy } from '../../transfer/ownership.js';
-import { atBestEffort, makeEmpty } from '../../transfer/remote/opened-file.js';
+import { makeEmpty } from '../../transfer/remote/opened-file.js';
 import { openForWriting, RemoteFileSystem } from '../../transfer/remote/remote.js';
 import { drop } from '../../transfer/resume/journal.js';
 import { existingFile, notReplaceable, temporaryPath } from '../../transfer/resume/temporary-file.js';
@@ -199,10 +199,10 @@ async function keepAttributes(
       const { uid, gid } = await client.fstat(handle, { signal });
       return uid === undefined || gid === undefined ? undefined : { uid, gid };
     },
-    giveTo: (owner: Owner) => atBestEffort(client.fsetstat(handle, owner, { signal })),
+    giveTo: (owner: Owner) => refusalOf(client.fsetstat(handle, owner, { signal })),
   };
   const { mode } = await keepOwner(file, { ...target, path }, replaced, { signal });
-  if (mode !== undefined) await atBestEffort(client.fsetstat(handle, { mode }, { signal }));
+  if (mode !== undefined) await unlessRefused(client.fsetstat(handle, { mode }, { signal }));
 }
 
 async function copyContent(copy: Copy, destination: Destination, size: number): Promise<void> {

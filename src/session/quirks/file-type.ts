@@ -1,8 +1,8 @@
 /** What a path names, where the server's attributes do not tell: then it shows in what can be done with it. */
-import { SftpStatusError } from '../../errors.js';
 import type { RemotePath } from '../../shared/remote-path.js';
 import { FileAttributes, type FileType } from '../../wire/attributes.js';
 import type { OperationOptions, SftpClient } from '../sftp-client.js';
+import { refusalOf } from '../status-error.js';
 import { orMissing } from './missing-file.js';
 
 /** Attributes of what a path names, links followed; of unknown type only where nobody may look. */
@@ -25,7 +25,7 @@ export async function lstatWithType(
 ): Promise<FileAttributes> {
   const attributes = await orMissing(client, path, client.lstat(path, options), options);
   if (attributes.type !== 'unknown') return attributes;
-  const isLink = (await failureOf(client.readlink(path, options))) === undefined;
+  const isLink = (await refusalOf(client.readlink(path, options))) === undefined;
   const type = isLink ? 'symlink' : await typeByOpening(client, path, options);
   return new FileAttributes(attributes, { type });
 }
@@ -46,18 +46,7 @@ async function typeByOpening(
   options: OperationOptions,
 ): Promise<FileType> {
   const opening = client.opendir(path, options);
-  const failure = await failureOf(opening.then((handle) => client.close(handle, options)));
+  const failure = await refusalOf(opening.then((handle) => client.close(handle, options)));
   if (failure === undefined) return 'directory';
   return failure.code === 'EACCES' ? 'unknown' : 'file';
-}
-
-/** The server's refusal; every other failure rejects. */
-async function failureOf(call: Promise<unknown>): Promise<SftpStatusError | undefined> {
-  try {
-    await call;
-    return undefined;
-  } catch (error) {
-    if (error instanceof SftpStatusError) return error;
-    throw error;
-  }
 }

@@ -17,6 +17,7 @@ import {
   type ReopenedFile,
   type SourceFile,
   type TargetFile,
+  unlessCode,
 } from '../file-system.js';
 import { UNKNOWN_INFO } from '../memory.js';
 import { isReservedFor } from '../ownership.js';
@@ -89,18 +90,8 @@ async function rename(from: Buffer, to: Buffer): Promise<void> {
 
 /** Also on disks without hard links: what is there now is at least not replaced. */
 async function renameIfFree(from: Buffer, to: Buffer): Promise<void> {
-  if (await exists(to)) throw inTheWay(to);
+  if (await unlessCode(fs.promises.lstat(to), 'ENOENT')) throw inTheWay(to);
   return fs.promises.rename(from, to);
-}
-
-async function exists(file: Buffer): Promise<boolean> {
-  return fs.promises.lstat(file).then(
-    () => true,
-    (error) => {
-      if (hasCode(error, 'ENOENT')) return false;
-      throw error;
-    },
-  );
 }
 
 function inTheWay(path: Buffer): NodeJS.ErrnoException {

@@ -68,9 +68,22 @@ export class FileLanes {
   }
 
   /** Runs a request; where its session has ended and the transfer has not, once more in another one. */
-  async run<T>(length: number, request: (lane: FileLane) => Promise<T>): Promise<T> {
+  run<T>(length: number, request: (lane: FileLane) => Promise<T>): Promise<T> {
+    return this.#run(() => this.leastBusy(), length, request);
+  }
+
+  /** As {@link run}, for what is for one session only. */
+  runOnce<T>(request: (lane: FileLane) => Promise<T>): Promise<T> {
+    return this.#run(() => this.primary(), 0, request);
+  }
+
+  async #run<T>(
+    pick: () => FileLane | Promise<FileLane>,
+    length: number,
+    request: (lane: FileLane) => Promise<T>,
+  ): Promise<T> {
     for (;;) {
-      const picked = this.leastBusy();
+      const picked = pick();
       const lane = picked instanceof Promise ? await picked : picked;
       lane.bytes += length;
       try {
@@ -81,19 +94,6 @@ export class FileLanes {
       } finally {
         lane.bytes -= length;
       }
-    }
-  }
-
-  /** As {@link run}, for what is for one session only. */
-  async runOnce<T>(request: (lane: FileLane) => Promise<T>): Promise<T> {
-    const picked = this.primary();
-    const lane = picked instanceof Promise ? await picked : picked;
-    try {
-      return await request(lane);
-    } catch (error) {
-      if (!this.#isLost(lane)) throw error;
-      this.#lanes = this.#lanes.filter((other) => other !== lane);
-      return this.runOnce(request);
     }
   }
 

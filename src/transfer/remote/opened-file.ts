@@ -3,7 +3,6 @@
  * emptied, or leaves alone what is to stay.
  */
 import type { Buffer } from 'node:buffer';
-import { SftpStatusError } from '../../errors.js';
 import { OPEN_AS } from '../../session/quirks/open-flags.js';
 import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
 import { failure, unlessRefused } from '../../session/status-error.js';
@@ -31,7 +30,7 @@ export async function makeEmpty(
   options: Cancellable,
 ): Promise<boolean> {
   if (((await sizeOf(client, handle, options)) ?? 0) === 0) return true;
-  await atBestEffort(client.fsetstat(handle, { size: 0 }, options));
+  await unlessRefused(client.fsetstat(handle, { size: 0 }, options));
   return (await sizeOf(client, handle, options)) === 0;
 }
 
@@ -54,16 +53,6 @@ export async function checkKept(
   if (last !== null) return undefined;
   const what = `the server has emptied the file while opening it, and the ${bytes} bytes that it held are lost`;
   throw failure('FAILURE', 'open', path, what);
-}
-
-export async function atBestEffort(request: Promise<void>): Promise<SftpStatusError | undefined> {
-  try {
-    await request;
-    return undefined;
-  } catch (error) {
-    if (error instanceof SftpStatusError) return error;
-    throw error;
-  }
 }
 
 async function sizeOf(

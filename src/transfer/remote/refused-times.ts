@@ -3,8 +3,8 @@ import type { Buffer } from 'node:buffer';
 import { SftpStatusError } from '../../errors.js';
 import { OPEN_AS } from '../../session/quirks/open-flags.js';
 import type { SftpClient } from '../../session/sftp-client.js';
+import { refusalOf } from '../../session/status-error.js';
 import type { Cancellable } from '../file-system.js';
-import { atBestEffort } from './opened-file.js';
 
 export interface RefusalOptions extends Cancellable {
   /** A new file may be made here for a moment; left out if nothing may be changed. */
@@ -19,7 +19,7 @@ export async function refusesTimes(
 ): Promise<boolean> {
   const { atime, mtime } = await client.stat(path, { signal });
   if (atime === undefined || mtime === undefined) return false;
-  const isRefused = (request: Promise<void>) => atBestEffort(request).then((error) => error !== undefined);
+  const isRefused = (request: Promise<void>) => refusalOf(request).then((error) => error !== undefined);
   if (!(await isRefused(client.setstat(path, { atime, mtime }, { signal })))) return false;
   if (newFile === undefined) return true;
   try {

@@ -3,9 +3,9 @@ import type { Buffer } from 'node:buffer';
 import type { Lanes } from '../../session/lanes.js';
 import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
 import type { Spread } from '../../session/spread.js';
+import { unlessRefused } from '../../session/status-error.js';
 import type { FileInfo, OpenTargetOptions, ReopenedFile, SourceFile, TargetFile } from '../file-system.js';
 import { spreadFor } from './file-lanes.js';
-import { atBestEffort } from './opened-file.js';
 import { RemoteSource } from './remote-source.js';
 import { proceeding, RemoteTarget } from './remote-target.js';
 
@@ -43,7 +43,7 @@ export class RemoteReopened implements ReopenedFile {
     const { size, channels, signal } = options;
     // What cannot be cut off is written over, as far as the source goes.
     if (this.info.size !== bytes) {
-      await atBestEffort(client.fsetstat(handle, { size: bytes }, proceeding({ signal })));
+      await unlessRefused(client.fsetstat(handle, { size: bytes }, proceeding({ signal })));
     }
     this.#isTaken = true;
     const spreads = spreadFor(spread, size === undefined ? undefined : size - bytes);

@@ -8,7 +8,7 @@ import { SftpError } from '../../errors.js';
 import type { Lanes } from '../../session/lanes.js';
 import type { OperationOptions, RemoteHandle, SftpClient } from '../../session/sftp-client.js';
 import type { Spread } from '../../session/spread.js';
-import { failure } from '../../session/status-error.js';
+import { failure, refusalOf } from '../../session/status-error.js';
 import { quote } from '../../shared/remote-path.js';
 import type { AttributeValues } from '../../wire/attributes.js';
 import { byteLength, split } from '../../wire/bytes.js';
@@ -18,7 +18,7 @@ import type { Cancellable, FileChanges, Owner, TargetFile } from '../file-system
 import { sftpTime } from '../sftp-time.js';
 import { FileLanes } from './file-lanes.js';
 import { widthOf } from './lane-choice.js';
-import { atBestEffort, openExisting } from './opened-file.js';
+import { openExisting } from './opened-file.js';
 
 /**
  * With so much on the way a channel is at its end: OpenSSH's window, and that of many others, is twice as large, and
@@ -116,15 +116,15 @@ export class RemoteTarget implements TargetFile {
     const settled = settling(options);
     const byHandle = (part: FileChanges) =>
       this.#lanes.runOnce(({ client, handle }) => client.fsetstat(handle, attributesOf(part), settled));
-    if ((await atBestEffort(byHandle(changes))) === undefined) return;
+    if ((await refusalOf(byHandle(changes))) === undefined) return;
     this.isChangedLate = true;
     const { mode, ...times } = changes;
     // One of the two may be possible where both are refused.
     const parts = mode !== undefined && times.mtime !== undefined ? [{ mode }, times] : [changes];
     for (const part of parts) {
-      if (parts.length > 1 && (await atBestEffort(byHandle(part))) === undefined) continue;
+      if (parts.length > 1 && (await refusalOf(byHandle(part))) === undefined) continue;
       const byPath = this.#main.setstat(this.#options.path, attributesOf(part), settled);
-      if ((await atBestEffort(byPath)) !== undefined) this.#unset.push(part);
+      if ((await refusalOf(byPath)) !== undefined) this.#unset.push(part);
     }
   }
 
@@ -133,7 +133,7 @@ export class RemoteTarget implements TargetFile {
   }
 
   giveTo({ uid, gid }: Owner, options: Cancellable): Promise<SftpError | undefined> {
-    return atBestEffort(
+    return refusalOf(
       this.#lanes.runOnce(({ client, handle }) => client.fsetstat(handle, { uid, gid }, settling(options))),
     );
   }
@@ -152,7 +152,7 @@ export class RemoteTarget implements TargetFile {
     const { path, mayBeLonger } = this.#options;
     for (const part of this.#unset) {
       this.#refusal =
-        (await atBestEffort(this.#main.setstat(path, attributesOf(part), proceed))) ?? this.#refusal;
+        (await refusalOf(this.#main.setstat(path, attributesOf(part), proceed))) ?? this.#refusal;
     }
     if (mayBeLonger) await this.#checkEnd(proceed);
   }

@@ -11,7 +11,7 @@ import type { RefusedRequest } from '../../session/quirks/obstacles.js';
 import { OPEN_AS } from '../../session/quirks/open-flags.js';
 import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
 import { type ChosenClient, SPREAD_LENGTH, type Spread, SpreadChoice } from '../../session/spread.js';
-import { failure, unlessRefused } from '../../session/status-error.js';
+import { failure, refusalOf, unlessRefused } from '../../session/status-error.js';
 import { untilAborted } from '../../shared/abort.js';
 import { baseName, childPath, decodePath, directoryName } from '../../shared/remote-path.js';
 import type { FileAttributes } from '../../wire/attributes.js';
@@ -28,7 +28,7 @@ import type {
   SourceFile,
   TargetFile,
 } from '../file-system.js';
-import { hasCode, isMissing } from '../file-system.js';
+import { hasCode, isMissing, unlessCode } from '../file-system.js';
 import { objectionTo } from '../local/local-names.js';
 import { UNKNOWN_INFO } from '../memory.js';
 import { isReservedFor } from '../ownership.js';
@@ -36,7 +36,7 @@ import { readTemporaryName, temporaryPath } from '../resume/temporary-file.js';
 import { specialSource, specialTarget } from '../special-file.js';
 import { spreadFor } from './file-lanes.js';
 import { type ChosenLane, LaneChoice } from './lane-choice.js';
-import { atBestEffort, checkKept, makeEmpty, openExisting } from './opened-file.js';
+import { checkKept, makeEmpty, openExisting } from './opened-file.js';
 import { PackedListing } from './packed-listing.js';
 import { type RefusalOptions, refusesTimes } from './refused-times.js';
 import { isSame, RemoteReopened } from './remote-reopened.js';
@@ -356,13 +356,8 @@ export class RemoteFileSystem implements FileSystem {
       return explain(this.#client.posixRename(from, to, whatever), 'posixRename', look);
     }
     const aside = Buffer.concat([from, Buffer.from('.old')]);
-    const isThere = await this.#rename(to, aside, options).then(
-      () => true,
-      (error) => {
-        if (hasCode(error, 'ENOENT')) return false;
-        throw error;
-      },
-    );
+    const renaming = this.#rename(to, aside, options).then(() => true);
+    const isThere = (await unlessCode(renaming, 'ENOENT')) ?? false;
     try {
       await this.#client.rename(from, to, whatever);
     } catch (error) {
@@ -400,7 +395,7 @@ export class RemoteFileSystem implements FileSystem {
     changes: FileChanges,
     options: Cancellable,
   ): Promise<SftpError | undefined> {
-    const refusal = await atBestEffort(this.#client.setstat(path, attributesOf(changes), settling(options)));
+    const refusal = await refusalOf(this.#client.setstat(path, attributesOf(changes), settling(options)));
     return refusal ?? outOfRange(path, changes);
   }
 
@@ -450,7 +445,7 @@ export async function openForWriting(
   const options = { ...settling({ signal }), mayFail, isUnused };
   if (mode === undefined) return client.open(path, flags, options);
   const setMode = async (handle: RemoteHandle) => {
-    await atBestEffort(client.fsetstat(handle, { mode }, settling({ signal })));
+    await unlessRefused(client.fsetstat(handle, { mode }, settling({ signal })));
     return handle;
   };
   const openWithout = async (flags: number) => setMode(await client.open(path, flags, options));
@@ -480,7 +475,7 @@ async function openToGoOn(
   const handle = await openExisting(client, path, options);
   try {
     const size = await checkKept(client, { handle, path, bytes }, options);
-    if (size !== bytes) await atBestEffort(client.fsetstat(handle, { size: bytes }, options));
+    if (size !== bytes) await unlessRefused(client.fsetstat(handle, { size: bytes }, options));
     return handle;
   } catch (error) {
     await client.close(handle, proceeding({ signal })).catch(() => {});
