@@ -375,8 +375,7 @@ export class Transfers {
    */
   async withTwoHandles<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     if (this.client.limits.maxOpenHandles !== undefined) return work();
-    await this.#copies.acquire(1, signal);
-    return work().finally(() => this.#copies.release(1));
+    return this.#copies.use(1, signal, work);
   }
 
   /** Before anything is made, on our side or there. */

@@ -1,4 +1,5 @@
-/** Promises that are settled from outside, and work that is done one after the other. */
+/** Promises that are settled from outside, and work that is done one after the other or so much at once. */
+import { FirstOf } from './abort.js';
 
 export interface Deferred<T> {
   readonly promise: Promise<T>;
@@ -32,4 +33,35 @@ export class SerialQueue {
     this.#last = this.#endsWithFailure ? result : settled;
     return result;
   }
+}
+
+type Items<T> = Iterable<T> | AsyncIterable<T>;
+
+/**
+ * Works on each item, with at most `max` under way at once. After the first failure nothing more begins, and the signal
+ * of the work aborts; rejects with that failure when nothing is running any more.
+ *
+ * @param items a function gets the signal too, for items whose source would make it wait
+ */
+export async function forEachLimited<T>(
+  items: Items<T> | ((signal: AbortSignal) => Items<T>),
+  max: number,
+  work: (item: T, signal: AbortSignal) => Promise<void>,
+  { signal: outside }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  using end = new FirstOf(outside);
+  const { signal } = end;
+  const all = typeof items === 'function' ? items(signal) : items;
+  const iterator = Symbol.iterator in all ? all[Symbol.iterator]() : all[Symbol.asyncIterator]();
+  const worker = async () => {
+    while (!signal.aborted) {
+      const next = await iterator.next();
+      if (next.done === true || signal.aborted) return;
+      await work(next.value, signal);
+    }
+  };
+  const fail = (error: unknown) => end.fail(error);
+  await Promise.all(Array.from({ length: max }, () => worker().catch(fail)));
+  if (signal.aborted) await iterator.return?.();
+  signal.throwIfAborted();
 }

@@ -17,14 +17,8 @@ export type Overwrite = 'always' | 'never' | 'newer' | 'different';
  */
 export function oneInPlace(note: (target: string) => void, signal: AbortSignal | undefined): InPlace {
   const turn = new Window({ max: 1 });
-  return async ({ fileSystem, path }, write) => {
-    await turn.acquire(1, signal);
-    try {
-      return await write(() => note(fileSystem.textOf(path)));
-    } finally {
-      turn.release(1);
-    }
-  };
+  return ({ fileSystem, path }, write) =>
+    turn.use(1, signal, () => write(() => note(fileSystem.textOf(path))));
 }
 
 /** Writes in place what cannot be replaced, while nothing else is written so. */

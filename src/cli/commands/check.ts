@@ -5,6 +5,7 @@ import { createReadStream, type Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import type { FileType } from '../../index.js';
+import { forEachLimited } from '../../shared/promises.js';
 import { entryFilter, type FilteredEntry } from '../options/filter-rules.js';
 import type { OptionValues } from '../options/option-table.js';
 import { pathJson } from '../output/entries.js';
@@ -13,7 +14,7 @@ import { UsageError } from '../output/usage-error.js';
 import type { CommandRun, Context, OperandPlace } from './command.js';
 import { joinBytes, noSuchLocal } from './places.js';
 import { requireOperands } from './targets.js';
-import { forEachAtOnce } from './transfers.js';
+import { filesAtOnce } from './transfers.js';
 
 /** What is compared of an entry. */
 interface Entry {
@@ -88,7 +89,7 @@ async function compareAll(
 ): Promise<ReadonlyMap<ByteString, Mark>> {
   const marks = new Map<ByteString, Mark>();
   for (const path of target.entries.keys()) if (!source.entries.has(path)) marks.set(path, '-');
-  await forEachAtOnce([...source.entries], async ([path, entry]) => {
+  await forEachLimited(source.entries, filesAtOnce(), async ([path, entry]) => {
     const other = target.entries.get(path);
     if (other === undefined) marks.set(path, '+');
     else {

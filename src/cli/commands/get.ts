@@ -3,6 +3,7 @@ import type { Buffer } from 'node:buffer';
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import type { FileAttributes, RemotePath } from '../../index.js';
+import { forEachLimited } from '../../shared/promises.js';
 import type { OptionValues } from '../options/option-table.js';
 import { LocalFileError } from '../output/exit-codes.js';
 import { UsageError } from '../output/usage-error.js';
@@ -10,7 +11,7 @@ import type { CommandRun, Context } from './command.js';
 import { allMatches, joinBytes, lastName, type RemoteMatch, remotePlace } from './places.js';
 import { namesFrom, requireOperands } from './targets.js';
 import {
-  forEachAtOnce,
+  filesAtOnce,
   isDirectoryError,
   keep,
   reasonToKeep,
@@ -65,7 +66,7 @@ async function getAll(
     throw new LocalFileError('ENOENT', `${target} is not a directory on this computer`);
   }
   const found: Wanted[] = [];
-  await forEachAtOnce(matches, async (match) => {
+  await forEachLimited(matches, filesAtOnce(), async (match) => {
     await context.outcome.attempt(match.place.show(match.text), async () => {
       const attributes = await match.place.connection.stat(match.path, { signal: context.signal });
       found.push({ match, attributes, target: isDirectory ? join(target, localName(match.text)) : target });
@@ -78,13 +79,10 @@ async function fetchAll(context: Context, wanted: readonly Wanted[], values: Opt
   for (const { attributes } of wanted) {
     if (attributes.isFile()) context.progress.expect(1, attributes.size ?? 0);
   }
-  await forEachAtOnce(
-    wanted,
-    ({ match, attributes, target }) =>
-      attributes.isDirectory()
-        ? fetchTree(context, match, target, values)
-        : fetchFile(context, { match, attributes, target }, values),
-    values,
+  await forEachLimited(wanted, filesAtOnce(values), (each) =>
+    each.attributes.isDirectory()
+      ? fetchTree(context, each.match, each.target, values)
+      : fetchFile(context, each, values),
   );
 }
 
@@ -159,7 +157,7 @@ async function getListed(
   if (others.length > 0) throw new UsageError('With --files-from, give one directory on a server: host:path');
   const place = await remotePlace(context, base);
   const wanted: Wanted[] = [];
-  await forEachAtOnce(names, async (name) => {
+  await forEachLimited(names, filesAtOnce(), async (name) => {
     const path: RemotePath = name[0] === 0x2f ? name : joinBytes(place.path, name);
     const text = name.toString('utf8');
     await context.outcome.attempt(text, async () => {

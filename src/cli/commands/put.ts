@@ -5,6 +5,7 @@ import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { printable } from '../../shared/printable.js';
+import { forEachLimited } from '../../shared/promises.js';
 import { localMatches } from '../addresses/local-names.js';
 import type { OptionValues } from '../options/option-table.js';
 import { LocalFileError } from '../output/exit-codes.js';
@@ -13,7 +14,7 @@ import type { CommandRun, Context, RemotePlace } from './command.js';
 import { joinRemote, noSuchLocal, remotePlace } from './places.js';
 import { namesFrom, requireOperands } from './targets.js';
 import {
-  forEachAtOnce,
+  filesAtOnce,
   isDirectoryError,
   isRemoteDirectory,
   keep,
@@ -91,13 +92,10 @@ async function sendAll(
   values: OptionValues,
 ): Promise<void> {
   for (const { facts } of sent) if (facts.isFile()) context.progress.expect(1, facts.size);
-  await forEachAtOnce(
-    sent,
-    (each) =>
-      each.facts.isDirectory()
-        ? sendTree(context, place, each, values)
-        : sendFile(context, place, each, values),
-    values,
+  await forEachLimited(sent, filesAtOnce(values), (each) =>
+    each.facts.isDirectory()
+      ? sendTree(context, place, each, values)
+      : sendFile(context, place, each, values),
   );
 }
 

@@ -179,24 +179,7 @@ export async function lookIfThere(
   return (await connection.exists(path, { signal })) ? connection.stat(path, { signal }) : undefined;
 }
 
-/** Does something for every item, so many at a time. The first that throws ends it, when those under way have ended. */
-export async function forEachAtOnce<T>(
-  items: readonly T[],
-  work: (item: T) => Promise<void>,
-  { jobs }: OptionValues = {},
-): Promise<void> {
-  const waiting = [...items];
-  let failure: { readonly error: unknown } | undefined;
-  const worker = async (): Promise<void> => {
-    for (let item = waiting.shift(); item !== undefined && failure === undefined; item = waiting.shift()) {
-      try {
-        await work(item);
-      } catch (error) {
-        failure ??= { error };
-      }
-    }
-  };
-  const workers = Math.min(typeof jobs === 'number' ? jobs : FILES_AT_ONCE, items.length);
-  await Promise.all(Array.from({ length: workers }, worker));
-  if (failure !== undefined) throw failure.error;
+/** How many files are under way at once, by `--jobs`. */
+export function filesAtOnce({ jobs }: OptionValues = {}): number {
+  return typeof jobs === 'number' ? jobs : FILES_AT_ONCE;
 }

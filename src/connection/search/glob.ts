@@ -204,8 +204,7 @@ class Search {
   async #inTurn(error: unknown, work: (budget: Budget) => Promise<void>): Promise<void> {
     if (!(error instanceof TooMuchAside)) throw error;
     this.#isNarrow = true;
-    await this.#turn.acquire(1, this.#tasks.signal);
-    await work(this.#awaited).finally(() => this.#turn.release(1));
+    await this.#turn.use(1, this.#tasks.signal, () => work(this.#awaited));
   }
 
   async #descend(child: Child, further: ReadonlySet<Rest>, deep: ReadonlySet<Rest>): Promise<void> {

@@ -6,6 +6,7 @@ import { posix } from 'node:path';
 import { checkName } from '../../connection/search/walk.js';
 import { readAttributes } from '../../session/directory-reader.js';
 import { lstatWithType } from '../../session/quirks/file-type.js';
+import { forEachLimited } from '../../shared/promises.js';
 import { childPath } from '../../shared/remote-path.js';
 import { hasCode } from '../../transfer/file-system.js';
 import type { FileAttributes } from '../../wire/attributes.js';
@@ -22,7 +23,6 @@ import { systemError } from '../base/node-error.js';
 import { direntOf } from '../base/stats.js';
 import type { View } from '../base/view.js';
 import { RemoteDir } from '../open/directory.js';
-import { eachLimited } from './each-limited.js';
 
 const REPEATABLE = { repeatable: true } as const;
 const DEFAULT_MODE = 0o777;
@@ -67,9 +67,11 @@ export function directoryCalls(view: View) {
     const found: { readonly below: Buffer; readonly entry: ListedEntry }[] = [];
     let levels: Level[] = [{ given, below: Buffer.alloc(0) }];
     while (levels.length > 0) {
-      const lists = await eachLimited(levels, MAX_LISTINGS, (level) =>
-        view.call({ syscall, path: level.given.text }, () => listEntries(view, level.given), REPEATABLE),
-      );
+      const lists: (readonly ListedEntry[])[] = [];
+      await forEachLimited(levels.entries(), MAX_LISTINGS, async ([index, { given }]) => {
+        const listing = () => listEntries(view, given);
+        lists[index] = await view.call({ syscall, path: given.text }, listing, REPEATABLE);
+      });
       const next: Level[] = [];
       for (const [index, { below }] of levels.entries()) {
         for (const entry of lists[index] ?? []) {

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import type { Dirent } from 'node:fs';
 import { posix } from 'node:path';
 import { expandBraces, isHidden, parseSegment, type Segment } from '../../connection/search/glob-pattern.js';
+import { forEachLimited } from '../../shared/promises.js';
 import { childPath } from '../../shared/remote-path.js';
 import { hasCode } from '../../transfer/file-system.js';
 import type { FileAttributes } from '../../wire/attributes.js';
@@ -10,7 +11,6 @@ import { givenOptions, givenPath, wrongType } from '../base/arguments.js';
 import { direntOf } from '../base/stats.js';
 import type { View } from '../base/view.js';
 import { type ListedEntry, listEntries } from './directories.js';
-import { eachLimited } from './each-limited.js';
 
 const REPEATABLE = { repeatable: true } as const;
 const MAX_LISTINGS = 32;
@@ -46,7 +46,10 @@ export function globCalls(view: View) {
     const seen = new Set<string>();
     let places = beginnings(patterns);
     while (places.length > 0) {
-      const lists = await eachLimited(places, MAX_LISTINGS, ({ path }) => list(rules.cwd, path));
+      const lists: (readonly ListedEntry[])[] = [];
+      await forEachLimited(places.entries(), MAX_LISTINGS, async ([index, { path }]) => {
+        lists[index] = await list(rules.cwd, path);
+      });
       const found = places.flatMap((place, index) => stepsInto(place, lists[index] ?? [], rules));
       for (const { text, shown, isMatch } of found) {
         if (!isMatch || seen.has(text)) continue;

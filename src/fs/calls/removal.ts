@@ -1,12 +1,12 @@
 /** `rm` and `rmdir`. */
 import { constants as os } from 'node:os';
+import { forEachLimited } from '../../shared/promises.js';
 import { childPath } from '../../shared/remote-path.js';
 import { pause } from '../../shared/retry.js';
 import { hasCode } from '../../transfer/file-system.js';
 import { type GivenPath, givenInteger, givenOptions, givenPath } from '../base/arguments.js';
 import type { View } from '../base/view.js';
 import { listEntries } from './directories.js';
-import { eachLimited } from './each-limited.js';
 
 const REPEATABLE = { repeatable: true } as const;
 const MAX_AT_ONCE = 32;
@@ -70,7 +70,7 @@ export function removalCalls(view: View) {
       isDirectory: attributes.isDirectory(),
     }));
     const files = children.filter(({ isDirectory }) => !isDirectory);
-    await eachLimited(files, MAX_AT_ONCE, ({ path }) => insist(() => removeFile(path), rules));
+    await forEachLimited(files, MAX_AT_ONCE, ({ path }) => insist(() => removeFile(path), rules));
     for (const { path, isDirectory } of children) if (isDirectory) await removeTree(path, rules);
     await insist(() => removeDirectory(given), rules);
   };

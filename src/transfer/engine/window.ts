@@ -78,6 +78,16 @@ export class Window {
     this.#serve();
   }
 
+  /** Takes `amount` units as {@link acquire} does, and gives them back when the work has ended, however it ends. */
+  async use<T>(amount: number, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    await this.acquire(amount, signal);
+    try {
+      return await work();
+    } finally {
+      this.release(amount);
+    }
+  }
+
   #take(amount: number): void {
     if (this.#used === 0) this.#pace?.start();
     this.#used += amount;

@@ -3,10 +3,10 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { untilAborted } from '../../shared/abort.js';
+import { forEachLimited } from '../../shared/promises.js';
 import { copyDirectly } from '../copy-directly.js';
 import { isFatal } from '../copy-failure.js';
 import type { LineUse } from '../engine/copy-content.js';
-import { TaskGroup } from '../engine/task-group.js';
 import { Window } from '../engine/window.js';
 import type { Place } from '../file-system.js';
 import { sftpTime } from '../sftp-time.js';
@@ -44,6 +44,10 @@ interface Pair {
   readonly to: MirrorEntry;
 }
 
+interface IndexedPair extends Pair {
+  readonly index: number;
+}
+
 type Difference = Extract<Note, 'size' | 'mtime' | 'content' | 'custom'>;
 type Compare = (pair: Pair, sides: Sides) => Promise<Difference | undefined>;
 
@@ -72,23 +76,16 @@ export class Comparison {
   }
 
   async #compareContents(directory: MirrorDirectory, differ: Compare): Promise<void> {
-    const tasks = new TaskGroup(this.#sides.signal);
-    const compareOne = async (index: number, pair: Pair) => {
-      const difference = await differ(pair, { ...this.#sides, signal: tasks.signal });
+    const compareOne = async ({ index, ...pair }: IndexedPair, signal: AbortSignal) => {
+      const comparing = () => differ(pair, { ...this.#sides, signal });
+      const difference = await this.#slots.use(1, signal, comparing);
       if (difference !== undefined) directory.note(index, difference);
     };
-    const compareAll = async () => {
-      for (const { index, ...pair } of pairsOf(directory)) {
-        await this.#slots.acquire(1, tasks.signal);
-        tasks.add(compareOne(index, pair).finally(() => this.#slots.release(1)));
-      }
-    };
-    tasks.add(compareAll());
-    await tasks.settle();
+    await forEachLimited(pairsOf(directory), MAX_COMPARISONS, compareOne, this.#sides);
   }
 }
 
-function* pairsOf(directory: MirrorDirectory): Generator<Pair & { readonly index: number }, void, undefined> {
+function* pairsOf(directory: MirrorDirectory): Generator<IndexedPair, void, undefined> {
   for (let index = 0; index < directory.count; index += 1) {
     const isPair = directory.sourceType(index) === 'file' && directory.targetType(index) === 'file';
     const [from, to] = isPair ? [directory.source(index), directory.target(index)] : [];

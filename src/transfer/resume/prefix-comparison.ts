@@ -4,9 +4,8 @@
  * have written it.
  */
 import { Buffer } from 'node:buffer';
-import { TaskGroup } from '../engine/task-group.js';
+import { forEachLimited } from '../../shared/promises.js';
 import type { Throttle } from '../engine/throttle.js';
-import { Window } from '../engine/window.js';
 import { type Cancellable, type Place, type SourceFile, unlessCode } from '../file-system.js';
 
 export interface ComparisonOptions extends Cancellable {
@@ -73,22 +72,24 @@ async function compareHashes(
   signal: AbortSignal | undefined,
 ): Promise<boolean | undefined> {
   if (file.sha256 === undefined || there.sha256 === undefined || bytes < MIN_BLOCK_LENGTH) return undefined;
-  const tasks = new TaskGroup(signal);
-  const slots = new Window({ max: MAX_BLOCKS_AT_ONCE });
   let result: boolean | undefined = true;
-  const compare = async ({ start, length }: Range) => {
-    const hashes = [file, there].map((one) => one.sha256?.(start, length, { signal: tasks.signal }));
+  const compare = async ({ start, length }: Range, signal: AbortSignal) => {
+    const hashes = [file, there].map((one) => one.sha256?.(start, length, { signal }));
     const [ours, theirs] = await Promise.all(hashes);
     if (ours === undefined || theirs === undefined) result = undefined;
     else if (result === true) result = Buffer.compare(ours, theirs) === 0;
   };
-  for (const range of blocksOf(bytes)) {
-    await slots.acquire(1, tasks.signal).catch(() => {});
-    if (result !== true || tasks.signal.aborted) break;
-    tasks.add(compare(range).finally(() => slots.release(1)));
-  }
-  await tasks.settle();
+  const blocks = takeWhile(blocksOf(bytes), () => result === true);
+  await forEachLimited(blocks, MAX_BLOCKS_AT_ONCE, compare, { signal });
   return result;
+}
+
+/** After a difference nothing more is asked. */
+function* takeWhile<T>(items: Iterable<T>, goesOn: () => boolean): Generator<T> {
+  for (const item of items) {
+    if (!goesOn()) return;
+    yield item;
+  }
 }
 
 function* blocksOf(bytes: number): Generator<Range> {
@@ -100,29 +101,22 @@ function* blocksOf(bytes: number): Generator<Range> {
   }
 }
 
-/** After a difference nothing more is asked. */
 async function compareRanges(
   file: SourceFile,
   there: SourceFile,
   ranges: Iterable<Range>,
   { signal, throttle }: Omit<ComparisonOptions, 'depth'>,
 ): Promise<boolean> {
-  const tasks = new TaskGroup(signal);
-  const slots = new Window({ max: MAX_PARTS_AT_ONCE });
   let isSame = true;
-  const compare = async ({ start, length }: Range) => {
-    const [ours, theirs] = await Promise.all(
-      [file, there].map((one) => readWhole(one, start, length, tasks.signal)),
-    );
+  const compare = async ({ start, length }: Range, signal: AbortSignal) => {
+    await throttle?.take(length, signal);
+    if (!isSame) return;
+    const reading = [file, there].map((one) => readWhole(one, start, length, signal));
+    const [ours, theirs] = await Promise.all(reading);
     if (ours?.length !== length || theirs === undefined || !ours.equals(theirs)) isSame = false;
   };
-  for (const range of ranges) {
-    await slots.acquire(1, tasks.signal).catch(() => {});
-    await throttle?.take(range.length, tasks.signal).catch(() => {});
-    if (!isSame || tasks.signal.aborted) break;
-    tasks.add(compare(range).finally(() => slots.release(1)));
-  }
-  await tasks.settle();
+  const parts = takeWhile(ranges, () => isSame);
+  await forEachLimited(parts, MAX_PARTS_AT_ONCE, compare, { signal });
   return isSame;
 }
 

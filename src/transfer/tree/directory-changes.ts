@@ -1,6 +1,6 @@
 /** Times and permissions of directories, which are set once their content is complete. */
 import type { Buffer } from 'node:buffer';
-import { TaskGroup } from '../engine/task-group.js';
+import { forEachLimited } from '../../shared/promises.js';
 import type { Window } from '../engine/window.js';
 import type { FileChanges, FileInfo, FileSystem } from '../file-system.js';
 
@@ -60,16 +60,12 @@ export class DirectoryChanges {
   async apply({ slots, guard, onRefusal }: Application): Promise<void> {
     const { signal } = this.#options;
     for (const [, ofLevel] of [...this.#byLevel].sort(([left], [right]) => right - left)) {
-      const tasks = new TaskGroup(signal);
-      for (const { from, to, changes } of ofLevel) {
-        await slots.acquire(1, tasks.signal);
-        const change = async () => {
+      const apply = ({ from, to, changes }: DirectoryChange) =>
+        guard(from, async () => {
           const refusal = await this.#fileSystem.setAttributes(to, changes, { signal });
           if (refusal !== undefined) onRefusal(from, refusal);
-        };
-        tasks.add(guard(from, change).finally(() => slots.release(1)));
-      }
-      await tasks.settle();
+        });
+      await forEachLimited(ofLevel, slots.max, apply, { signal });
     }
   }
 }

@@ -43,6 +43,16 @@ describe('Window', () => {
     assert.equal(window.tryAcquire(1), false);
   });
 
+  test('gives back what it lends for some work, whether that succeeds or fails', async () => {
+    const window = new Window({ max: 1 });
+    const used = await window.use(1, undefined, async () => window.used);
+    assert.deepEqual([used, window.used], [1, 0]);
+    const failing = window.use(1, undefined, () => Promise.reject(new Error('in vain')));
+    const next = window.use(1, undefined, async () => 'next');
+    await assert.rejects(failing, { message: 'in vain' });
+    assert.deepEqual([await next, window.used], ['next', 0]);
+  });
+
   test('starts small, and opens by what is acknowledged with its mark', () => {
     let time = 0;
     const window = new Window({ max: 2 ** 25, initial: 2 ** 18, now: () => time });
