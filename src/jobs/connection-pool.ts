@@ -5,6 +5,7 @@ import { isTransient } from '../errors/outlook.js';
 import { AuthenticationError, ConnectionLostError, SftpError } from '../errors.js';
 import { onAbort, withinTime } from '../shared/abort.js';
 import { CALL_OPTIONS, type CallOptions, checkOptions } from '../shared/option-checks.js';
+import { deferred, PendingPromises } from '../shared/promises.js';
 import { pause } from '../shared/retry.js';
 import { tellPool } from './events.js';
 import { type ConnectionPoolOptions, type PoolSettings, poolSettings } from './pool-options.js';
@@ -66,7 +67,7 @@ export class ConnectionPool implements AsyncDisposable {
   readonly #settings: PoolSettings;
   readonly #servers = new Map<string, PoolServer>();
   readonly #abort = new AbortController();
-  readonly #closing = new Set<Promise<void>>();
+  readonly #closing = new PendingPromises();
   readonly #counts = { opened: 0, failed: 0, leases: 0, closed: 0 };
 
   /** @throws TypeError | RangeError if an option is invalid */
@@ -89,12 +90,8 @@ export class ConnectionPool implements AsyncDisposable {
     const entry = this.#serverOf(server);
     const waiter: Waiter = {
       ...{ server, key: keyOf(server), sinceMs: now(), failures: 0, isServed: false, isOver: false },
-      ...{ resolve: () => {}, reject: () => {} },
+      ...deferred<Pooled>(),
     };
-    const granted = new Promise<Pooled>((resolve, reject) => {
-      waiter.resolve = resolve;
-      waiter.reject = reject;
-    });
     entry.waiters.push(waiter);
     const leave = (reason: unknown) => {
       remove(entry.waiters, waiter);
@@ -105,7 +102,7 @@ export class ConnectionPool implements AsyncDisposable {
     const callOff = onAbort(signal, leave);
     try {
       this.#serve(entry);
-      return this.#leaseOf(entry, await granted, waiter.sinceMs);
+      return this.#leaseOf(entry, await waiter.promise, waiter.sinceMs);
     } finally {
       callOff();
     }
@@ -138,7 +135,7 @@ export class ConnectionPool implements AsyncDisposable {
       for (const waiter of entry.waiters.splice(0)) waiter.reject(reason);
       for (const pooled of [...entry.idle, ...entry.leased]) this.#end(entry, pooled, 'the pool was closed');
     }
-    while (this.#closing.size > 0) await Promise.all(this.#closing);
+    while (this.#closing.size > 0) await this.#closing.settled();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -294,7 +291,7 @@ export class ConnectionPool implements AsyncDisposable {
       tellPool({ event: 'release', ...told, durationMs: Math.round(now() - startMs) });
       if (isKept) await this.#takeBack(entry, pooled);
       else this.#end(entry, pooled);
-      if (!isKept) await Promise.all(this.#closing);
+      if (!isKept) await this.#closing.settled();
     };
     return {
       connection: pooled.connection,
@@ -338,8 +335,7 @@ export class ConnectionPool implements AsyncDisposable {
       this.#tidy(entry);
       this.#serveOthers(entry);
     };
-    const closing: Promise<void> = close().finally(() => this.#closing.delete(closing));
-    this.#closing.add(closing);
+    this.#closing.add(close());
   }
 
   /** Under the limit of all, room here is room for others. */

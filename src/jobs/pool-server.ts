@@ -22,7 +22,7 @@ export interface Pooled {
 }
 
 /** Somebody who waits for a lease. */
-export interface Waiter {
+export interface Waiter extends Deferred<Pooled> {
   readonly server: ServerDescription;
   readonly key: string;
   readonly sinceMs: number;
@@ -31,8 +31,6 @@ export interface Waiter {
   isServed: boolean;
   /** He does not want one any more. */
   isOver: boolean;
-  resolve(pooled: Pooled): void;
-  reject(error: unknown): void;
 }
 
 export class PoolServer {

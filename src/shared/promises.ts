@@ -35,6 +35,30 @@ export class SerialQueue {
   }
 }
 
+/** Promises that have not settled yet. */
+export class PendingPromises {
+  readonly #promises = new Set<Promise<unknown>>();
+
+  get size(): number {
+    return this.#promises.size;
+  }
+
+  /** Gives the promise itself. */
+  add<T>(promise: Promise<T>): Promise<T> {
+    const remove = () => {
+      this.#promises.delete(promise);
+    };
+    this.#promises.add(promise);
+    promise.then(remove, remove);
+    return promise;
+  }
+
+  /** Resolves when all that have been added so far have settled, also where some of them have failed. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#promises);
+  }
+}
+
 type Items<T> = Iterable<T> | AsyncIterable<T>;
 
 /**

@@ -8,7 +8,7 @@ import { untilAborted } from '../../shared/abort.js';
 import { type Content, checkCount, contentBytes, kindOf } from '../../shared/arguments.js';
 import { parseMode } from '../../shared/modes.js';
 import { CALL_OPTIONS, checkOptions, type OptionTable } from '../../shared/option-checks.js';
-import { SerialQueue } from '../../shared/promises.js';
+import { PendingPromises, SerialQueue } from '../../shared/promises.js';
 import { quote } from '../../shared/remote-path.js';
 import { ContentCopy, type LineUse } from '../../transfer/engine/copy-content.js';
 import { copyToEnd, FileRange } from '../../transfer/file-range.js';
@@ -93,7 +93,7 @@ export class RemoteFile implements AsyncDisposable {
   #appended: Promise<unknown> = Promise.resolve();
   #position: number;
   readonly #turn = new SerialQueue();
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #running = new PendingPromises();
   readonly #streams = new Set<RemoteReadStream | RemoteWriteStream>();
   #closing: Promise<void> | undefined;
 
@@ -160,7 +160,7 @@ export class RemoteFile implements AsyncDisposable {
     this.#checkReads();
     checkCount('offset', offset);
     checkCount('length', length, MAX_CONTENT_LENGTH);
-    return this.#track(this.#readRange(offset, length, options));
+    return this.#running.add(this.#readRange(offset, length, options));
   }
 
   /**
@@ -177,7 +177,7 @@ export class RemoteFile implements AsyncDisposable {
     if (this.#mode.appends) throw this.#wrongMode('writing at an offset', 'r+', 'w+');
     checkCount('offset', offset);
     const bytes = contentBytes(data, 'data');
-    await this.#track(this.#writeRange(offset, bytes, options));
+    await this.#running.add(this.#writeRange(offset, bytes, options));
     return bytes.length;
   }
 
@@ -250,7 +250,7 @@ export class RemoteFile implements AsyncDisposable {
   async stat(options: OperationOptions = {}): Promise<FileAttributes> {
     checkOptions(options, CALL_OPTIONS, { of: 'stat' });
     this.#checkOpen();
-    return this.#track(this.#client.fstat(this.#handle, options));
+    return this.#running.add(this.#client.fstat(this.#handle, options));
   }
 
   /** Cuts the file, or extends it with zeros, and resolves with the size that the server then tells. */
@@ -269,7 +269,7 @@ export class RemoteFile implements AsyncDisposable {
   async chmod(mode: number | string, options: OperationOptions = {}): Promise<void> {
     checkOptions(options, CALL_OPTIONS, { of: 'chmod' });
     this.#checkOpen();
-    await this.#track(this.#client.fsetstat(this.#handle, { mode: parseMode(mode) }, options));
+    await this.#running.add(this.#client.fsetstat(this.#handle, { mode: parseMode(mode) }, options));
   }
 
   /** Sets the times of the last access and modification: seconds since 1970, cut to whole ones, or dates. */
@@ -277,7 +277,7 @@ export class RemoteFile implements AsyncDisposable {
     checkOptions(options, CALL_OPTIONS, { of: 'utimes' });
     this.#checkOpen();
     const times = { atime: secondsOf(atime, 'atime'), mtime: secondsOf(mtime, 'mtime') };
-    await this.#track(this.#client.fsetstat(this.#handle, times, options));
+    await this.#running.add(this.#client.fsetstat(this.#handle, times, options));
   }
 
   /**
@@ -395,7 +395,7 @@ export class RemoteFile implements AsyncDisposable {
       const isItself = stream instanceof RemoteWriteStream && stream.isClosingFile;
       if (!stream.closed && !isItself) stream.destroy(this.#closedError());
     }
-    await Promise.allSettled(this.#running);
+    await this.#running.settled();
     this.#appending?.leave();
     const closing = this.#client.close(this.#handle);
     await (this.#mode.writes ? closing : closing.catch(() => {}));
@@ -407,14 +407,9 @@ export class RemoteFile implements AsyncDisposable {
       signal?.throwIfAborted();
       return operation();
     });
-    return untilAborted(this.#track(result), signal);
+    return untilAborted(this.#running.add(result), signal);
   }
 
-  #track<T>(operation: Promise<T>): Promise<T> {
-    const settled: Promise<unknown> = operation.catch(() => {}).finally(() => this.#running.delete(settled));
-    this.#running.add(settled);
-    return operation;
-  }
 
   #closer({ autoClose }: AutoCloseOption): (options: Cancellable) => Promise<void> {
     if (autoClose === false) return async () => {};

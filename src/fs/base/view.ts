@@ -6,6 +6,7 @@ import { SftpStatusError } from '../../errors.js';
 import { lstatWithType, statWithType } from '../../session/quirks/file-type.js';
 import type { ExplainedOperation } from '../../session/quirks/likely-cause.js';
 import type { SftpClient } from '../../session/sftp-client.js';
+import { PendingPromises } from '../../shared/promises.js';
 import { isLost, type RetryPolicy } from '../../shared/retry.js';
 import type { LineUse } from '../../transfer/engine/copy-content.js';
 import type { FileAttributes } from '../../wire/attributes.js';
@@ -44,7 +45,7 @@ export class View {
   readonly #link: Link;
   readonly #parts: ReturnType<typeof partsOf>;
   readonly #settings: ViewSettings;
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #running = new PendingPromises();
   #rootNames: Promise<string[]> | undefined;
   #failure: Error | undefined;
 
@@ -71,20 +72,14 @@ export class View {
 
   /** @throws the first failure of this view, once everything that is under way has settled */
   async check(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
+    while (this.#running.size > 0) await this.#running.settled();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Runs one call: reconnects before it, and again after a loss where it is repeatable; tells errors as Node does. */
   call<T>(subject: Subject, work: () => Promise<T>, rules: CallRules = {}): Promise<T> {
     if (rules.changes) this.cache.clear();
-    const running = this.#run(subject, work, rules);
-    const settled: Promise<unknown> = running.then(
-      () => this.#running.delete(settled),
-      () => this.#running.delete(settled),
-    );
-    this.#running.add(settled);
-    return running;
+    return this.#running.add(this.#run(subject, work, rules));
   }
 
   async #run<T>(subject: Subject, work: () => Promise<T>, rules: CallRules): Promise<T> {

@@ -5,7 +5,7 @@ import { SftpStatusError } from '../../errors.js';
 import { statWithType } from '../../session/quirks/file-type.js';
 import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
 import { failure } from '../../session/status-error.js';
-import { SerialQueue } from '../../shared/promises.js';
+import { PendingPromises, SerialQueue } from '../../shared/promises.js';
 import { ContentCopy } from '../../transfer/engine/copy-content.js';
 import { copyToEnd, FileRange } from '../../transfer/file-range.js';
 import type { SourceFile, TargetFile } from '../../transfer/file-system.js';
@@ -37,7 +37,7 @@ export class OpenedFile {
   /** `undefined`: at the end, wherever that is. */
   #position: number | undefined = 0;
   readonly #turn = new SerialQueue();
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #running = new PendingPromises();
 
   constructor({ view, path, key, flags, handle }: OpenedParts) {
     this.#view = view;
@@ -49,7 +49,7 @@ export class OpenedFile {
 
   /** Fills the buffer from `position`, or from the file's own position, and tells how many bytes that were. */
   read(target: Buffer, position: number | null, signal?: AbortSignal): Promise<number> {
-    if (position !== null) return this.#track(this.#readAt(target, position, signal));
+    if (position !== null) return this.#running.add(this.#readAt(target, position, signal));
     return this.#inTurn(async () => {
       this.#position ??= await this.#size();
       const count = await this.#readAt(target, this.#position, signal);
@@ -70,7 +70,7 @@ export class OpenedFile {
         return bytes.length;
       });
     }
-    if (position !== null) return this.#track(this.#writeAt(bytes, position, signal));
+    if (position !== null) return this.#running.add(this.#writeAt(bytes, position, signal));
     return this.#inTurn(async () => {
       this.#position ??= await this.#size();
       const count = await this.#writeAt(bytes, this.#position, signal);
@@ -92,12 +92,12 @@ export class OpenedFile {
   stat(): Promise<FileAttributes> {
     const handle = this.#handle;
     const client = this.#client;
-    if (handle === undefined) return this.#track(client.stat(this.path));
+    if (handle === undefined) return this.#running.add(client.stat(this.path));
     const asking = client.fstat(handle);
     const told = asking.then((attributes) =>
       attributes.type === 'unknown' ? statWithType(client, this.path) : attributes,
     );
-    return this.#track(told);
+    return this.#running.add(told);
   }
 
   set(attributes: AttributeValues): Promise<void> {
@@ -106,7 +106,7 @@ export class OpenedFile {
       handle === undefined
         ? this.#client.setstat(this.path, attributes)
         : this.#client.fsetstat(handle, attributes);
-    return this.#track(this.#view.explained(setting, 'setstat', this.path));
+    return this.#running.add(this.#view.explained(setting, 'setstat', this.path));
   }
 
   async truncate(size: number): Promise<void> {
@@ -122,7 +122,7 @@ export class OpenedFile {
     const source = { handle: this.#readable(), offset: 0, length };
     const copying = this.#client.copyData(source, { handle: target.#writable(), offset: 0 });
     try {
-      await this.#track(target.#track(copying));
+      await this.#running.add(target.#running.add(copying));
       return true;
     } catch (error) {
       // OpenSSH's server refuses where both are one file. Copied byte by byte, it stays as it is.
@@ -134,12 +134,12 @@ export class OpenedFile {
   /** Where the server can: others have it on the disk when they please. */
   async sync(): Promise<void> {
     if (this.#handle === undefined || !this.#client.supports('fsync')) return;
-    await this.#track(this.#client.fsync(this.#handle));
+    await this.#running.add(this.#client.fsync(this.#handle));
   }
 
   /** When all that was called before has settled. Of a file that was only read it never rejects. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#running);
+    await this.#running.settled();
     if (this.#handle === undefined) return;
     const closing = this.#client.close(this.#handle);
     await (this.#flags.writes ? closing : closing.catch(() => {}));
@@ -281,13 +281,7 @@ export class OpenedFile {
 
   /** What uses the position runs one after the other; a failure is no obstacle to the next. */
   #inTurn<T>(operation: () => Promise<T>): Promise<T> {
-    return this.#track(this.#turn.run(operation));
-  }
-
-  #track<T>(operation: Promise<T>): Promise<T> {
-    const settled: Promise<unknown> = operation.catch(() => {}).finally(() => this.#running.delete(settled));
-    this.#running.add(settled);
-    return operation;
+    return this.#running.add(this.#turn.run(operation));
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { deferred, forEachLimited, SerialQueue } from '../../../src/shared/promises.js';
+import { deferred, forEachLimited, PendingPromises, SerialQueue } from '../../../src/shared/promises.js';
 
 describe('A serial queue', () => {
   test('runs one task after the other, in the order of the calls', async () => {
@@ -39,6 +39,22 @@ describe('A serial queue', () => {
     const next = queue.run(async () => assert.fail('it ran'));
     await assert.rejects(failing, { message: 'first' });
     await assert.rejects(next, { message: 'first' });
+  });
+});
+
+describe('A set of pending promises', () => {
+  test('is empty when all have settled, and waits for those that were added before', async () => {
+    const pending = new PendingPromises();
+    const [first, second] = [deferred(), deferred()];
+    assert.equal(pending.add(first.promise), first.promise);
+    const settled = pending.settled();
+    pending.add(second.promise);
+    first.reject(new Error('of no interest here'));
+    await settled;
+    assert.equal(pending.size, 1);
+    second.resolve();
+    await pending.settled();
+    assert.equal(pending.size, 0);
   });
 });
 
