@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 import { ConnectionLostError, SftpError } from '../errors.js';
-import { isLender } from '../shared/lent-memory.js';
+import { copyOf, isLender, type LentBuffer } from '../shared/lent-memory.js';
 import { ByteWriter } from '../wire/bytes.js';
 import { type Frame, FrameDecoder } from '../wire/framing.js';
 
@@ -38,7 +38,7 @@ export class PacketStream {
     this.#stream = stream;
     // The frames copy or retain what they keep.
     if (isLender(stream)) stream.lend();
-    stream.on('data', (chunk: Buffer) => this.#receive(chunk));
+    stream.on('data', (chunk: LentBuffer) => this.#receive(chunk));
     stream.on('drain', () => this.#unblock());
     stream.on('end', () => this.end(this.#endOfStream()));
     stream.on('close', () => this.end(this.#endOfStream()));
@@ -83,10 +83,11 @@ export class PacketStream {
     this.#handlers?.onEnd(reason);
   }
 
-  #receive(chunk: Buffer): void {
+  #receive(chunk: LentBuffer): void {
     this.#handlers?.onProgress();
     if (this.#firstBytes.length < GREETING_LENGTH) {
-      this.#firstBytes = Buffer.concat([this.#firstBytes, chunk]).subarray(0, GREETING_LENGTH);
+      const missing = GREETING_LENGTH - this.#firstBytes.length;
+      this.#firstBytes = Buffer.concat([this.#firstBytes, copyOf(chunk.subarray(0, missing))]);
     }
     try {
       for (const frame of this.#frames.decode(chunk)) {

@@ -1,10 +1,22 @@
 /**
  * Memory that is only lent: a socket reads into the same few slabs again and again, so that a long transfer leaves
  * nothing to be collected. A consumer may look at a piece of it during the call; one that needs it for longer says
- * {@link retain}, and {@link release} when it is done. A slab is read into again when nothing of it is retained;
- * what is never released is simply collected, and of memory that nobody lends both calls do nothing.
+ * {@link retain} or {@link copyOf}, and {@link release} when it is done with what it has retained. A slab is read into
+ * again when nothing of it is retained; what is never released is simply collected, and of memory that nobody lends the
+ * calls do nothing.
  */
 import { Buffer } from 'node:buffer';
+
+/**
+ * Bytes that may be lent. Every `Buffer` is one, but for the compiler it is no `Buffer`: what can be done with it is done
+ * when the call is over, and nothing else keeps it by mistake.
+ */
+export interface LentBuffer {
+  readonly buffer: ArrayBufferLike;
+  readonly length: number;
+  subarray(start?: number, end?: number): LentBuffer;
+  copy(target: Uint8Array, targetStart?: number, sourceStart?: number, sourceEnd?: number): number;
+}
 
 const SLAB_LENGTH = 512 * 1024;
 /** Less room is not worth a call of the system. */
@@ -22,10 +34,15 @@ interface Slab {
 const slabs = new WeakMap<ArrayBufferLike, Slab>();
 const free: Slab[] = [];
 
-/** The piece stays as it is until {@link release}; each piece is counted by itself. */
-export function retain({ buffer }: Uint8Array): void {
-  const slab = slabs.get(buffer);
+/** The piece itself, which stays as it is until {@link release}; each piece is counted by itself. */
+export function retain(piece: LentBuffer): Buffer {
+  const slab = slabs.get(piece.buffer);
   if (slab !== undefined) slab.retained += 1;
+  return piece as Buffer;
+}
+
+export function copyOf(piece: LentBuffer): Buffer {
+  return Buffer.from(piece as Buffer);
 }
 
 /** To be called once for each piece that was retained. */
@@ -55,7 +72,7 @@ export class ReceiveMemory {
   }
 
   /** The bytes that a read has put there. */
-  take(count: number): Buffer {
+  take(count: number): LentBuffer {
     const piece = this.#slab.memory.subarray(this.#start, this.#start + count);
     this.#start += count;
     return piece;

@@ -5,7 +5,7 @@
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ConnectionError, SshError } from '../errors.js';
-import { ReceiveMemory, retain } from '../shared/lent-memory.js';
+import { copyOf, type LentBuffer, ReceiveMemory, retain } from '../shared/lent-memory.js';
 import { printable } from '../shared/printable.js';
 
 /** RFC 4253, section 4.2 allows lines before the identification and does not bound them; we do. */
@@ -61,7 +61,7 @@ export interface DialOptions extends Address {
   /** Whether the reader copies or retains what it needs for longer than the event. */
   readonly lends: () => boolean;
   /** Called after the event: the last moment for that. */
-  readonly onRead: (chunk: Buffer) => void;
+  readonly onRead: (chunk: LentBuffer) => void;
 }
 
 /** Dials. The socket is returned at once, so that a deadline can destroy it. */
@@ -73,7 +73,7 @@ export function dial(options: DialOptions): Socket {
     const isLent = lends();
     // What the packets in it give rise to leaves together: a window that opens lets eight or more follow.
     socket.cork();
-    const wantsMore = socket.push(isLent ? chunk : Buffer.from(chunk));
+    const wantsMore = socket.push(isLent ? chunk : copyOf(chunk));
     socket.uncork();
     onRead(chunk);
     // What the listeners may have kept, or the socket itself, is never read into again.

@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
-import { retain } from '../shared/lent-memory.js';
+import { type LentBuffer, retain } from '../shared/lent-memory.js';
 import { replies, requests } from './packets.js';
 
 /** The largest packet that OpenSSH takes or sends, without the four bytes of its length. */
@@ -36,7 +36,7 @@ export class FrameDecoder {
    *
    * @throws ProtocolError on a length of 0 or beyond {@link MAX_PACKET_LENGTH}, before anything is allocated.
    */
-  *decode(chunk: Buffer): Generator<Frame, void, undefined> {
+  *decode(chunk: LentBuffer): Generator<Frame, void, undefined> {
     let position = 0;
     while (position < chunk.length) {
       if (this.#headerLength < HEADER_LENGTH) {
@@ -55,23 +55,22 @@ export class FrameDecoder {
     }
   }
 
-  #keep(piece: Buffer): void {
+  #keep(piece: LentBuffer): void {
     if (!CONTENT_TYPES.has(this.#header.readUInt8(4))) {
       this.#copy(piece);
       return;
     }
-    retain(piece);
-    this.#body.push(piece);
+    this.#body.push(retain(piece));
   }
 
   /** All of the body in one piece of memory, made when its beginning is there: nothing has to be joined then. */
-  #copy(piece: Buffer): void {
+  #copy(piece: LentBuffer): void {
     const [whole = Buffer.allocUnsafe(this.#missing)] = this.#body;
     this.#body = [whole];
-    whole.set(piece, whole.length - this.#missing);
+    piece.copy(whole, whole.length - this.#missing);
   }
 
-  #takeHeader(chunk: Buffer, position: number): number {
+  #takeHeader(chunk: LentBuffer, position: number): number {
     const taken = chunk.copy(
       this.#header,
       this.#headerLength,

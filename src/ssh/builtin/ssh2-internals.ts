@@ -4,7 +4,8 @@
  */
 import { Readable } from 'node:stream';
 import type { Client, ClientChannel, ParsedKey } from 'ssh2';
-import { retain } from '../../shared/lent-memory.js';
+import { type LentBuffer, retain } from '../../shared/lent-memory.js';
+import type { ChannelRequest } from '../established-connection.js';
 import type { AllocatePacket } from './packet-memory.js';
 
 /** A channel, seen from the inside. */
@@ -145,11 +146,9 @@ function keepEarly(channel: RawChannel): () => readonly (Buffer | null)[] | unde
   const { push } = channel;
   const kept: (Buffer | null)[] = [];
   let left = INITIAL_WINDOW;
-  channel.push = (chunk: Buffer | null) => {
+  channel.push = (chunk: LentBuffer | null) => {
     left -= chunk?.length ?? 0;
-    if (left < 0) return true;
-    if (chunk !== null) retain(chunk);
-    kept.push(chunk);
+    if (left >= 0) kept.push(chunk && retain(chunk));
     return true;
   };
   return () => {
@@ -177,7 +176,7 @@ export function isExchangingKeys(client: Client): boolean {
 }
 
 /** ssh2 keeps a packet where it was read until its tag has come, and that memory is read into again. */
-export function copyUnfinishedPacket(client: Client, { buffer }: Buffer): void {
+export function copyUnfinishedPacket(client: Client, { buffer }: LentBuffer): void {
   const decipher = inside(client)._protocol?._decipher;
   if (decipher?._packet?.buffer === buffer) decipher._packet = Buffer.from(decipher._packet);
 }

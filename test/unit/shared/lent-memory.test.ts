@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
-import { ReceiveMemory, release, retain } from '../../../src/shared/lent-memory.js';
+import { copyOf, ReceiveMemory, release, retain } from '../../../src/shared/lent-memory.js';
 
 /** Puts text where the next read goes. */
 function receive(memory: ReceiveMemory, text: string): Buffer {
   memory.room().write(text, 'latin1');
-  return memory.take(text.length);
+  return memory.take(text.length) as Buffer;
 }
 
 describe('memory that is lent', () => {
@@ -43,8 +43,7 @@ describe('memory that is lent', () => {
 
   test('goes on in another slab where there is little room, and comes back to the first', () => {
     const memory = new ReceiveMemory();
-    const whole = memory.take(memory.room().length - 1);
-    retain(whole);
+    const whole = retain(memory.take(memory.room().length - 1));
     const next = receive(memory, 'next');
     assert.notEqual(next.buffer, whole.buffer);
     release([whole]);
@@ -63,6 +62,18 @@ describe('memory that is lent', () => {
     assert.notEqual(other.room().buffer, memory.room().buffer);
     memory.end();
     other.end();
+  });
+
+  test('cannot be kept as it is, as the compiler sees it; a copy can', () => {
+    const memory = new ReceiveMemory();
+    memory.room().write('first');
+    const lent = memory.take(5);
+    const kept: Buffer[] = [copyOf(lent)];
+    // @ts-expect-error It has to be retained or copied first.
+    kept.push(lent);
+    memory.room().write('again');
+    assert.deepEqual(kept.map(String), ['first', 'again']);
+    memory.end();
   });
 
   test('that is nobody’s to lend is left alone', () => {

@@ -5,8 +5,8 @@
  */
 
 import { Duplex, Readable } from 'node:stream';
-import { ConnectionLostError, SshError } from '../../../errors.js';
-import { type Lender, retain } from '../../../shared/lent-memory.js';
+import { SshError } from '../../../errors.js';
+import { copyOf, type Lender, type LentBuffer, retain } from '../../../shared/lent-memory.js';
 import { printable } from '../../../shared/printable.js';
 import type { RawChannel } from '../ssh2-internals.js';
 import { RECEIVE_WINDOW, ReceiveWindow } from './receive-window.js';
@@ -170,8 +170,8 @@ export class Channel extends Duplex implements Lender {
     const endRaw = raw.push.bind(raw, null);
     const endStderr = raw.stderr.push.bind(raw.stderr, null);
     raw.incoming.window = Number.POSITIVE_INFINITY;
-    raw.push = (chunk: Buffer | null) => (chunk === null ? this.#onEof(endRaw) : this.#onData(chunk));
-    raw.stderr.push = (chunk: Buffer | null) => (chunk === null ? endStderr() : this.#onStderr(chunk));
+    raw.push = (chunk: LentBuffer | null) => (chunk === null ? this.#onEof(endRaw) : this.#onData(chunk));
+    raw.stderr.push = (chunk: LentBuffer | null) => (chunk === null ? endStderr() : this.#onStderr(chunk));
     raw.resume();
     raw.stderr.resume();
     raw.on('error', (error: Error) => this.destroy(error));
@@ -186,7 +186,7 @@ export class Channel extends Duplex implements Lender {
     this.#lends = true;
   }
 
-  #onData(chunk: Buffer): boolean {
+  #onData(chunk: LentBuffer): boolean {
     if (this.#count(chunk.length)) {
       this.#window.setRoom('stdout', this.destroyed || this.push(chunk));
       if (!this.#lends || this.readableLength > 0) retain(chunk);
@@ -195,15 +195,14 @@ export class Channel extends Duplex implements Lender {
     return true;
   }
 
-  #onStderr(chunk: Buffer): boolean {
+  #onStderr(chunk: LentBuffer): boolean {
     if (!this.#count(chunk.length)) {
       return true;
     }
     if (this.#settings.stderr === 'stream') {
-      retain(chunk);
-      this.#window.setRoom('stderr', this.stderr.push(chunk));
+      this.#window.setRoom('stderr', this.stderr.push(retain(chunk)));
     } else if (this.#stderrText.length < KEPT_STDERR) {
-      this.#stderrText = Buffer.concat([this.#stderrText, chunk]).subarray(0, KEPT_STDERR);
+      this.#stderrText = Buffer.concat([this.#stderrText, copyOf(chunk)]).subarray(0, KEPT_STDERR);
     }
     this.#grow();
     return true;
