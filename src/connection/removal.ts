@@ -37,8 +37,10 @@ export async function removeTree(
     MAX_REMOVALS,
     async ({ pathBytes, attributes, depth }, signal) => {
       const entry = pathBytes as Buffer;
-      if (attributes.isDirectory()) (directories[depth] ??= []).push(entry);
-      else await removal('remove', entry, signal);
+      if (!attributes.isDirectory()) return removal('remove', entry, signal);
+      const level = directories[depth] ?? [];
+      directories[depth] = level;
+      level.push(entry);
     },
     options,
   );

@@ -335,7 +335,7 @@ export class ConnectionPool implements AsyncDisposable {
       this.#tidy(entry);
       this.#serveOthers(entry);
     };
-    this.#closing.add(close());
+    void this.#closing.add(close());
   }
 
   /** Under the limit of all, room here is room for others. */

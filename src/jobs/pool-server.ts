@@ -1,5 +1,6 @@
 /** What a pool knows of one host and port: its connections, who waits for one, and when the next may be opened. */
 import type { Connection } from '../connection.js';
+import type { Deferred } from '../shared/promises.js';
 import type { Permit, PoolSettings } from './pool-options.js';
 import type { ServerDescription } from './server-description.js';
 

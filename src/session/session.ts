@@ -11,6 +11,7 @@ import {
   SshError,
   UnsupportedError,
 } from '../errors.js';
+import { deferred } from '../shared/promises.js';
 import type { Redaction } from '../shared/redaction.js';
 import type { RemotePath } from '../shared/remote-path.js';
 import { timerDelay } from '../shared/timer-delay.js';
@@ -120,7 +121,7 @@ export class Session {
   #endReason: Error | undefined;
   #hurry: NodeJS.Timeout | undefined;
   #roundTripMs = Number.POSITIVE_INFINITY;
-  #resolveClosed: (reason: Error) => void = () => {};
+  readonly #closed = deferred<Error>();
 
   /** The extensions that the server announced, by name. */
   readonly extensions: ReadonlyMap<string, Uint8Array>;
@@ -129,7 +130,7 @@ export class Session {
   /** How long one call waits for its reply, in milliseconds, or `null`. */
   timeoutMs: number | null;
   /** Resolves with the reason when the session is over; never rejects. */
-  readonly closed: Promise<Error>;
+  readonly closed: Promise<Error> = this.#closed.promise;
   readonly #ended = new AbortController();
   /** Aborts with the reason when the session is over: for calls that wait for something other than the server. */
   readonly ended: AbortSignal = this.#ended.signal;
@@ -149,9 +150,6 @@ export class Session {
     this.#noProgressTimeoutMs = options.noProgressTimeoutMs ?? NO_PROGRESS_TIMEOUT_MS;
     this.handles = new HandleBudget(() => this.#openSpare(), this.#noProgressTimeoutMs);
     this.timeoutMs = options.timeoutMs ?? null;
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve;
-    });
     packets.attach({
       onFrame: (frame) => this.#settle(frame),
       onProgress: () => {
@@ -405,7 +403,7 @@ export class Session {
     for (const { gate } of this.#inFlight.values()) gate.leave();
     this.#inFlight.clear();
     this.handles.end(reason);
-    this.#resolveClosed(reason);
+    this.#closed.resolve(reason);
     this.#ended.abort(reason);
   }
 }

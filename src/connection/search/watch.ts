@@ -11,6 +11,7 @@ import { kindOf } from '../../shared/arguments.js';
 import { LongWork } from '../../shared/event-loop.js';
 import type { OptionTable } from '../../shared/option-checks.js';
 import { printable } from '../../shared/printable.js';
+import { forEachLimited } from '../../shared/promises.js';
 import { baseName, decodePath, encodePath, type RemotePath } from '../../shared/remote-path.js';
 import { pause } from '../../shared/retry.js';
 import { unlessCode } from '../../transfer/file-system.js';
@@ -117,8 +118,8 @@ const MAX_MS = 2 ** 31 - 1;
 /** A file that has been found is not there any more, or may not be looked at. */
 const GONE = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'] as const;
 
-/** Entries that are looked at together. */
-const STEP = 500;
+/** Links that are asked for at once. */
+const MAX_QUESTIONS = 500;
 
 export async function waitForFile(
   watcher: Watcher,
@@ -160,12 +161,12 @@ export async function waitForFile(
 async function lookFor({ client, resolve }: Watcher, pattern: string, signal: AbortSignal): Promise<Level> {
   const entries = await findPacked(client, pattern, resolve, { signal });
   const level = new Level({ entries, order: entries.sorted() }, { isTimed: true });
-  for (let next = 0; next < level.length; ) {
-    const places: number[] = [];
-    for (; next < level.length && places.length < STEP; next = level.behind(next)) places.push(next);
-    await Promise.all(places.map(judge));
-  }
+  await forEachLimited(places(), MAX_QUESTIONS, judge, { signal });
   return level;
+
+  function* places(): Generator<number, void, undefined> {
+    for (let place = 0; place < level.length; place = level.behind(place)) yield place;
+  }
 
   async function judge(place: number): Promise<void> {
     const listed = level.listedAt(place);

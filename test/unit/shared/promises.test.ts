@@ -48,7 +48,7 @@ describe('A set of pending promises', () => {
     const [first, second] = [deferred(), deferred()];
     assert.equal(pending.add(first.promise), first.promise);
     const settled = pending.settled();
-    pending.add(second.promise);
+    void pending.add(second.promise);
     first.reject(new Error('of no interest here'));
     await settled;
     assert.equal(pending.size, 1);
@@ -104,9 +104,11 @@ describe('forEachLimited', () => {
       throw new Error('the first, later');
     });
     let isSettled = false;
-    const settled = all.catch((error) => error).finally(() => {
-      isSettled = true;
-    });
+    const settled = all
+      .catch((error) => error)
+      .finally(() => {
+        isSettled = true;
+      });
     await immediate();
     assert.equal(isSettled, false);
     last.resolve();

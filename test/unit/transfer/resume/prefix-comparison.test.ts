@@ -110,9 +110,19 @@ describe('isBeginning', () => {
         [4 * MIB, 4 * MIB],
         [8 * MIB, MIB - 5],
       ];
-      // After a difference nothing more is asked.
-      assert.deepEqual(hashes, isSame ? blocks : blocks.slice(0, 2));
+      assert.deepEqual(hashes, blocks);
     }
+  });
+
+  test('after a difference no more hashes are asked', async () => {
+    const content = Buffer.alloc(40 * MIB);
+    const damaged = Buffer.from(content);
+    damaged.writeUInt8(1, 0);
+    const hashes: Asked = [];
+    const ours = withHashes(source(content), content, []);
+    const theirs = withHashes(source(damaged), damaged, hashes);
+    assert.equal(await isBeginning(ours, placeOf(theirs), content.length, options), false);
+    assert.ok(hashes.length <= 8, `${hashes.length} of 10 blocks`);
   });
 
   test('no block is shorter than servers take', async () => {
