@@ -57,13 +57,19 @@ export interface StreamOptions extends ChannelOptions {
   readonly first?: Buffer | undefined;
 }
 
+/** How a command ended, as far as the server tells. */
+export interface CommandExit {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+}
+
 /** A command that runs on the server. */
 export interface RemoteCommand {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** Resolves when the command has ended and its output is complete; rejects when the connection is lost first. */
-  readonly exit: Promise<{ exitCode: number | null; signal: string | null }>;
+  readonly exit: Promise<CommandExit>;
   /** Ends the channel: the server is told to stop the command. */
   kill(): void;
 }

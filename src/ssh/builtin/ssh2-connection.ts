@@ -3,14 +3,12 @@ import type { Duplex } from 'node:stream';
 import type { Client } from 'ssh2';
 import type { SshError } from '../../errors.js';
 import { printable } from '../../shared/printable.js';
-import type { SecurityOptions } from '../algorithms.js';
 import { ConnectionEnd, channelRefused } from '../connection-end.js';
+import { type ChannelRequest, EstablishedConnection, labelOf } from '../established-connection.js';
 import type {
   ChannelOptions,
   ConnectionFacts,
-  Negotiated,
   RemoteCommand,
-  ServerKey,
   SshConnection,
   StreamOptions,
 } from '../ssh-connection.js';
@@ -26,27 +24,16 @@ import {
 
 const CLOSE_TIMEOUT_MS = 2_000;
 
-export class Ssh2Connection implements SshConnection {
-  readonly host: string;
-  readonly port: number;
-  readonly username: string;
-  readonly negotiated: Negotiated;
-  readonly securityOptions: SecurityOptions;
-  readonly remoteServerKey: ServerKey;
+export class Ssh2Connection extends EstablishedConnection implements SshConnection {
   readonly closed: Promise<Error | undefined>;
   readonly #client: Client;
   readonly #socket: Duplex;
   readonly #end: ConnectionEnd<Channel>;
 
   constructor(client: Client, socket: Duplex, facts: ConnectionFacts) {
+    super(facts);
     this.#client = client;
     this.#socket = socket;
-    this.host = facts.host;
-    this.port = facts.port;
-    this.username = facts.username;
-    this.negotiated = facts.negotiated;
-    this.securityOptions = facts.securityOptions;
-    this.remoteServerKey = facts.remoteServerKey;
     this.#end = new ConnectionEnd(facts, () => 'the server ended it');
     // Every channel may wait for the end of a key exchange.
     client.setMaxListeners(0);
@@ -59,9 +46,8 @@ export class Ssh2Connection implements SshConnection {
     });
   }
 
-  async openSubsystem(name: string, options: StreamOptions = {}): Promise<Duplex> {
-    const label = `the subsystem ${printable(name)}`;
-    return await this.#open(label, 'error', options, { type: 'subsystem', name });
+  protected override openStream(request: ChannelRequest, options: StreamOptions): Promise<Duplex> {
+    return this.#open(labelOf(request), 'error', options, request);
   }
 
   async startCommand(command: string, options: ChannelOptions = {}): Promise<RemoteCommand> {
@@ -75,12 +61,7 @@ export class Ssh2Connection implements SshConnection {
     };
   }
 
-  async openCommand(command: string, options: StreamOptions = {}): Promise<Duplex> {
-    const label = `the command ${printable(command, 100)}`;
-    return await this.#open(label, 'error', options, { type: 'exec', command });
-  }
-
-  /** Has the server connect to another (RFC 4254, section 7.2); errors as {@link openSubsystem}. */
+  /** Has the server connect to another (RFC 4254, section 7.2); errors as {@link EstablishedConnection.openSubsystem}. */
   async openTunnel(host: string, port: number, options: ChannelOptions = {}): Promise<Duplex> {
     const label = `a connection to ${host}:${port}`;
     return await this.#open(label, 'stream', options, { type: 'tunnel', host, port });

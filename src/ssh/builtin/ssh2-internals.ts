@@ -64,8 +64,7 @@ interface RawClient {
 
 /** What is to run on a channel. */
 export type RawChannelRequest =
-  | { readonly type: 'subsystem'; readonly name: string }
-  | { readonly type: 'exec'; readonly command: string }
+  | ChannelRequest
   | { readonly type: 'tunnel'; readonly host: string; readonly port: number };
 
 /** What a channel is for, and what is written on it before all else. */

@@ -5,13 +5,9 @@
  */
 import { printable } from '../../shared/printable.js';
 import { type AlgorithmOptions, checkAlgorithm, LEGACY_ADDITIONS } from '../algorithms.js';
+import type { ChannelRequest } from '../established-connection.js';
 import { expandHome } from '../home-path.js';
 import { checkHost, checkPort } from '../host-name.js';
-
-/** What runs on a channel. */
-export type ChannelRequest =
-  | { readonly type: 'subsystem'; readonly name: string }
-  | { readonly type: 'exec'; readonly command: string };
 
 export interface ArgumentOptions {
   /** A host name, an address, or an alias of the configuration. */

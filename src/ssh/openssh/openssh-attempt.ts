@@ -7,13 +7,14 @@ import { onAbort } from '../../shared/abort.js';
 import { printable } from '../../shared/printable.js';
 import { channelRefused } from '../connection-end.js';
 import { Deadline } from '../deadline.js';
+import { type ChannelRequest, labelOf } from '../established-connection.js';
 import type { ConnectionFacts, ServerKey } from '../ssh-connection.js';
 import { Answers } from './askpass/openssh-prompt.js';
 import { diagnose } from './failures/openssh-diagnosis.js';
 import type { ChannelAnswer, OpensshLog } from './failures/openssh-log.js';
-import { type ChannelRequest, optionArguments, targetArguments } from './openssh-arguments.js';
+import { optionArguments, targetArguments } from './openssh-arguments.js';
 import { prepareConfig } from './openssh-config.js';
-import { label, OpensshConnection, type OpensshProcesses } from './openssh-connection.js';
+import { OpensshConnection, type OpensshProcesses } from './openssh-connection.js';
 import { findKeyBytes, isLeftToSsh } from './openssh-host-key.js';
 import { isPath, type PreparedKey, prepareKey } from './openssh-key.js';
 import { findMaster, throughMaster } from './openssh-master.js';
@@ -236,7 +237,7 @@ export class OpensshAttempt {
       this.#onAnswer = (answer) => {
         if (connection !== undefined) connection.onAnswer(answer);
         else if (answer === 'accepted') open();
-        else reject(channelRefused(label(this.#request), ''));
+        else reject(channelRefused(labelOf(this.#request), ''));
       };
       this.#onContradiction = (error) => {
         if (connection !== undefined) connection.destroy(error);

@@ -1,9 +1,9 @@
 /** One channel as a Duplex: the standard input and output of an ssh process. */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { Duplex, PassThrough, type Readable } from 'node:stream';
-import { ConnectionLostError, SshError } from '../../errors.js';
 import { withinTime } from '../../shared/abort.js';
-import { printable } from '../../shared/printable.js';
+import { closedByServer, closedHere, endAfterReading, KEPT_STDERR } from '../channel-end.js';
+import type { CommandExit } from '../ssh-connection.js';
 import { killSsh } from './openssh-process.js';
 
 /** The end of the data should be followed by the end of the process, with its status. */
@@ -12,7 +12,6 @@ const KILL_AFTER_MS = 1_000;
 /** The status of ssh itself, rather than of the command. */
 const SSH_FAILED = 255;
 const REASON_WITHIN_MS = 100;
-const KEPT_STDERR = 4 * 1024;
 
 export interface OpensshChannelSettings {
   /** For messages: what runs on it, for instance `the subsystem sftp`. */
@@ -23,20 +22,14 @@ export interface OpensshChannelSettings {
   readonly explainEnd?: () => Error | undefined;
 }
 
-/** How the process ended. */
-export interface ProcessExit {
-  readonly exitCode: number | null;
-  readonly signal: string | null;
-}
-
 export class OpensshChannel extends Duplex {
-  readonly exit: Promise<ProcessExit>;
+  readonly exit: Promise<CommandExit>;
   /** Only where the end is no error: else it goes into the error. */
   readonly stderr: Readable | undefined;
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #settings: OpensshChannelSettings;
   #stderr = '';
-  #ended: ProcessExit | undefined;
+  #ended: CommandExit | undefined;
   #timer: NodeJS.Timeout | undefined;
   #killed = false;
 
@@ -144,25 +137,14 @@ export class OpensshChannel extends Duplex {
     if (this.destroyed) return;
     const lost = this.#settings.explainEnd?.();
     const failed = lost !== undefined || (this.#settings.endIsError && !this.writableEnded);
-    const finish = (): void => void this.destroy(failed ? this.#endReason() : undefined);
-    if (this.readableEnded || lost !== undefined || (failed && this.readableLength === 0)) {
-      finish();
-    } else {
-      this.once('end', finish);
-      this.push(null);
-    }
+    endAfterReading(this, { failed, isLost: lost !== undefined }, () => this.#endReason());
   }
 
   #endReason(): Error {
     const lost = this.#settings.explainEnd?.();
     if (lost !== undefined) return lost;
     const { label } = this.#settings;
-    const words = printable(this.#stderr.trim());
-    const said = words === '' ? '' : `; the server says: ${words}`;
-    if (this.#ended === undefined && words === '') {
-      return new ConnectionLostError(`${label} was closed`, { code: 'CHANNEL_CLOSED' });
-    }
-    const status = this.#ended?.exitCode ?? this.#ended?.signal ?? 'unknown';
-    return new SshError('CHANNEL_CLOSED', `The server closed ${label} (with status ${status})${said}`);
+    if (this.#ended === undefined && this.#stderr.trim() === '') return closedHere(label);
+    return closedByServer(label, this.#ended ?? { exitCode: null, signal: null }, this.#stderr);
   }
 }

@@ -8,19 +8,16 @@ import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { type Duplex, Readable } from 'node:stream';
 import { printable } from '../../shared/printable.js';
 import { SerialQueue } from '../../shared/promises.js';
-import type { SecurityOptions } from '../algorithms.js';
 import { ConnectionEnd, channelRefused } from '../connection-end.js';
+import { type ChannelRequest, EstablishedConnection, labelOf } from '../established-connection.js';
 import type {
   ChannelOptions,
   ConnectionFacts,
-  Negotiated,
   RemoteCommand,
-  ServerKey,
   SshConnection,
   StreamOptions,
 } from '../ssh-connection.js';
 import type { ChannelAnswer, OpensshLog } from './failures/openssh-log.js';
-import type { ChannelRequest } from './openssh-arguments.js';
 import { OpensshChannel } from './openssh-channel.js';
 import { killSsh } from './openssh-process.js';
 
@@ -48,13 +45,7 @@ export interface OpensshProcesses {
   readonly cleanUp: () => Promise<void>;
 }
 
-export class OpensshConnection implements SshConnection {
-  readonly host: string;
-  readonly port: number;
-  readonly username: string;
-  readonly negotiated: Negotiated;
-  readonly securityOptions: SecurityOptions;
-  readonly remoteServerKey: ServerKey;
+export class OpensshConnection extends EstablishedConnection implements SshConnection {
   readonly closed: Promise<Error | undefined>;
   readonly #processes: OpensshProcesses;
   readonly #end: ConnectionEnd<OpensshChannel>;
@@ -66,18 +57,13 @@ export class OpensshConnection implements SshConnection {
   #onAnswer: (answer: ChannelAnswer) => void = () => {};
 
   constructor(processes: OpensshProcesses, facts: ConnectionFacts) {
+    super(facts);
     this.#processes = processes;
-    this.host = facts.host;
-    this.port = facts.port;
-    this.username = facts.username;
-    this.negotiated = facts.negotiated;
-    this.remoteServerKey = facts.remoteServerKey;
-    this.securityOptions = facts.securityOptions;
     const { main, log } = processes;
     this.#end = new ConnectionEnd(facts, () => {
       return printable(log.complaints.slice(-3).join('; '), 300) || 'the server ended it';
     });
-    this.#first = this.#wrap(main, label(processes.request), true);
+    this.#first = this.#wrap(main, labelOf(processes.request), true);
     this.closed = new Promise((resolve) => {
       // What it started may hold on to its output, so that `close` would not come.
       main.once('exit', () => {
@@ -93,15 +79,10 @@ export class OpensshConnection implements SshConnection {
     this.#onAnswer(answer);
   }
 
-  async openSubsystem(name: string, options: StreamOptions = {}): Promise<Duplex> {
-    return await this.#openStream({ type: 'subsystem', name }, options);
-  }
-
-  async openCommand(command: string, options: StreamOptions = {}): Promise<Duplex> {
-    return await this.#openStream({ type: 'exec', command }, options);
-  }
-
-  async #openStream(request: ChannelRequest, { first, ...options }: StreamOptions): Promise<Duplex> {
+  protected override async openStream(
+    request: ChannelRequest,
+    { first, ...options }: StreamOptions,
+  ): Promise<Duplex> {
     const stream = await this.#channelFor(request, options);
     if (first !== undefined) stream.write(first);
     return stream;
@@ -191,7 +172,7 @@ export class OpensshConnection implements SshConnection {
     endIsError: boolean,
     signal: AbortSignal | undefined,
   ): Promise<OpensshChannel> {
-    const name = label(request);
+    const name = labelOf(request);
     let started: OpensshChannel | undefined;
     try {
       return await this.#end.open(name, { signal }, ({ done, fail }) => {
@@ -218,13 +199,6 @@ export class OpensshConnection implements SshConnection {
       this.#onAnswer = () => {};
     }
   }
-}
-
-/** For messages. */
-export function label(request: ChannelRequest): string {
-  return request.type === 'subsystem'
-    ? `the subsystem ${printable(request.name)}`
-    : `the command ${printable(request.command, 100)}`;
 }
 
 function isSame(one: ChannelRequest, other: ChannelRequest): boolean {

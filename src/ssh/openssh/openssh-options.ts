@@ -3,7 +3,7 @@ import type { Redaction } from '../../shared/redaction.js';
 import type { AlgorithmOptions } from '../algorithms.js';
 import type { LoginMethod } from '../credentials/login-methods.js';
 import type { PromptHandler } from '../credentials/prompts.js';
-import type { ChannelRequest } from './openssh-arguments.js';
+import type { ChannelRequest } from '../established-connection.js';
 import type { TrustOptions } from './openssh-host-key.js';
 import type { KeyOptions } from './openssh-key.js';
 

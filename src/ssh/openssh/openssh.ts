@@ -6,8 +6,9 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ChannelRequest } from '../established-connection.js';
 import type { SshConnection } from '../ssh-connection.js';
-import { type ChannelRequest, optionArguments, targetArguments } from './openssh-arguments.js';
+import { optionArguments, targetArguments } from './openssh-arguments.js';
 import { OpensshAttempt } from './openssh-attempt.js';
 import { isPath } from './openssh-key.js';
 import type { OpensshOptions } from './openssh-options.js';

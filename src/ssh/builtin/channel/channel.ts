@@ -8,6 +8,9 @@ import { Duplex, Readable } from 'node:stream';
 import { SshError } from '../../../errors.js';
 import { copyOf, type Lender, type LentBuffer, retain } from '../../../shared/lent-memory.js';
 import { printable } from '../../../shared/printable.js';
+import { deferred } from '../../../shared/promises.js';
+import { closedByServer, closedHere, endAfterReading, KEPT_STDERR } from '../../channel-end.js';
+import type { CommandExit } from '../../ssh-connection.js';
 import type { RawChannel } from '../ssh2-internals.js';
 import { RECEIVE_WINDOW, ReceiveWindow } from './receive-window.js';
 import { SendQueue, type SendQueueSettings, type WriteCallback } from './send-queue.js';
@@ -17,18 +20,11 @@ const MINIMUM_PACKET_SIZE = 256;
 /** RFC 4253, section 6.1: what every implementation takes. More has no use, and ssh2 allocates it at once. */
 const MAXIMUM_PACKET_SIZE = 32 * 1024;
 const WRITABLE_HIGH_WATER_MARK = 512 * 1024;
-const KEPT_STDERR = 4 * 1024;
 /** An end of data should be followed by the channel's close, with the exit status. */
 const CLOSE_AFTER_EOF_MS = 1_000;
 
 /** Not every server passes the signal on, and OpenSSH closes the channel only when the command has ended. */
 const KILL_TIMEOUT_MS = 2_000;
-
-/** How a channel ended, as far as the server told. */
-export interface ChannelExit {
-  readonly exitCode: number | null;
-  readonly signal: string | null;
-}
 
 export interface ChannelSettings extends SendQueueSettings {
   /** For messages: what runs on it, for instance `the subsystem sftp`. */
@@ -46,15 +42,14 @@ export class Channel extends Duplex implements Lender {
   /** What the server writes on stderr; empty if it goes into the error. */
   readonly stderr: Readable;
   /** Resolves when the server has closed the channel, rejects when the connection is lost first. */
-  readonly exit: Promise<ChannelExit>;
+  readonly exit: Promise<CommandExit>;
   readonly #raw: RawChannel;
   readonly #settings: ChannelSettings;
   readonly #sending: SendQueue;
   readonly #window: ReceiveWindow;
   #stderrText = Buffer.alloc(0);
-  #exit: ChannelExit = { exitCode: null, signal: null };
-  #resolveExit: (exit: ChannelExit) => void = () => {};
-  #rejectExit: (error: Error) => void = () => {};
+  readonly #exited = deferred<CommandExit>();
+  #exit: CommandExit = { exitCode: null, signal: null };
   #closedByServer = false;
   #lends = false;
   #eofTimer: NodeJS.Timeout | undefined;
@@ -65,10 +60,7 @@ export class Channel extends Duplex implements Lender {
     this.#settings = settings;
     // An error has told its story in every callback; without a listener it would end the process too.
     this.on('error', () => {});
-    this.exit = new Promise((resolve, reject) => {
-      this.#resolveExit = resolve;
-      this.#rejectExit = reject;
-    });
+    this.exit = this.#exited.promise;
     this.exit.catch(() => {});
     raw.outgoing.packetSize = Math.min(raw.outgoing.packetSize, MAXIMUM_PACKET_SIZE);
     this.#sending = new SendQueue(raw, settings);
@@ -134,7 +126,7 @@ export class Channel extends Duplex implements Lender {
   #leave(error: Error | null): void {
     const { socket } = this.#settings;
     if (error !== null || socket.destroyed) {
-      this.#rejectExit(error ?? this.#localEnd());
+      this.#exited.reject(error ?? this.#localEnd());
     }
     if (socket.destroyed) {
       return;
@@ -147,7 +139,7 @@ export class Channel extends Duplex implements Lender {
   }
 
   #localEnd(): Error {
-    return new ConnectionLostError(`${this.#settings.label} was closed`, { code: 'CHANNEL_CLOSED' });
+    return closedHere(this.#settings.label);
   }
 
   /** Asks the server to end what runs here. A server that does not answer is not waited for. */
@@ -256,9 +248,9 @@ export class Channel extends Duplex implements Lender {
     clearTimeout(this.#eofTimer);
     this.#closedByServer = true;
     if (this.#settings.socket.destroyed) {
-      this.#rejectExit(this.#localEnd());
+      this.#exited.reject(this.#localEnd());
     }
-    this.#resolveExit(this.#exit);
+    this.#exited.resolve(this.#exit);
     if (!this.stderr.destroyed) {
       this.stderr.push(null);
     }
@@ -267,13 +259,7 @@ export class Channel extends Duplex implements Lender {
       return;
     }
     const failed = this.#settings.stderr === 'error' && !this.writableEnded;
-    const finish = (): void => void this.destroy(failed ? this.#endedError() : undefined);
-    if (this.readableEnded || (failed && this.readableLength === 0)) {
-      finish();
-    } else {
-      this.once('end', finish);
-      this.push(null);
-    }
+    endAfterReading(this, { failed }, () => this.#endedError());
   }
 
   /** What a command leaves unread is no failure, and must not take its output along. */
@@ -282,10 +268,6 @@ export class Channel extends Duplex implements Lender {
   }
 
   #endedError(): SshError {
-    const { exitCode, signal } = this.#exit;
-    const how = exitCode === null ? (signal ?? 'without a status') : `with status ${exitCode}`;
-    const words = printable(this.#stderrText.toString('utf8').trim());
-    const said = words === '' ? '' : `; the server says: ${words}`;
-    return new SshError('CHANNEL_CLOSED', `The server closed ${this.#settings.label} (${how})${said}`);
+    return closedByServer(this.#settings.label, this.#exit, this.#stderrText.toString('utf8'));
   }
 }
