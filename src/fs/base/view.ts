@@ -34,6 +34,9 @@ export interface CallRules {
 }
 
 export interface Resolving {
+/** What only asks. */
+export const REPEATABLE: CallRules = { repeatable: true };
+
   /** Whether a link at the end is followed; where it is not, the call is about the link itself. */
   readonly follows: boolean;
   readonly mustExist?: boolean | undefined;

@@ -13,9 +13,8 @@ import {
   givenTime,
 } from '../base/arguments.js';
 import { bigIntStatsOf, statsOf } from '../base/stats.js';
-import { isMissing, type View } from '../base/view.js';
+import { isMissing, REPEATABLE, type View } from '../base/view.js';
 
-const REPEATABLE = { repeatable: true } as const;
 const CHANGE = { repeatable: true, changes: true } as const;
 const { F_OK, R_OK, W_OK, X_OK } = constants;
 

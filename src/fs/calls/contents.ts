@@ -6,7 +6,7 @@ import { directoryName } from '../../shared/remote-path.js';
 import { hasCode } from '../../transfer/file-system.js';
 import { type GivenPath, givenInteger, givenMode, givenPath } from '../base/arguments.js';
 import { originOf } from '../base/node-error.js';
-import type { View } from '../base/view.js';
+import { REPEATABLE, type View } from '../base/view.js';
 import {
   readAll,
   readSettings,
@@ -21,8 +21,6 @@ import { RemoteFileHandle } from '../open/file-handle.js';
 import { type OpenFlags, parseFlags } from '../open/flags.js';
 import type { OpenedFile } from '../open/opened-file.js';
 import { DEFAULT_MODE, openOnServer } from '../open/opening.js';
-
-const REPEATABLE = { repeatable: true } as const;
 
 export interface ContentParts {
   readonly view: View;

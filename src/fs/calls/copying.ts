@@ -4,13 +4,12 @@ import { hasCode } from '../../transfer/file-system.js';
 import type { FileAttributes } from '../../wire/attributes.js';
 import { type GivenPath, givenOptions, givenPath } from '../base/arguments.js';
 import { argumentError } from '../base/node-error.js';
-import type { View } from '../base/view.js';
+import { REPEATABLE, type View } from '../base/view.js';
 import type { attributeCalls } from './attributes.js';
 import type { contentCalls } from './contents.js';
 import type { directoryCalls } from './directories.js';
 import type { linkCalls } from './links.js';
 
-const REPEATABLE = { repeatable: true } as const;
 const PERMISSIONS = 0o7777;
 
 type Calls = ReturnType<typeof attributeCalls> &

@@ -21,10 +21,9 @@ import {
 } from '../base/arguments.js';
 import { systemError } from '../base/node-error.js';
 import { direntOf } from '../base/stats.js';
-import type { View } from '../base/view.js';
+import { REPEATABLE, type View } from '../base/view.js';
 import { RemoteDir } from '../open/directory.js';
 
-const REPEATABLE = { repeatable: true } as const;
 const DEFAULT_MODE = 0o777;
 /** Listings on the way at once. */
 const MAX_LISTINGS = 32;

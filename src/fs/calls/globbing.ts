@@ -9,10 +9,9 @@ import { hasCode } from '../../transfer/file-system.js';
 import type { FileAttributes } from '../../wire/attributes.js';
 import { givenOptions, givenPath, wrongType } from '../base/arguments.js';
 import { direntOf } from '../base/stats.js';
-import type { View } from '../base/view.js';
+import { REPEATABLE, type View } from '../base/view.js';
 import { type ListedEntry, listEntries } from './directories.js';
 
-const REPEATABLE = { repeatable: true } as const;
 const MAX_LISTINGS = 32;
 
 /** A place in the tree, with what is left of each pattern there. */

@@ -2,15 +2,23 @@
 import type { Buffer } from 'node:buffer';
 import { failure } from '../../session/status-error.js';
 import { hasCode } from '../../transfer/file-system.js';
-import { encoded, givenEncoding, givenOptions, givenPath } from '../base/arguments.js';
-import { namesOf, PathFault, pathOf, walkPath } from '../base/path-walk.js';
-import type { View } from '../base/view.js';
+import { encoded, type GivenPath, givenEncoding, givenOptions, givenPath } from '../base/arguments.js';
+import { PathFault, walkPath } from '../base/path-walk.js';
+import { REPEATABLE, type View } from '../base/view.js';
 
-const REPEATABLE = { repeatable: true } as const;
 const CHANGE = { changes: true } as const;
 const ITSELF = { follows: false } as const;
 
 export function linkCalls(view: View) {
+/** Removes a file, or a link itself. */
+export function unlink(view: View, given: GivenPath): Promise<void> {
+  const removing = async () => {
+    const resolved = await view.resolve(given, ITSELF);
+    await view.explained(view.client.remove(resolved), 'remove', resolved);
+  };
+  return view.call({ syscall: 'unlink', path: given.text }, removing, CHANGE);
+}
+
   const { client } = view;
   const realpath = (path: unknown, options?: unknown): Promise<string | Buffer> => {
     const given = givenPath(path);
@@ -57,14 +65,7 @@ export function linkCalls(view: View) {
       };
       return view.call({ syscall: 'link', path: from.text, dest: to.text }, linking, CHANGE);
     },
-    unlink: (path: unknown): Promise<void> => {
-      const given = givenPath(path);
-      const removing = async () => {
-        const resolved = await view.resolve(given, ITSELF);
-        await view.explained(client.remove(resolved), 'remove', resolved);
-      };
-      return view.call({ syscall: 'unlink', path: given.text }, removing, CHANGE);
-    },
+    unlink: (path: unknown): Promise<void> => unlink(view, givenPath(path)),
     rename: (oldPath: unknown, newPath: unknown): Promise<void> => {
       const from = givenPath(oldPath, 'oldPath');
       const to = givenPath(newPath, 'newPath');

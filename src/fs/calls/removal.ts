@@ -5,10 +5,10 @@ import { childPath } from '../../shared/remote-path.js';
 import { pause } from '../../shared/retry.js';
 import { hasCode } from '../../transfer/file-system.js';
 import { type GivenPath, givenInteger, givenOptions, givenPath } from '../base/arguments.js';
-import type { View } from '../base/view.js';
+import { REPEATABLE, type View } from '../base/view.js';
 import { listEntries } from './directories.js';
+import { unlink } from './links.js';
 
-const REPEATABLE = { repeatable: true } as const;
 const MAX_AT_ONCE = 32;
 /** Those after which another attempt may work, as node:fs has them. */
 const BUSY = ['EBUSY', 'EMFILE', 'ENFILE', 'ENOTEMPTY', 'EPERM'] as const;
@@ -29,15 +29,7 @@ export function removalCalls(view: View) {
       { changes: true },
     );
 
-  const removeFile = (given: GivenPath) =>
-    view.call(
-      { syscall: 'unlink', path: given.text },
-      async () => {
-        const resolved = await view.resolve(given, { follows: false });
-        await view.explained(view.client.remove(resolved), 'remove', resolved);
-      },
-      { changes: true },
-    );
+  const removeFile = (given: GivenPath) => unlink(view, given);
 
   const insist = async (removing: () => Promise<void>, { maxRetries, retryDelayMs }: RemovalRules) => {
     for (let tried = 1; ; tried += 1) {

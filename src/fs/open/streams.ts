@@ -22,6 +22,23 @@ export interface StreamFunctions {
 
 type Options = Readonly<Record<string, unknown>>;
 
+/** Reads into, or writes, a part of a buffer, as Node's streams ask for it. */
+type PartCall = (
+  fd: number,
+  buffer: Buffer,
+  offset: number,
+  length: number,
+  at: number | null | undefined,
+  done: Done<[number, Buffer]>,
+) => void;
+
+function answer<B>(working: Promise<number>, buffers: B, done: Done<[number, B]>): void {
+  working.then(
+    (count) => done(null, count, buffers),
+    (error: Error) => done(error, 0, buffers),
+  );
+}
+
 function optionsOf(options: unknown): Options {
   if (typeof options === 'string') return { encoding: options };
   return typeof options === 'object' && options !== null ? (options as Options) : {};
@@ -49,25 +66,16 @@ export function readStream(fs: StreamFunctions, path: unknown, given: unknown): 
     ahead ??= new ReadAhead((piece, from) => fs.read(fd, piece, from), end);
     return ahead.read(target, at);
   };
-  const read = (
-    fd: number,
-    buffer: Buffer,
-    offset: number,
-    length: number,
-    at: number | null | undefined,
-    done: Done<[number, Buffer]>,
-  ) => {
+  const read: PartCall = (fd, buffer, offset, length, at, done) => {
     const target = buffer.subarray(offset, offset + length);
     // The position of a file that others use as well cannot be known ahead.
     const isKnown = isOwn || typeof at === 'number';
     const reading = isKnown ? readAt(fd, target, at ?? position) : fs.read(fd, target, null);
-    reading.then(
-      (count) => {
-        position += count;
-        done(null, count, buffer);
-      },
-      (error: Error) => done(error, 0, buffer),
-    );
+    const counted = reading.then((count) => {
+      position += count;
+      return count;
+    });
+    answer(counted, buffer, done);
   };
   const close = (fd: number, done: Done<[]>) => {
     ahead?.stop();
@@ -104,30 +112,14 @@ export function writeStream(fs: StreamFunctions, path: unknown, given: unknown):
       position += copies.reduce((sum, each) => sum + each.length, 0);
       return fs.write(fd, copies, at ?? own);
     });
-  const write = (
-    fd: number,
-    buffer: Buffer,
-    offset: number,
-    length: number,
-    at: number | null | undefined,
-    done: Done<[number, Buffer]>,
-  ) => {
-    put(fd, [buffer.subarray(offset, offset + length)], at).then(
-      (count) => done(null, count, buffer),
-      (error: Error) => done(error, 0, buffer),
-    );
-  };
+  const write: PartCall = (fd, buffer, offset, length, at, done) =>
+    answer(put(fd, [buffer.subarray(offset, offset + length)], at), buffer, done);
   const writev = (
     fd: number,
     buffers: readonly Buffer[],
     at: number | null | undefined,
     done: Done<[number, readonly Buffer[]]>,
-  ) => {
-    put(fd, buffers, at).then(
-      (count) => done(null, count, buffers),
-      (error: Error) => done(error, 0, buffers),
-    );
-  };
+  ) => answer(put(fd, buffers, at), buffers, done);
   const close = (fd: number, done: Done<[]>) => {
     const failed = behind.settled().then(
       () => undefined,
