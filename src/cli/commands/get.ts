@@ -10,19 +10,7 @@ import { UsageError } from '../output/usage-error.js';
 import type { CommandRun, Context } from './command.js';
 import { allMatches, joinBytes, lastName, type RemoteMatch, remotePlace } from './places.js';
 import { namesFrom, requireOperands } from './targets.js';
-import {
-  filesAtOnce,
-  isDirectoryError,
-  keep,
-  reasonToKeep,
-  tellsFiles,
-  tellsInPlace,
-  tellTree,
-  transferFile,
-  transferOptions,
-  treeOptions,
-  wantsRecursion,
-} from './transfers.js';
+import { filesAtOnce, replaceFile, transferTree } from './transfers.js';
 
 export const runGet: CommandRun = async (context, operands, values) => {
   requireOperands(operands, 1);
@@ -95,15 +83,8 @@ async function fetchFile(
   const existing = await stat(target).catch(() => undefined);
   const facts = existing && { size: existing.size, mtime: existing.mtimeMs / 1000 };
   const job = { source: place.show(text), target };
-  const reason = reasonToKeep(values, attributes, facts);
-  if (reason !== undefined) {
-    keep(context, 'get', job, reason);
-    return;
-  }
-  // As sftp does it: a new file has the permissions of its source, and one that is replaced keeps its own.
-  const options = { preserveMode: existing === undefined, ...transferOptions(context, values) };
-  await transferFile(context, 'get', job, (callback) =>
-    place.connection.get(path, target, { ...options, ...tellsInPlace(context), callback }),
+  await replaceFile(context, 'get', job, { values, source: attributes, existing: facts }, (options) =>
+    place.connection.get(path, target, options),
   );
 }
 
@@ -113,23 +94,10 @@ async function fetchTree(
   target: string,
   values: OptionValues,
 ): Promise<void> {
-  const { outcome, progress } = context;
   const { place, path, text } = match;
-  await outcome.attempt(place.show(text), async () => {
-    if (!wantsRecursion(values)) throw isDirectoryError(text);
-    const task = progress.begin(text);
-    try {
-      const report = await place.connection.getR(path, target, {
-        ...treeOptions(context, values),
-        ...tellsFiles(context, 'get'),
-        into: true,
-        callback: task.callback,
-      });
-      tellTree(context, 'get', report);
-    } finally {
-      task.end();
-    }
-  });
+  await transferTree(context, 'get', { source: place.show(text), shown: text }, values, (options) =>
+    place.connection.getR(path, target, { ...options, into: true }),
+  );
 }
 
 /** To standard output, one after the other. */

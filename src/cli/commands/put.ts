@@ -15,18 +15,13 @@ import { joinRemote, noSuchLocal, remotePlace } from './places.js';
 import { namesFrom, requireOperands } from './targets.js';
 import {
   filesAtOnce,
-  isDirectoryError,
   isRemoteDirectory,
-  keep,
   lookIfThere,
-  reasonToKeep,
-  tellsFiles,
+  replaceFile,
   tellsInPlace,
-  tellTree,
   transferFile,
   transferOptions,
-  treeOptions,
-  wantsRecursion,
+  transferTree,
 } from './transfers.js';
 
 export const runPut: CommandRun = async (context, operands, values) => {
@@ -111,16 +106,9 @@ async function sendFile(
   }));
   if (existing === undefined) return;
   const job = { source, target: place.show(target) };
-  const reason = reasonToKeep(values, { size: facts.size, mtime: facts.mtimeMs / 1000 }, existing.attributes);
-  if (reason !== undefined) {
-    keep(context, 'put', job, reason);
-    return;
-  }
-  // As sftp does it: a new file has the permissions of its source, and one that is replaced keeps its own.
-  const options = { preserveMode: existing.attributes === undefined, ...transferOptions(context, values) };
-  await transferFile(context, 'put', job, (callback) =>
-    connection.put(source, target, { ...options, ...tellsInPlace(context), callback }),
-  );
+  const own = { size: facts.size, mtime: facts.mtimeMs / 1000 };
+  const sides = { values, source: own, existing: existing.attributes };
+  await replaceFile(context, 'put', job, sides, (options) => connection.put(source, target, options));
 }
 
 async function sendTree(
@@ -129,21 +117,9 @@ async function sendTree(
   { source, target }: Sent,
   values: OptionValues,
 ): Promise<void> {
-  const { outcome, progress } = context;
-  await outcome.attempt(source, async () => {
-    if (!wantsRecursion(values)) throw isDirectoryError(source);
-    const task = progress.begin(source);
-    try {
-      const report = await place.connection.putR(source, target, {
-        ...treeOptions(context, values),
-        ...tellsFiles(context, 'put'),
-        callback: task.callback,
-      });
-      tellTree(context, 'put', report);
-    } finally {
-      task.end();
-    }
-  });
+  await transferTree(context, 'put', { source, shown: source }, values, (options) =>
+    place.connection.putR(source, target, options),
+  );
 }
 
 /** What standard input gives, under the name that the target says. */

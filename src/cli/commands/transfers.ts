@@ -35,7 +35,7 @@ export function transferOptions({ settings, signal }: Context, values: OptionVal
 }
 
 /** The same for a directory. Without `-p`, new files have the permissions of their sources, as `sftp` makes them. */
-export function treeOptions(context: Context, values: OptionValues): TreeOptions {
+function treeOptions(context: Context, values: OptionValues): TreeOptions {
   return {
     preserveMode: true,
     ...transferOptions(context, values),
@@ -81,7 +81,7 @@ export async function transferFile(
   { outcome, output, progress }: Context,
   command: string,
   { source, target }: Job,
-  transfer: (callback: (transferred: number, total: number) => void) => Promise<unknown>,
+  transfer: (callback: ProgressCallback) => Promise<unknown>,
 ): Promise<void> {
   await outcome.attempt(source, async () => {
     const task = progress.begin(source);
@@ -100,13 +100,55 @@ export async function transferFile(
   });
 }
 
-/** Tells that a file stays as it is. */
-export function keep(
-  { outcome, output }: Context,
+type ProgressCallback = (transferred: number, total: number) => void;
+
+/** Options for one file, with its progress. */
+interface FileOptions extends TransferOptions, Pick<PutOptions, 'onInPlace'> {
+  readonly callback: ProgressCallback;
+}
+
+/** Runs one transfer of a file, unless `--overwrite` has what is there stay. */
+export async function replaceFile(
+  context: Context,
   command: string,
-  { source, target }: Job,
-  reason: string,
-): void {
+  job: Job,
+  {
+    values,
+    source,
+    existing,
+  }: { readonly values: OptionValues; readonly source: Facts; readonly existing: Facts | undefined },
+  transfer: (options: FileOptions) => Promise<unknown>,
+): Promise<void> {
+  const reason = reasonToKeep(values, source, existing);
+  if (reason !== undefined) return keep(context, command, job, reason);
+  // As sftp does it: a new file has the permissions of its source, and one that is replaced keeps its own.
+  const preserveMode = existing === undefined;
+  const options = { preserveMode, ...transferOptions(context, values), ...tellsInPlace(context) };
+  await transferFile(context, command, job, (callback) => transfer({ ...options, callback }));
+}
+
+/** Runs one transfer of a tree, and tells of it; `shown` is its source as the command names it. */
+export async function transferTree(
+  context: Context,
+  command: string,
+  { source, shown }: { readonly source: string; readonly shown: string },
+  values: OptionValues,
+  transfer: (options: TreeOptions) => Promise<TreeReport>,
+): Promise<void> {
+  await context.outcome.attempt(source, async () => {
+    if (!wantsRecursion(values)) throw isDirectoryError(shown);
+    const { callback, end } = context.progress.begin(shown);
+    try {
+      const options = { ...treeOptions(context, values), ...tellsFiles(context, command), callback };
+      tellTree(context, command, await transfer(options));
+    } finally {
+      end();
+    }
+  });
+}
+
+/** Tells that a file stays as it is. */
+function keep({ outcome, output }: Context, command: string, { source, target }: Job, reason: string): void {
   outcome.did(0);
   output.json({ type: 'result', command, action: 'kept', source, target, bytes: 0, reason });
   output.say(`${printable(target)} stays as it is: ${reason}`, 1);
@@ -133,7 +175,7 @@ export function tellTree({ outcome, output }: Context, command: string, report: 
 }
 
 /** What a transfer of a tree tells of each file while it runs. */
-export function tellsFiles({ output }: Context, command: string): Pick<TreeOptions, 'onFile'> {
+function tellsFiles({ output }: Context, command: string): Pick<TreeOptions, 'onFile'> {
   return {
     onFile: ({ path, target, bytes }) => {
       output.json({ type: 'result', command, action: 'copied', source: path, target, bytes });
@@ -149,11 +191,7 @@ interface Facts {
 }
 
 /** Why a file that is there stays, by `--overwrite`. */
-export function reasonToKeep(
-  values: OptionValues,
-  source: Facts,
-  existing: Facts | undefined,
-): string | undefined {
+function reasonToKeep(values: OptionValues, source: Facts, existing: Facts | undefined): string | undefined {
   if (existing === undefined) return undefined;
   const isSameTime = Math.floor(source.mtime ?? -1) === Math.floor(existing.mtime ?? -2);
   switch (values.overwrite) {
