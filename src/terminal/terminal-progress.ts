@@ -7,6 +7,7 @@ import cliProgress from 'cli-progress';
 import type { FileProgress, TransferSpeed } from '../index.js';
 import { checkOptions } from '../shared/option-checks.js';
 import { printable } from '../shared/printable.js';
+import { Speedometer } from '../transfer/progress.js';
 
 /** Options of {@link terminalProgress}. */
 export interface TerminalProgressOptions {
@@ -78,11 +79,12 @@ function isTerminal(stream: NodeJS.WritableStream): stream is Terminal {
 /** The figures, and how fast they move. */
 class Meter {
   readonly #label: string | undefined;
+  readonly #speedometer = new Speedometer();
   #transferred = 0;
   #total = 0;
   #file: FileProgress | undefined;
-  #startMs: number | undefined;
-  #firstBytes = 0;
+  #speed: TransferSpeed | undefined;
+  #firstBytes: number | undefined;
 
   constructor(label: string | undefined) {
     this.#label = label;
@@ -92,13 +94,12 @@ class Meter {
     this.#transferred = transferred;
     this.#total = total;
     this.#file = file;
-    if (this.#startMs !== undefined) return;
-    this.#startMs = performance.now();
-    this.#firstBytes = transferred;
+    this.#firstBytes ??= transferred;
+    this.#speed = this.#speedometer.note(transferred, total);
   }
 
   get hasStarted(): boolean {
-    return this.#startMs !== undefined;
+    return this.#speed !== undefined;
   }
 
   /** As far as is known by now. */
@@ -138,16 +139,19 @@ class Meter {
   }
 
   #payload(): { readonly done: string; readonly rate: string } {
-    const seconds = (performance.now() - (this.#startMs ?? performance.now())) / 1000;
-    const perSecond = seconds > 0 ? (this.#transferred - this.#firstBytes) / seconds : 0;
+    const { rate: latest = 0, remaining, elapsed = 0 } = this.#speed ?? {};
+    const moved = this.#transferred - (this.#firstBytes ?? 0);
+    // At the end, that of the whole transfer.
+    const rate = this.isComplete && elapsed > 0 ? (moved * 1000) / elapsed : latest;
     const files = this.#file === undefined ? '' : `  ${this.#file.filesDone}/${this.#file.filesKnown} files`;
-    const left =
-      perSecond > 0 && !this.isComplete ? (this.#total - this.#transferred) / perSecond : undefined;
+    const seconds = rate === 0 || remaining === undefined ? undefined : Math.ceil(remaining / 1000);
     const time =
-      left === undefined ? '' : `  ${cliProgress.Format.TimeFormat(Math.ceil(left), FORMAT, 1).trim()} left`;
+      seconds === undefined || this.isComplete
+        ? ''
+        : `  ${cliProgress.Format.TimeFormat(seconds, FORMAT, 1).trim()} left`;
     return {
       done: `${megabytes(this.#transferred)} of ${megabytes(this.#total)} MB${files}`,
-      rate: perSecond > 0 ? `${megabytes(perSecond)} MB/s${time}` : '',
+      rate: rate > 0 ? `${megabytes(rate)} MB/s${time}` : '',
     };
   }
 }

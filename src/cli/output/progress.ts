@@ -1,4 +1,5 @@
 /** How far a run is, over everything that it transfers. What is shown, and where, is for `progress-display.ts`. */
+import { Speedometer } from '../../transfer/progress.js';
 import type { RunDisplay } from './progress-display.js';
 import type { RunFigures } from './run-figures.js';
 
@@ -14,10 +15,6 @@ export interface ProgressTask {
   readonly end: () => void;
 }
 
-/** The rate looks back so far. */
-const MEMORY_MS = 5000;
-const SAMPLE_MS = 200;
-
 interface TaskFigures {
   bytes: number;
   total: number;
@@ -31,8 +28,8 @@ export class RunProgress {
   readonly #display: () => Promise<RunDisplay | undefined>;
   #shown: RunDisplay | undefined;
   #opening: Promise<void> | undefined;
-  readonly #samples: { readonly atMs: number; readonly bytes: number }[] = [];
   readonly #tasks: TaskFigures[] = [];
+  #speedometer = new Speedometer();
   #startMs: number | undefined;
   #expectedFiles = 0;
   #expectedBytes = 0;
@@ -80,6 +77,7 @@ export class RunProgress {
     this.#shown = undefined;
     this.#opening = undefined;
     this.#tasks.length = 0;
+    this.#speedometer = new Speedometer();
     this.#startMs = undefined;
     this.#expectedFiles = 0;
     this.#expectedBytes = 0;
@@ -94,26 +92,17 @@ export class RunProgress {
     const sum = (key: keyof TaskFigures): number => this.#tasks.reduce((all, task) => all + task[key], 0);
     const bytes = sum('bytes');
     const total = Math.max(sum('total'), this.#expectedBytes, bytes);
+    const { rate, remaining } = this.#speedometer.note(bytes, total);
     const nowMs = performance.now();
-    const rate = this.#rate(bytes, nowMs);
     return {
       bytes,
       total,
       files: sum('files'),
       filesTotal: Math.max(sum('filesTotal'), this.#expectedFiles),
       rate,
-      remaining: rate > 0 ? ((total - bytes) / rate) * 1000 : undefined,
+      remaining: rate > 0 ? remaining : undefined,
       elapsed: nowMs - (this.#startMs ?? nowMs),
       path: this.#path,
     };
-  }
-
-  #rate(bytes: number, nowMs: number): number {
-    const last = this.#samples.at(-1);
-    if (last === undefined || nowMs - last.atMs >= SAMPLE_MS) this.#samples.push({ atMs: nowMs, bytes });
-    while ((this.#samples[1]?.atMs ?? nowMs) < nowMs - MEMORY_MS) this.#samples.shift();
-    const [first = { atMs: nowMs, bytes }] = this.#samples;
-    const spanMs = nowMs - first.atMs;
-    return spanMs > 0 ? Math.max(0, ((bytes - first.bytes) * 1000) / spanMs) : 0;
   }
 }
