@@ -1,11 +1,19 @@
 /** Symbolic links. */
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { explain } from '../session/quirks/likely-cause.js';
 import type { OperationOptions, SftpClient } from '../session/sftp-client.js';
 import { failure, unlessRefused } from '../session/status-error.js';
 import { checkChoice } from '../shared/arguments.js';
 import { CALL_OPTIONS, type CallOptions, type OptionTable } from '../shared/option-checks.js';
-import { childPath, decodePath, directoryName, isAbsolute, joinPath } from '../shared/remote-path.js';
+import {
+  childPath,
+  decodePath,
+  directoryName,
+  isAbsolute,
+  joinPath,
+  namesOf,
+  relativePathOf,
+} from '../shared/remote-path.js';
 
 /** Options of {@link Connection.symlink}. */
 export interface SymlinkOptions extends CallOptions {
@@ -55,18 +63,11 @@ export async function readLink(client: SftpClient, path: Buffer, options: Operat
  * behind a name cannot: that name may be a link.
  */
 function append(directory: Buffer, target: Buffer): Buffer {
-  const names = decode(target)
-    .split('/')
-    .filter((name) => name !== '' && name !== '.');
+  const names = namesOf(target);
   let base = directory;
   while (names[0] === '..') {
     names.shift();
     base = directoryName(base);
   }
-  return names.length === 0 ? base : childPath(base, Buffer.from(names.join('/'), 'latin1'));
-}
-
-/** Byte by byte: names need not be UTF-8. */
-function decode(bytes: Buffer): string {
-  return bytes.toString('latin1');
+  return names.length === 0 ? base : childPath(base, relativePathOf(names));
 }

@@ -9,7 +9,7 @@ import { failure } from '../session/status-error.js';
 import { checkChoice } from '../shared/arguments.js';
 import { asTextPath, checkLocalPath } from '../shared/local-path.js';
 import type { CallOptions } from '../shared/option-checks.js';
-import { baseName, quote } from '../shared/remote-path.js';
+import { baseName, namesOf, pathOfKey, quote } from '../shared/remote-path.js';
 import { marked, unmarked } from '../transfer/caller-error.js';
 import { failedAt } from '../transfer/copy-failure.js';
 import { type Atomic, type CopiedFile, copyFile } from '../transfer/copy-file.js';
@@ -456,10 +456,8 @@ function localNameFor(remotePath: Buffer): Buffer {
  * @throws RangeError where the path climbs out with `..`.
  */
 export function namesToKeep(remotePath: Buffer, localDirectory: string): readonly Buffer[] {
-  const components = remotePath.toString('latin1').split('/');
-  const names = components.filter((name) => name !== '' && name !== '.');
-  return names.map((text) => {
-    const name = Buffer.from(text, 'latin1');
+  return namesOf(remotePath).map((key) => {
+    const name = pathOfKey(key);
     const objection = localFileSystem.objectionTo(name);
     if (objection === undefined) return name;
     throw new RangeError(`${quote(remotePath)} cannot be kept below ${quote(localDirectory)}: ${objection}`);

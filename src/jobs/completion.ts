@@ -1,6 +1,6 @@
 /** What becomes of the source once the target has the file. */
 import { Buffer } from 'node:buffer';
-import { encodePath, type RemotePath } from '../shared/remote-path.js';
+import { encodePath, namesOf, type RemotePath, relativePathOf } from '../shared/remote-path.js';
 import { type Cancellable, type Place, unlessCode } from '../transfer/file-system.js';
 import { isSame, lookAt, stateOf } from './state.js';
 import { pathBytesOf, type Step } from './step.js';
@@ -58,9 +58,9 @@ async function makeParents(
   options: Cancellable,
 ): Promise<void> {
   const root = encodePath(move, 'move');
-  const names = pathBytesOf(step).toString('latin1').split('/').slice(0, -1);
+  const names = namesOf(pathBytesOf(step)).slice(0, -1);
   for (let count = 0; count <= names.length; count += 1) {
-    const below = Buffer.from(names.slice(0, count).join('/'), 'latin1');
+    const below = relativePathOf(names.slice(0, count));
     await fileSystem.ensureDirectory(count === 0 ? root : fileSystem.join(root, below), options);
   }
 }

@@ -6,7 +6,7 @@ import { type Connection, sidesOf } from '../connection.js';
 import { SftpError, TransferError } from '../errors.js';
 import { checkChoice } from '../shared/arguments.js';
 import { checkOptions, type OptionTable } from '../shared/option-checks.js';
-import { quote, type RemotePath } from '../shared/remote-path.js';
+import { namesOf, quote, type RemotePath, relativePathOf } from '../shared/remote-path.js';
 import { type FileInfo, hasCode, type Place, unlessCode } from '../transfer/file-system.js';
 import { leadsOutside } from '../transfer/tree/copy-link.js';
 import { type Completion, completeSource, isCompleted } from './completion.js';
@@ -333,8 +333,7 @@ class StepExecution {
       'ENOENT',
     );
     if (text === undefined) throw this.#sourceChanged('it is gone');
-    const level = pathBytesOf(this.#step).toString('latin1').split('/').length - 1;
-    if (leadsOutside(text, level)) {
+    if (leadsOutside(text, namesOf(pathBytesOf(this.#step)).length - 1)) {
       throw new SftpError(
         'OUTSIDE',
         `The symbolic link ${quote(this.#source.path)} may lead out of the directory`,
@@ -353,9 +352,9 @@ class StepExecution {
   async #makeParents(): Promise<void> {
     const { target } = this.#sides;
     const { fileSystem } = target;
-    const names = pathBytesOf(this.#step).toString('latin1').split('/').slice(0, -1);
+    const names = namesOf(pathBytesOf(this.#step)).slice(0, -1);
     const parents = names.map((_, index) =>
-      fileSystem.join(target.path, Buffer.from(names.slice(0, index + 1).join('/'), 'latin1')),
+      fileSystem.join(target.path, relativePathOf(names.slice(0, index + 1))),
     );
     const last = parents.at(-1) ?? target.path;
     if ((await lookAt({ fileSystem, path: last }, this.#asking, 'stat')) !== undefined) return;

@@ -112,3 +112,32 @@ export function withoutTrailingSlashes(path: Uint8Array): Buffer {
 function isDot(path: Uint8Array): boolean {
   return path.length === 1 && path[0] === 0x2e;
 }
+
+declare const isPathKey: unique symbol;
+
+/** A path or a name as a key of a map or a set, with one character for each byte: names need not be UTF-8. */
+export type PathKey = string & { readonly [isPathKey]: true };
+
+export function pathKey(path: Uint8Array): PathKey {
+  return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('latin1') as PathKey;
+}
+
+export function pathOfKey(key: PathKey): Buffer {
+  return Buffer.from(key, 'latin1');
+}
+
+/** The names of a path as keys. `.` is none, and neither is nothing between two slashes. */
+export function namesOf(path: Uint8Array): PathKey[] {
+  const names = pathKey(path).split('/') as PathKey[];
+  return names.filter((name) => name !== '' && name !== '.');
+}
+
+/** The path that consists of these names. */
+export function relativePathOf(names: readonly PathKey[]): Buffer {
+  return pathOfKey(names.join('/') as PathKey);
+}
+
+/** The path that leads from the root over these names. */
+export function absolutePathOf(names: readonly PathKey[]): Buffer {
+  return pathOfKey(`/${names.join('/')}` as PathKey);
+}

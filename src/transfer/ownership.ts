@@ -5,7 +5,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { SftpError } from '../errors.js';
-import { quote } from '../shared/remote-path.js';
+import { absolutePathOf, namesOf, quote } from '../shared/remote-path.js';
 import type { Cancellable, FileInfo, FileSystem, Owner, TargetFile, TargetPlace } from './file-system.js';
 
 /** The file that is replaced. */
@@ -85,7 +85,7 @@ export async function isReservedFor(
   const isAbsolute = directory[0] === SLASH;
   const here = isAbsolute ? undefined : await fileSystem.realPath(Buffer.from('.'), options);
   const given = here === undefined ? directory : fileSystem.join(here, directory);
-  if (plain(given) !== plain(real)) return false;
+  if (!plain(given).equals(plain(real))) return false;
   const infos = await Promise.all(lineageOf(real).map((path) => fileSystem.lstat(path, options)));
   return infos.every((info, index) => isOnlyOf(uid, info, index === infos.length - 1));
 }
@@ -98,19 +98,12 @@ function isOnlyOf(uid: number, { type, uid: owner, mode = 0o777 }: FileInfo, isL
   return type === 'directory' && (owner === uid || owner === ROOT) && isClosed;
 }
 
-function plain(path: Buffer): string {
-  return `/${namesOf(path).join('/')}`;
-}
-
-function namesOf(path: Buffer): readonly string[] {
-  return path
-    .toString('latin1')
-    .split('/')
-    .filter((name) => name !== '' && name !== '.');
+function plain(path: Buffer): Buffer {
+  return absolutePathOf(namesOf(path));
 }
 
 /** `/`, `/a`, `/a/b`. */
 function lineageOf(path: Buffer): readonly Buffer[] {
   const names = namesOf(path);
-  return ['', ...names].map((_, count) => Buffer.from(`/${names.slice(0, count).join('/')}`, 'latin1'));
+  return ['', ...names].map((_, count) => absolutePathOf(names.slice(0, count)));
 }

@@ -6,6 +6,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import type { FileType } from '../../index.js';
 import { forEachLimited } from '../../shared/promises.js';
+import { type PathKey, pathKey, pathOfKey } from '../../shared/remote-path.js';
 import { entryFilter, type FilteredEntry } from '../options/filter-rules.js';
 import type { OptionValues } from '../options/option-table.js';
 import { pathJson } from '../output/entries.js';
@@ -23,26 +24,19 @@ interface Entry {
   readonly mtime: number | undefined;
 }
 
-/** A path below a side, each of its bytes as a character: names that are not UTF-8 stay apart. */
-type ByteString = string;
-
 /** One side. */
 interface CheckedSide {
-  readonly entries: ReadonlyMap<ByteString, Entry>;
-  readonly digest: (path: ByteString) => Promise<string>;
+  readonly entries: ReadonlyMap<PathKey, Entry>;
+  readonly digest: (path: PathKey) => Promise<string>;
 }
 
 type Filter = ((entry: FilteredEntry) => boolean) | undefined;
 
 /** The name of the entry where a single file is compared. */
-const ITSELF: ByteString = '';
+const ITSELF = pathKey(Buffer.alloc(0));
 
-function bytesOf(path: ByteString): Buffer {
-  return Buffer.from(path, 'latin1');
-}
-
-function textOf(path: ByteString): string {
-  return bytesOf(path).toString('utf8');
+function textOf(path: PathKey): string {
+  return pathOfKey(path).toString('utf8');
 }
 
 export const runCheck: CommandRun = async (context, operands, values) => {
@@ -59,7 +53,7 @@ export const runCheck: CommandRun = async (context, operands, values) => {
   const counts = { '=': 0, '+': 0, '-': 0, '*': 0 };
   for (const [path, mark] of [...marks].sort(([a], [b]) => (a < b ? -1 : 1))) {
     counts[mark] += 1;
-    const bytes = path === ITSELF ? Buffer.from(operands[0] ?? '') : bytesOf(path);
+    const bytes = path === ITSELF ? Buffer.from(operands[0] ?? '') : pathOfKey(path);
     const text = bytes.toString('utf8');
     context.output.json({ type: 'difference', command: 'check', mark, ...pathJson({ text, bytes }) });
     if (mark !== '=' || values.differences !== true) {
@@ -86,8 +80,8 @@ async function compareAll(
   source: CheckedSide,
   target: CheckedSide,
   values: OptionValues,
-): Promise<ReadonlyMap<ByteString, Mark>> {
-  const marks = new Map<ByteString, Mark>();
+): Promise<ReadonlyMap<PathKey, Mark>> {
+  const marks = new Map<PathKey, Mark>();
   for (const path of target.entries.keys()) if (!source.entries.has(path)) marks.set(path, '-');
   await forEachLimited(source.entries, filesAtOnce(), async ([path, entry]) => {
     const other = target.entries.get(path);
@@ -102,7 +96,7 @@ async function compareAll(
 }
 
 async function areSame(
-  path: ByteString,
+  path: PathKey,
   [a, b]: readonly [Entry, Entry],
   [source, target]: readonly [CheckedSide, CheckedSide],
   values: OptionValues,
@@ -128,10 +122,10 @@ async function readRemote(
   { connection, path }: Extract<OperandPlace, { readonly kind: 'remote' }>,
   filter: Filter,
 ): Promise<CheckedSide> {
-  const entries = new Map<ByteString, Entry>();
+  const entries = new Map<PathKey, Entry>();
   const itself = await connection.stat(path, { signal });
-  const at = (below: ByteString) => (below === ITSELF ? path : joinBytes(path, bytesOf(below)));
-  const digest = (below: ByteString): Promise<string> => connection.checksum(at(below), 'sha256', { signal });
+  const at = (below: PathKey) => (below === ITSELF ? path : joinBytes(path, pathOfKey(below)));
+  const digest = (below: PathKey): Promise<string> => connection.checksum(at(below), 'sha256', { signal });
   if (!itself.isDirectory()) return { entries: new Map([[ITSELF, itself]]), digest };
   const start = path === '.' ? 0 : Buffer.byteLength(path.replace(/\/+$/, '')) + 1;
   const below = (whole: Uint8Array): Buffer => Buffer.from(whole.subarray(start));
@@ -151,15 +145,15 @@ async function readRemote(
         }),
   });
   for await (const { pathBytes, attributes } of walk) {
-    entries.set(below(pathBytes).toString('latin1'), attributes);
+    entries.set(pathKey(below(pathBytes)), attributes);
   }
   return { entries, digest };
 }
 
 async function readLocal(path: string, filter: Filter): Promise<CheckedSide> {
-  const entries = new Map<ByteString, Entry>();
-  const at = (below: ByteString) => (below === ITSELF ? path : joinBytes(path, bytesOf(below)));
-  const digest = async (below: ByteString): Promise<string> => {
+  const entries = new Map<PathKey, Entry>();
+  const at = (below: PathKey) => (below === ITSELF ? path : joinBytes(path, pathOfKey(below)));
+  const digest = async (below: PathKey): Promise<string> => {
     const hash = createHash('sha256');
     await pipeline(createReadStream(at(below)), hash);
     return hash.digest('hex');
@@ -167,10 +161,10 @@ async function readLocal(path: string, filter: Filter): Promise<CheckedSide> {
   const itself = await lstat(path).catch(() => undefined);
   if (itself === undefined) throw noSuchLocal(path);
   if (!itself.isDirectory()) return { entries: new Map([[ITSELF, entryOf(itself)]]), digest };
-  const look = async (directory: ByteString): Promise<void> => {
+  const look = async (directory: PathKey): Promise<void> => {
     for (const name of await readdir(at(directory), { encoding: 'buffer' })) {
-      const bytes = directory === ITSELF ? name : joinBytes(bytesOf(directory), name);
-      const below = bytes.toString('latin1');
+      const bytes = directory === ITSELF ? name : joinBytes(pathOfKey(directory), name);
+      const below = pathKey(bytes);
       const entry = entryOf(await lstat(at(below)));
       const { type, size, mtime } = entry;
       const [isDirectory, isFile] = [type === 'directory', type === 'file'];

@@ -5,6 +5,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import { SerialQueue } from '../../shared/promises.js';
+import { type PathKey, pathKey } from '../../shared/remote-path.js';
 
 interface SharedEnd {
   end: number;
@@ -13,11 +14,11 @@ interface SharedEnd {
 }
 
 export class AppendEnds {
-  readonly #byPath = new Map<string, SharedEnd>();
+  readonly #byPath = new Map<PathKey, SharedEnd>();
 
   /** Before the server is asked where the file ends, as that may change meanwhile. */
   join(path: Buffer): AppendEnd {
-    const key = path.toString('latin1');
+    const key = pathKey(path);
     const shared = this.#byPath.get(key) ?? { end: 0, users: 0, openings: new SerialQueue() };
     this.#byPath.set(key, shared);
     shared.users += 1;

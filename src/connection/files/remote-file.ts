@@ -410,7 +410,6 @@ export class RemoteFile implements AsyncDisposable {
     return untilAborted(this.#running.add(result), signal);
   }
 
-
   #closer({ autoClose }: AutoCloseOption): (options: Cancellable) => Promise<void> {
     if (autoClose === false) return async () => {};
     return ({ signal }) => untilAborted(this.close(), signal);

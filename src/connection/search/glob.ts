@@ -5,7 +5,7 @@ import { attributesOf, readPacked } from '../../session/directory-reader.js';
 import { lstatWithType, statWithType } from '../../session/quirks/file-type.js';
 import type { OperationOptions, SftpClient } from '../../session/sftp-client.js';
 import { LongWork } from '../../shared/event-loop.js';
-import { baseName, type RemotePath } from '../../shared/remote-path.js';
+import { baseName, type PathKey, pathKey, pathOfKey, type RemotePath } from '../../shared/remote-path.js';
 import { TaskGroup } from '../../transfer/engine/task-group.js';
 import { Window } from '../../transfer/engine/window.js';
 import { unlessCode } from '../../transfer/file-system.js';
@@ -158,14 +158,14 @@ class Search {
         await this.#work.step();
         const { name } = entry;
         const further = furtherAt(rests, name, literals);
-        literals.delete(name.toString('latin1'));
+        literals.delete(pathKey(name));
         if (further === undefined) continue;
         checkName(name, directory);
         const path = Buffer.concat([directory, name]);
         await this.#visit({ path, entry: { ...entry, name: path }, depth: depth + 1, budget }, further);
       }
       for (const [key, further] of literals) {
-        const name = Buffer.from(key, 'latin1');
+        const name = pathOfKey(key);
         // A complete listing without a name is the answer to a question for it.
         if (entries !== undefined && !isDots(name)) continue;
         const path = Buffer.concat([directory, name]);
@@ -305,12 +305,12 @@ function withoutDirectories(given: ReadonlySet<Rest>): ReadonlySet<Rest> {
   return rests;
 }
 
-/** The names that patterns tell, in latin1, and what is left of the patterns behind them. */
-function literalsOf(rests: ReadonlySet<Rest>): Map<string, Further> {
-  const literals = new Map<string, Further>();
+/** The names that patterns tell, and what is left of the patterns behind them. */
+function literalsOf(rests: ReadonlySet<Rest>): Map<PathKey, Further> {
+  const literals = new Map<PathKey, Further>();
   for (const { segment, next } of rests) {
     if (segment?.kind !== 'literal' || next === undefined) continue;
-    const key = segment.name.toString('latin1');
+    const key = pathKey(segment.name);
     const known = literals.get(key)?.rests ?? new Set<Rest>();
     literals.set(key, { rests: known.add(next), deep: new Set() });
   }
@@ -321,9 +321,9 @@ function literalsOf(rests: ReadonlySet<Rest>): Map<string, Further> {
 function furtherAt(
   rests: ReadonlySet<Rest>,
   name: Buffer,
-  literals: ReadonlyMap<string, Further>,
+  literals: ReadonlyMap<PathKey, Further>,
 ): Further | undefined {
-  const further = literals.get(name.toString('latin1')) ?? { rests: new Set(), deep: new Set() };
+  const further = literals.get(pathKey(name)) ?? { rests: new Set(), deep: new Set() };
   for (const rest of rests) {
     const { segment, next } = rest;
     if (segment?.kind === 'pattern' && segment.matches(name)) {

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { attributesOf } from '../../session/directory-reader.js';
 import type { SftpClient } from '../../session/sftp-client.js';
 import { LongWork } from '../../shared/event-loop.js';
-import { decodePath } from '../../shared/remote-path.js';
+import { decodePath, type PathKey, pathKey } from '../../shared/remote-path.js';
 import type { FileAttributes } from '../../wire/attributes.js';
 import type { PackedEntry } from '../../wire/packed-entries.js';
 import { isUnchanged, Level, merged, NOTHING } from './level.js';
@@ -32,8 +32,8 @@ export type WatchEvent =
       readonly previous: FileAttributes;
     };
 
-/** Directories by their paths as bytes in latin1. */
-export type WatchedTree = ReadonlyMap<string, Level>;
+/** Directories by their paths. */
+export type WatchedTree = ReadonlyMap<PathKey, Level>;
 
 /** What one look may take in memory: a million entries with names of 20 bytes. Two are kept at a time. */
 const MAX_BYTES = 80 * 1024 * 1024;
@@ -56,7 +56,7 @@ export async function lookBelow(
   known: WatchedTree,
   { recursive, isTimed, signal }: LookOptions,
 ): Promise<WatchedTree> {
-  const found = new Map<string, Level>();
+  const found = new Map<PathKey, Level>();
   const unreadable: string[] = [];
   const options = {
     signal,
@@ -64,13 +64,13 @@ export async function lookBelow(
     onError: (error: { readonly code: string }, _: string, failed: Uint8Array) => {
       if (Buffer.compare(failed, shown) === 0) throw error;
       // A directory below may go while it is looked at, and its content with it.
-      if (error.code !== 'ENOENT') unreadable.push(keyOf(Buffer.from(failed)));
+      if (error.code !== 'ENOENT') unreadable.push(pathKey(failed));
     },
   };
   const keeping = {
     maxBytes: MAX_BYTES,
     onLevel: (directory: Buffer, level: Pick<Level, 'entries' | 'order'>) =>
-      void found.set(keyOf(directory), new Level(level, { isTimed })),
+      void found.set(pathKey(directory), new Level(level, { isTimed })),
   };
   for await (const _ of walkTree(client, path, shown, options, keeping));
   if (unreadable.length === 0) return found;
@@ -141,7 +141,7 @@ function* namesOfBoth(
   before: WatchedTree,
   after: WatchedTree,
 ): Generator<NameOfBoth, void, undefined> {
-  const key = keyOf(directory);
+  const key = pathKey(directory);
   const [old, now] = [before.get(key) ?? NOTHING, after.get(key) ?? NOTHING];
   // What is in `a` comes behind `a-b`, as a slash comes behind some characters. Of names that wait, of which one begins
   // with the other, the longer one is the later one, and its turn comes first.
@@ -167,8 +167,4 @@ function comesBehind(name: Buffer, directory: Buffer): boolean {
 
 function isDirectory(level: Level, place: number | undefined): boolean {
   return place !== undefined && level.listedAt(place).type === 'directory';
-}
-
-function keyOf(path: Buffer): string {
-  return path.toString('latin1');
 }

@@ -2,10 +2,11 @@
  * Where a path really leads, found out name by name: each link is read and followed here, so that nothing depends on how
  * the server resolves paths. All names are asked for at once; what has no link costs one round trip.
  */
-import { Buffer } from 'node:buffer';
+
 import { SftpStatusError } from '../../errors.js';
 import { lstatWithType } from '../../session/quirks/file-type.js';
 import type { OperationOptions, SftpClient } from '../../session/sftp-client.js';
+import { absolutePathOf, namesOf, type PathKey } from '../../shared/remote-path.js';
 import type { FileAttributes } from '../../wire/attributes.js';
 
 /** As many as Linux follows. */
@@ -23,28 +24,16 @@ export class PathFault extends Error {
 
 export interface WalkRules extends OperationOptions {
   /** The names from `/` down, without links, that nothing may lead out of. */
-  readonly root: readonly string[];
+  readonly root: readonly PathKey[];
   /** Whether a link at the end of the path is followed. */
   readonly follows: boolean;
   /** Whether the last name has to exist. */
   readonly mustExist: boolean;
 }
 
-/** The names of a path in latin1, which keeps every byte. */
-export function namesOf(path: Uint8Array): string[] {
-  return Buffer.from(path)
-    .toString('latin1')
-    .split('/')
-    .filter((name) => name !== '' && name !== '.');
-}
-
-export function pathOf(names: readonly string[]): Buffer {
-  return Buffer.from(`/${names.join('/')}`, 'latin1');
-}
-
 /** One name that is still to be looked at; those of a link may lead out of the root and back. */
 interface Step {
-  readonly name: string;
+  readonly name: PathKey;
   readonly isOfLink: boolean;
 }
 
@@ -56,9 +45,9 @@ interface Step {
  */
 export async function walkPath(
   client: SftpClient,
-  names: readonly string[],
+  names: readonly PathKey[],
   rules: WalkRules,
-): Promise<string[]> {
+): Promise<PathKey[]> {
   const { root, follows, mustExist, ...options } = rules;
   const at = [...root];
   let steps: Step[] = names.map((name) => ({ name, isOfLink: false }));
@@ -79,7 +68,7 @@ export async function walkPath(
     if (linkIndex < 0 || link === undefined) continue;
     links += 1;
     if (links > MAX_LINKS) throw new PathFault('ELOOP', 'too many symbolic links');
-    const text = await client.readlink(pathOf([...at, link.name]), options);
+    const text = await client.readlink(absolutePathOf([...at, link.name]), options);
     const target = namesOf(text).map((name) => ({ name, isOfLink: true }));
     if (text[0] === 0x2f) at.length = 0;
     steps = [...target, ...steps.slice(1)];
@@ -87,7 +76,7 @@ export async function walkPath(
 }
 
 /** Carries out `..`, and the names between `/` and the root, which only a link may have. */
-function climb(at: string[], steps: readonly Step[], root: readonly string[]): Step[] {
+function climb(at: PathKey[], steps: readonly Step[], root: readonly string[]): Step[] {
   let next = 0;
   for (let step = steps[next]; step !== undefined; step = steps[next]) {
     const isOutside = at.length < root.length;
@@ -116,11 +105,12 @@ type Found = FileAttributes | SftpStatusError;
 
 function lookAt(
   client: SftpClient,
-  at: readonly string[],
+  at: readonly PathKey[],
   run: readonly Step[],
   options: OperationOptions,
 ): Promise<Found[]> {
-  const prefixes = run.map((_, index) => pathOf([...at, ...run.slice(0, index + 1).map(({ name }) => name)]));
+  const names = run.map(({ name }) => name);
+  const prefixes = names.map((_, index) => absolutePathOf([...at, ...names.slice(0, index + 1)]));
   return Promise.all(
     prefixes.map((path) =>
       lstatWithType(client, path, options).catch((error: unknown) => {

@@ -11,7 +11,7 @@ import type { RefusedRequest } from '../../session/quirks/obstacles.js';
 import { failure } from '../../session/status-error.js';
 import { baseName, childPath, directoryName, withoutTrailingSlashes } from '../../shared/remote-path.js';
 import { FileAttributes } from '../../wire/attributes.js';
-import { namesOf, PathFault, walkPath } from './path-walk.js';
+import { PathFault, walkPath } from './path-walk.js';
 
 const STICKY = 0o1000;
 const SLASH = 0x2f;

@@ -7,13 +7,14 @@ import { lstatWithType, statWithType } from '../../session/quirks/file-type.js';
 import type { ExplainedOperation } from '../../session/quirks/likely-cause.js';
 import type { SftpClient } from '../../session/sftp-client.js';
 import { PendingPromises } from '../../shared/promises.js';
+import { absolutePathOf, namesOf, type PathKey } from '../../shared/remote-path.js';
 import { isLost, type RetryPolicy } from '../../shared/retry.js';
 import type { LineUse } from '../../transfer/engine/copy-content.js';
 import type { FileAttributes } from '../../wire/attributes.js';
 import type { GivenPath } from './arguments.js';
 import { AttributeCache } from './attribute-cache.js';
 import { abortError, isTrouble, nodeError, originOf, type Subject, systemError } from './node-error.js';
-import { namesOf, PathFault, pathOf, walkPath } from './path-walk.js';
+import { PathFault, walkPath } from './path-walk.js';
 import { explained } from './server-answers.js';
 
 export interface ViewSettings {
@@ -33,10 +34,10 @@ export interface CallRules {
   readonly changes?: boolean | undefined;
 }
 
-export interface Resolving {
 /** What only asks. */
 export const REPEATABLE: CallRules = { repeatable: true };
 
+export interface Resolving {
   /** Whether a link at the end is followed; where it is not, the call is about the link itself. */
   readonly follows: boolean;
   readonly mustExist?: boolean | undefined;
@@ -49,7 +50,7 @@ export class View {
   readonly #parts: ReturnType<typeof partsOf>;
   readonly #settings: ViewSettings;
   readonly #running = new PendingPromises();
-  #rootNames: Promise<string[]> | undefined;
+  #rootNames: Promise<PathKey[]> | undefined;
   #failure: Error | undefined;
 
   constructor(connection: Connection, settings: ViewSettings) {
@@ -130,7 +131,7 @@ export class View {
     const root = await this.root();
     const isDirectory = bytes[bytes.length - 1] === 0x2f;
     const rules = { root, follows: follows || isDirectory, mustExist };
-    const path = pathOf(await walkPath(this.client, namesOf(bytes), rules));
+    const path = absolutePathOf(await walkPath(this.client, namesOf(bytes), rules));
     return isDirectory ? Buffer.concat([path, Buffer.from('/')]) : path;
   }
 
@@ -145,7 +146,7 @@ export class View {
   }
 
   /** The names of the root from `/` down, without links. Where there is none: nothing. */
-  root(): Promise<string[]> {
+  root(): Promise<PathKey[]> {
     const { root } = this.#settings;
     if (root === undefined) return Promise.resolve([]);
     this.#rootNames ??= this.#findRoot(root);
@@ -157,7 +158,7 @@ export class View {
   }
 
   /** The program has chosen it, so that links in it are followed wherever they lead. */
-  async #findRoot(root: Buffer): Promise<string[]> {
+  async #findRoot(root: Buffer): Promise<PathKey[]> {
     const absolute = await this.absolute(this.#parts.directory.resolve(root));
     return walkPath(this.client, namesOf(absolute), { root: [], follows: true, mustExist: true });
   }
@@ -173,7 +174,7 @@ export class View {
   keyOf({ bytes }: GivenPath): string {
     if (bytes.length === 0) return '';
     const path = this.isConfined ? bytes : this.#parts.directory.resolve(bytes);
-    const names: string[] = [];
+    const names: PathKey[] = [];
     for (const name of namesOf(path)) {
       if (name !== '..') names.push(name);
       else if (names.length > 0) names.pop();

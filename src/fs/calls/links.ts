@@ -1,6 +1,7 @@
 /** Names and links: what moves, removes or leads to something. */
 import type { Buffer } from 'node:buffer';
 import { failure } from '../../session/status-error.js';
+import { absolutePathOf, namesOf } from '../../shared/remote-path.js';
 import { hasCode } from '../../transfer/file-system.js';
 import { encoded, type GivenPath, givenEncoding, givenOptions, givenPath } from '../base/arguments.js';
 import { PathFault, walkPath } from '../base/path-walk.js';
@@ -9,7 +10,6 @@ import { REPEATABLE, type View } from '../base/view.js';
 const CHANGE = { changes: true } as const;
 const ITSELF = { follows: false } as const;
 
-export function linkCalls(view: View) {
 /** Removes a file, or a link itself. */
 export function unlink(view: View, given: GivenPath): Promise<void> {
   const removing = async () => {
@@ -19,6 +19,7 @@ export function unlink(view: View, given: GivenPath): Promise<void> {
   return view.call({ syscall: 'unlink', path: given.text }, removing, CHANGE);
 }
 
+export function linkCalls(view: View) {
   const { client } = view;
   const realpath = (path: unknown, options?: unknown): Promise<string | Buffer> => {
     const given = givenPath(path);
@@ -123,12 +124,14 @@ async function realPath(view: View, given: Buffer): Promise<Buffer> {
     return real;
   }
   const absolute = await view.absolute(path);
-  return pathOf(await walkPath(view.client, namesOf(absolute), { root: [], follows: true, mustExist: true }));
+  return absolutePathOf(
+    await walkPath(view.client, namesOf(absolute), { root: [], follows: true, mustExist: true }),
+  );
 }
 
 /** As a path of the view, whose root is `/`. */
 async function realPathInRoot(view: View, given: Buffer): Promise<Buffer> {
   const root = await view.root();
   const names = await walkPath(view.client, namesOf(given), { root, follows: true, mustExist: true });
-  return pathOf(names.slice(root.length));
+  return absolutePathOf(names.slice(root.length));
 }

@@ -1,7 +1,14 @@
 /** What may be in the way of a request, and how to find out. Each finder asks as little as it can. */
 import type { Buffer } from 'node:buffer';
 import { SftpStatusError } from '../../errors.js';
-import { directoryName, isAbsolute, joinPath, quote } from '../../shared/remote-path.js';
+import {
+  directoryName,
+  isAbsolute,
+  joinPath,
+  type PathKey,
+  pathKey,
+  quote,
+} from '../../shared/remote-path.js';
 import type { FileAttributes } from '../../wire/attributes.js';
 import type { ExtensionData } from '../../wire/extensions.js';
 import type { OperationOptions, SftpClient } from '../sftp-client.js';
@@ -105,10 +112,10 @@ function isTop(path: Buffer): boolean {
 
 async function findLoop({ client, options }: RefusedRequest, link: Buffer): Promise<Cause | undefined> {
   const loop = { code: 'ELOOP', what: `${quote(link)} is a symbolic link that leads back to itself` };
-  const seen = new Set<string>();
+  const seen = new Set<PathKey>();
   let at = link;
   for (let links = 0; links < MAX_LINKS; links += 1) {
-    const key = at.toString('latin1');
+    const key = pathKey(at);
     if (seen.has(key)) return loop;
     seen.add(key);
     const target = await client.readlink(at, options).catch(() => undefined);

@@ -1,5 +1,5 @@
 /** What a mirror tells of one path: what lies there, what is done to it, and why. */
-import { Buffer } from 'node:buffer';
+import { type PathKey, pathKey } from '../../shared/remote-path.js';
 import type { FileType } from '../../wire/attributes.js';
 
 /** Something that lies on one of the two sides of a mirror. */
@@ -67,7 +67,6 @@ export function isCopied({ action, reason }: Pick<MirrorStep, 'action' | 'reason
   return action === 'create' || (action === 'update' && reason !== 'mode');
 }
 
-/** The path byte by byte. */
-export function keyOf({ pathBytes }: MirrorStep): string {
-  return Buffer.from(pathBytes).toString('latin1');
+export function keyOf({ pathBytes }: MirrorStep): PathKey {
+  return pathKey(pathBytes);
 }

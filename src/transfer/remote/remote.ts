@@ -13,7 +13,14 @@ import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
 import { type ChosenClient, SPREAD_LENGTH, type Spread, SpreadChoice } from '../../session/spread.js';
 import { failure, refusalOf, unlessRefused } from '../../session/status-error.js';
 import { untilAborted } from '../../shared/abort.js';
-import { baseName, childPath, decodePath, directoryName } from '../../shared/remote-path.js';
+import {
+  baseName,
+  childPath,
+  decodePath,
+  directoryName,
+  type PathKey,
+  pathKey,
+} from '../../shared/remote-path.js';
 import type { FileAttributes } from '../../wire/attributes.js';
 import type {
   Cancellable,
@@ -62,7 +69,7 @@ export class RemoteFileSystem implements FileSystem {
   #limits: Limits | undefined;
   #chunkLength = { read: 0, write: 0 };
   /** Of our new files: of the first one, and in directories that give theirs to another group. */
-  readonly #owners = new Map<string, Promise<Owner | undefined>>();
+  readonly #owners = new Map<PathKey | '', Promise<Owner | undefined>>();
 
   readonly #spread: Spread | undefined;
   readonly #spreadChoice: SpreadChoice | undefined;
@@ -229,10 +236,10 @@ export class RemoteFileSystem implements FileSystem {
   async #ownerOf({ path, expected, ...file }: NewFile, signal: AbortSignal | undefined) {
     const usual = await untilAborted(this.#askOwner('', file), signal);
     if (usual === undefined || usual.gid === expected.gid) return usual;
-    return untilAborted(this.#askOwner(directoryName(path).toString('latin1'), file), signal);
+    return untilAborted(this.#askOwner(pathKey(directoryName(path)), file), signal);
   }
 
-  #askOwner(key: string, { client, handle }: Pick<NewFile, 'client' | 'handle'>) {
+  #askOwner(key: PathKey | '', { client, handle }: Pick<NewFile, 'client' | 'handle'>) {
     const known = this.#owners.get(key);
     if (known !== undefined) return known;
     const asking = client.fstat(handle).then(

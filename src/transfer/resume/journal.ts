@@ -1,5 +1,6 @@
 /** What the attempts of one transfer know of each other, and what becomes of what they leave. */
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
+import { type PathKey, pathKey, pathOfKey } from '../../shared/remote-path.js';
 import { isLost } from '../../shared/retry.js';
 import { CAREFUL_BYTES } from '../engine/copy-content.js';
 import {
@@ -42,27 +43,27 @@ const MAX_NOTES = 10_000;
 
 /** What the attempts of one transfer know of each other, as long as the program runs. */
 export class Journal {
-  readonly #beginnings = new Map<string, Beginning>();
+  readonly #beginnings = new Map<PathKey, Beginning>();
   readonly #done = new DoneFiles();
   /** What the connection was lost over before it was removed, or before it could be seen. */
   readonly #waste: Buffer[] = [];
-  readonly #renames = new Map<string, LostRename>();
+  readonly #renames = new Map<PathKey, LostRename>();
   /** Whether anything has come further since this was last asked, and how many bytes of files that are not done. */
   #hasAdvanced = false;
   #advancedBytes = 0;
   #carefulLength: number | undefined;
 
   noteBeginning({ fileSystem, path }: Place, beginning: Beginning): void {
-    const oldest = note(this.#beginnings, keyOf(path), beginning);
+    const oldest = note(this.#beginnings, pathKey(path), beginning);
     if (oldest === undefined) return;
     const [key, left] = oldest;
-    const target = { fileSystem, path: Buffer.from(key, 'latin1') };
+    const target = { fileSystem, path: pathOfKey(key) };
     if (!left.path.equals(target.path)) leaveTemporary(target, left.path);
   }
 
   takeBeginning({ path }: Place): Beginning | undefined {
-    const beginning = this.#beginnings.get(keyOf(path));
-    this.#beginnings.delete(keyOf(path));
+    const beginning = this.#beginnings.get(pathKey(path));
+    this.#beginnings.delete(pathKey(path));
     return beginning;
   }
 
@@ -74,14 +75,14 @@ export class Journal {
   }
 
   hasBegun({ path }: Place): boolean {
-    return this.#beginnings.has(keyOf(path));
+    return this.#beginnings.has(pathKey(path));
   }
 
   /** There will be no further attempt: what the last one has left is kept for a later run, or removed. */
   async close(fileSystem: FileSystem, { resumes }: { readonly resumes: boolean }): Promise<void> {
     await Promise.all(this.#waste.splice(0).map((path) => drop({ fileSystem, path }, path, {})));
     for (const [key, beginning] of this.#beginnings) {
-      const target = { fileSystem, path: Buffer.from(key, 'latin1') };
+      const target = { fileSystem, path: pathOfKey(key) };
       if (beginning.path.equals(target.path)) continue;
       if (!fileSystem.isReachable) leaveTemporary(target, beginning.path);
       else if (resumes && beginning.bytes > 0) await rest(target, beginning, {}).catch(() => {});
@@ -95,12 +96,12 @@ export class Journal {
   }
 
   noteRename({ path }: Place, rename: LostRename): void {
-    note(this.#renames, keyOf(path), rename);
+    note(this.#renames, pathKey(path), rename);
   }
 
   takeRename({ path }: Place): LostRename | undefined {
-    const rename = this.#renames.get(keyOf(path));
-    this.#renames.delete(keyOf(path));
+    const rename = this.#renames.get(pathKey(path));
+    this.#renames.delete(pathKey(path));
     return rename;
   }
 
@@ -140,16 +141,12 @@ export class Journal {
 }
 
 /** The oldest is forgotten where there are too many, and given. */
-function note<T>(notes: Map<string, T>, key: string, value: T): readonly [string, T] | undefined {
+function note<T>(notes: Map<PathKey, T>, key: PathKey, value: T): readonly [PathKey, T] | undefined {
   notes.set(key, value);
   const [oldest] = notes;
   if (notes.size <= MAX_NOTES || oldest === undefined) return undefined;
   notes.delete(oldest[0]);
   return oldest;
-}
-
-function keyOf(path: Buffer): string {
-  return path.toString('latin1');
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import { setTimeout } from 'node:timers/promises';
+import { type PathKey, pathKey } from '../../shared/remote-path.js';
 import type { Cancellable, FileInfo, FileSystem, Place } from '../file-system.js';
 import { UNKNOWN_INFO } from '../memory.js';
 import {
@@ -50,7 +51,7 @@ interface Directory {
 }
 
 export class Leftovers {
-  readonly #directories = new Map<string, Directory>();
+  readonly #directories = new Map<PathKey, Directory>();
   readonly #secondLookMs: number;
 
   constructor({ secondLookMs = SECOND_LOOK_MS }: { readonly secondLookMs?: number } = {}) {
@@ -75,7 +76,7 @@ export class Leftovers {
    */
   async tidyBehind(directory: Place, options: Cancellable & { readonly resumes: boolean }): Promise<void> {
     const isBlind = takeBlindness(directory.path);
-    if (isBlind) this.#directories.delete(keyOf(directory.path));
+    if (isBlind) this.#directories.delete(pathKey(directory.path));
     // That it cannot be done is no failure of the transfer.
     if (isBlind || options.resumes) await this.tidy(directory, options).catch(() => {});
   }
@@ -138,11 +139,11 @@ export class Leftovers {
 
   /** Something was left in the directory of a target just now. */
   forget(target: Place): void {
-    this.#directories.delete(keyOf(directoryOf(target).path));
+    this.#directories.delete(pathKey(directoryOf(target).path));
   }
 
   #of(directory: Place, options: Cancellable): Directory {
-    const key = keyOf(directory.path);
+    const key = pathKey(directory.path);
     const known = this.#directories.get(key);
     const nowMs = performance.now();
     if (known !== undefined && nowMs - known.lookedAtMs < MEMORY_MS) return known;
@@ -224,8 +225,4 @@ function takeFrom(found: Leftover[], taken: readonly Leftover[]): void {
 
 function directoryOf({ fileSystem, path }: Place): Place {
   return { fileSystem, path: fileSystem.split(path).directory };
-}
-
-function keyOf(path: Buffer): string {
-  return path.toString('latin1');
 }

@@ -17,7 +17,7 @@
 import { Buffer } from 'node:buffer';
 import * as crypto from 'node:crypto';
 import { TransferError } from '../../errors.js';
-import { quote } from '../../shared/remote-path.js';
+import { type PathKey, pathKey, quote } from '../../shared/remote-path.js';
 import { failedAt } from '../copy-failure.js';
 import { type FileInfo, isMissing, type Place, type SourcePlace } from '../file-system.js';
 import { specialTarget } from '../special-file.js';
@@ -35,7 +35,7 @@ const NOBODY = '0'.repeat(12);
 const DOT = 0x2e;
 
 /** What this thread has given up and could not remove, the latest of it. Whatever else is in its name it still writes. */
-const leftNames = new Set<string>();
+const leftNames = new Set<PathKey>();
 const MAX_LEFT = 10_000;
 
 /** What a name in a directory tells, where it is one of ours. */
@@ -66,11 +66,11 @@ export function ownerMark(owner: string | undefined): string | undefined {
 /** Tells a source by where it is, how long it is and when it was changed. */
 export function sourceMark(path: Buffer, { size, mtime }: FileInfo): string {
   if (size === undefined || mtime === undefined) return UNKNOWN_SOURCE;
-  return hash(`${path.toString('latin1')}\0${size}\0${mtime}`);
+  return hash(`${pathKey(path)}\0${size}\0${mtime}`);
 }
 
 export function targetMark({ fileSystem, path }: Place): string {
-  return hash(fileSystem.split(path).name.toString('latin1'));
+  return hash(pathKey(fileSystem.split(path).name));
 }
 
 /** A new name to write under; it is ours until {@link leaveTemporary}. */
@@ -89,28 +89,28 @@ export function restingPath(target: Place, source: string): Buffer {
 export function leaveTemporary({ fileSystem }: Place, path: Buffer): void {
   const [oldest] = leftNames;
   if (leftNames.size >= MAX_LEFT && oldest !== undefined) leftNames.delete(oldest);
-  leftNames.add(fileSystem.split(path).name.toString('latin1'));
+  leftNames.add(pathKey(fileSystem.split(path).name));
 }
 
 /** Directories in which something was left while they could not be reached: a server may make it even later. */
-const leftBlindly = new Set<string>();
+const leftBlindly = new Set<PathKey>();
 
 /** As {@link leaveTemporary}, over a connection that is lost. */
 export function leaveBlindly(target: Place, path: Buffer): void {
   leaveTemporary(target, path);
   const [oldest] = leftBlindly;
   if (leftBlindly.size >= MAX_LEFT && oldest !== undefined) leftBlindly.delete(oldest);
-  leftBlindly.add(target.fileSystem.split(path).directory.toString('latin1'));
+  leftBlindly.add(pathKey(target.fileSystem.split(path).directory));
 }
 
 /** Whether something may have come late into a directory; asked once. */
 export function takeBlindness(directory: Buffer): boolean {
-  return leftBlindly.delete(directory.toString('latin1'));
+  return leftBlindly.delete(pathKey(directory));
 }
 
 /** Whether somebody writes there; `undefined` where nobody can tell. */
 export function isBeingWritten(name: Buffer, writer: Writer): boolean | undefined {
-  return leftNames.has(name.toString('latin1')) ? false : isRunning(writer);
+  return leftNames.has(pathKey(name)) ? false : isRunning(writer);
 }
 
 function beside({ fileSystem, path }: Place, name: string): Buffer {

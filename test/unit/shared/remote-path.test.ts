@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
+  absolutePathOf,
   baseName,
   childPath,
   decodePath,
@@ -10,8 +11,12 @@ import {
   encodePath,
   isAbsolute,
   joinPath,
+  namesOf,
+  pathKey,
+  pathOfKey,
   quote,
   type RemotePath,
+  relativePathOf,
 } from '../../../src/shared/remote-path.js';
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
@@ -182,5 +187,25 @@ describe('baseName and directoryName', () => {
         assert.deepEqual(joinPath(directoryName(path), baseName(path)), path);
       }),
     );
+  });
+});
+
+describe('The key of a path', () => {
+  test('is another one for every other path, and gives the path back', () => {
+    const path = fc.uint8Array({ maxLength: 8 });
+    fc.assert(
+      fc.property(path, path, (one, other) => {
+        assert.deepEqual(pathOfKey(pathKey(one)), Buffer.from(one));
+        assert.equal(pathKey(one) === pathKey(other), Buffer.compare(one, other) === 0);
+      }),
+    );
+  });
+
+  test('is made of each of its names, without `.` and nothing between two slashes', () => {
+    const names = namesOf(bytes('//a/./\xff/../b/'));
+    assert.deepEqual(names, ['a', '\xff', '..', 'b']);
+    assert.equal(text(relativePathOf(names)), 'a/\xff/../b');
+    assert.equal(text(absolutePathOf(names)), '/a/\xff/../b');
+    assert.deepEqual([namesOf(bytes('/')), text(absolutePathOf([]))], [[], '/']);
   });
 });
