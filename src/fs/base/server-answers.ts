@@ -8,8 +8,14 @@ import { SftpStatusError } from '../../errors.js';
 import { lstatWithType, statWithType } from '../../session/quirks/file-type.js';
 import { type ExplainedOperation, explain } from '../../session/quirks/likely-cause.js';
 import type { RefusedRequest } from '../../session/quirks/obstacles.js';
-import { failure } from '../../session/status-error.js';
-import { baseName, childPath, directoryName, withoutTrailingSlashes } from '../../shared/remote-path.js';
+import { failure, unlessRefused } from '../../session/status-error.js';
+import {
+  baseName,
+  childPath,
+  directoryName,
+  namesOf,
+  withoutTrailingSlashes,
+} from '../../shared/remote-path.js';
 import { FileAttributes } from '../../wire/attributes.js';
 import { PathFault, walkPath } from './path-walk.js';
 
@@ -49,13 +55,9 @@ const OF_THE_NAME: readonly ExplainedOperation[] = ['mkdir', 'rmdir', 'remove', 
  */
 const ofMissing: Refine = async ({ code }, operation, { client, path, newPath, options }) => {
   if (code !== 'ENOENT' || newPath !== undefined) return undefined;
-  const unlessRefused = (error: unknown) => {
-    if (error instanceof SftpStatusError) return undefined;
-    throw error;
-  };
   const [itself, above] = await Promise.all([
-    client.lstat(path, options).catch(unlessRefused),
-    client.stat(directoryName(path), options).catch(unlessRefused),
+    unlessRefused(client.lstat(path, options)),
+    unlessRefused(client.stat(directoryName(path), options)),
   ]);
   const hasSlash = path[path.length - 1] === SLASH;
   if (itself === undefined && above?.isDirectory() && !hasSlash) return code;

@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer';
 import { SftpStatusError } from '../../errors.js';
 import { statWithType } from '../../session/quirks/file-type.js';
 import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
-import { failure } from '../../session/status-error.js';
+import { failure, unlessRefused } from '../../session/status-error.js';
 import { PendingPromises, SerialQueue } from '../../shared/promises.js';
 import { ContentCopy } from '../../transfer/engine/copy-content.js';
 import { copyToEnd, FileRange } from '../../transfer/file-range.js';
@@ -186,10 +186,7 @@ export class OpenedFile {
   async #contentFrom(position: number, signal: AbortSignal | undefined): Promise<Buffer> {
     const handle = this.#readable();
     const asked = this.#client.limits.maxReadLength;
-    const sizing = this.#client.fstat(handle, { signal }).catch((error: unknown) => {
-      if (error instanceof SftpStatusError) return undefined;
-      throw error;
-    });
+    const sizing = unlessRefused(this.#client.fstat(handle, { signal }));
     const reading = this.#client.read(handle, position, asked, { signal });
     const [told, first] = await Promise.all([
       sizing,

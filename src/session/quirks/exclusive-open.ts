@@ -2,9 +2,8 @@
  * Servers that open what exists though EXCL is set: Erlang's `ssh_sftpd`, which does not empty it either, and rclone, which
  * does. But on OpenSSH, the name is looked at before the OPEN is sent, which takes a round trip.
  */
-import { SftpStatusError } from '../../errors.js';
 import { encodePath, type RemotePath } from '../../shared/remote-path.js';
-import { failure } from '../status-error.js';
+import { failure, refusalOf } from '../status-error.js';
 
 interface Session {
   readonly worksInOrder: boolean;
@@ -18,11 +17,6 @@ interface Cancellable {
 /** @throws SftpStatusError (`EEXIST`) there is something, and the server may not refuse to open it */
 export async function checkFree(session: Session, path: RemotePath, { signal }: Cancellable): Promise<void> {
   if (session.worksInOrder) return;
-  try {
-    await session.lstat(path, { signal });
-  } catch (error) {
-    if (error instanceof SftpStatusError) return;
-    throw error;
-  }
+  if (await refusalOf(session.lstat(path, { signal }))) return;
   throw failure('EEXIST', 'open', encodePath(path), 'the file exists already');
 }
