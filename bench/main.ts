@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { renderBars } from './bars.js';
-import { type LineResult, measureLine, renderLineTable } from './line/line-run.js';
+import { LINE_JOBS, type LineResult, measureLine, renderLineTable } from './line/line-run.js';
 import { linesOf } from './line/line-spec.js';
 import { missingForLines } from './line/network.js';
 import { renderPlot } from './plot.js';
@@ -25,6 +25,8 @@ and the medians of these are given.
                    or how the time over a bottleneck grows: \`line-rtt\`, \`line-rate\`, \`line-loss\`
   --line all       in place of scenarios: over networks with a bottleneck, with real TCP; one of office, dsl, ocean, slow,
                    bloat, lossy, bad and wild, all of them, or one of your own: '100mbit 50ms 0.1% 512k'
+  --job getTree    over each of these lines, in place of get and put: getTree and putTree, of 300 files of 4 KiB, or
+                   getAndStat and putAndStat, which tell how long a \`stat\` takes meanwhile; may be given several times
   --points 1,10    only these points of the range
   --cap 60         whoever has taken more seconds at one point of a range is left out at the larger ones
   --runs 5         how often each is run; in a range once at most where a run takes more than ten seconds
@@ -39,6 +41,7 @@ const { values } = parseArgs({
     scenario: { type: 'string', multiple: true },
     range: { type: 'string' },
     line: { type: 'string', multiple: true },
+    job: { type: 'string', multiple: true, default: ['get', 'put'] },
     points: { type: 'string' },
     cap: { type: 'string', default: '60' },
     peer: { type: 'string', multiple: true },
@@ -66,6 +69,9 @@ if (chosen.length === 0) fail(`Known scenarios: ${[...new Set(scenarios.map(({ i
 if (values.range !== undefined && !isRangeName(values.range)) {
   fail(`Known ranges: ${Object.keys(RANGES).join(', ')}`);
 }
+
+const jobs = LINE_JOBS.filter((job) => values.job.includes(job));
+if (jobs.length < new Set(values.job).size) fail(`Known jobs: ${LINE_JOBS.join(', ')}`);
 
 if (values.line !== undefined || values.range?.startsWith('line-')) {
   const missing = missingForLines();
@@ -99,7 +105,7 @@ try {
   } else if (lines.length > 0) {
     const results: LineResult[] = [];
     for (const line of lines) {
-      results.push(...(await measureLine(line, { folder, runs, isWanted })));
+      results.push(...(await measureLine(line, { folder, runs, isWanted, jobs })));
       save(values.json, asJson(results));
     }
     console.log(renderLineTable(results));

@@ -12,6 +12,8 @@ export type Job =
   | 'putStream'
   | 'getStreamSmall'
   | 'putStreamSmall'
+  | 'getAndStat'
+  | 'putAndStat'
   | 'list'
   | 'walk'
   | 'connect';
@@ -90,6 +92,7 @@ export const peers: readonly Peer[] = [
   nodeProgram('tsftp', [
     ...(['get', 'put', 'getTree', 'putTree', 'list', 'walk', 'connect'] as const),
     ...(['getStream', 'putStream', 'getStreamSmall', 'putStreamSmall'] as const),
+    ...(['getAndStat', 'putAndStat'] as const),
   ]),
   {
     name: 'sftp',

@@ -21,11 +21,13 @@ export interface Work {
   readonly limitSeconds?: number | undefined;
 }
 
-const READERS: readonly Job[] = ['get', 'getTree', 'getStream', 'getStreamSmall', 'list', 'walk'];
+const READERS: ReadonlySet<Job> = new Set([
+  ...(['get', 'getTree', 'getStream', 'getStreamSmall', 'getAndStat', 'list', 'walk'] as const),
+]);
 
 export async function runOnce(command: Command, work: Work, server: BenchServer): Promise<Measurement> {
   const { job, data, original, copy, limitSeconds } = work;
-  const reads = READERS.includes(job);
+  const reads = READERS.has(job);
   removeCopy(copy);
   if (job === 'getTree' || job === 'putTree') mkdirSync(copy);
   const paths = reads ? { local: copy, remote: original } : { local: original, remote: copy };

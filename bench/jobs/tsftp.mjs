@@ -30,6 +30,8 @@ const jobs = {
   putStream: (sftp) => pipeline(createReadStream(local, LARGE), sftp.createWriteStream(remote)),
   getStreamSmall: (sftp) => pipeline(sftp.createReadStream(remote), createWriteStream(local)),
   putStreamSmall: (sftp) => pipeline(createReadStream(local), sftp.createWriteStream(remote)),
+  getAndStat: (sftp) => whileAsking(sftp, sftp.get(remote, local)),
+  putAndStat: (sftp) => whileAsking(sftp, sftp.put(local, remote)),
   list: async (sftp) => extra({ entries: (await sftp.listdir(remote)).length }),
   walk: async (sftp) => {
     let entries = 0;
@@ -37,6 +39,23 @@ const jobs = {
     extra({ entries });
   },
 };
+
+/** Asks for something small every 100 ms while a transfer runs, and tells how long 95 of 100 answers took at most. */
+async function whileAsking(sftp, transfer) {
+  const took = [];
+  let isOver = false;
+  const ask = async () => {
+    while (!isOver) {
+      const askedAt = performance.now();
+      await sftp.stat('.');
+      took.push(performance.now() - askedAt);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
+  await Promise.all([ask(), transfer.finally(() => (isOver = true))]);
+  took.sort((one, other) => one - other);
+  extra({ statP95Seconds: (took[Math.floor(0.95 * took.length)] ?? 0) / 1000 });
+}
 
 const figures = {};
 function extra(more) {
