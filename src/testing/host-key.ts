@@ -35,6 +35,7 @@ export function loadHostKey(given: string | Uint8Array | undefined): LoadedHostK
 }
 
 const KEY_TYPE = Buffer.from('ssh-ed25519');
+const KEY_LENGTH = 32;
 const BLOCK_LENGTH = 8;
 
 /**
@@ -42,9 +43,13 @@ const BLOCK_LENGTH = 8;
  * then.
  */
 function generateEd25519Key(): string {
-  const jwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
-  const publicPart = Buffer.from(jwk.x ?? '', 'base64url');
-  const seed = Buffer.from(jwk.d ?? '', 'base64url');
+  // In DER (RFC 8410) both end with the key itself. Exporting a generated key as JWK can block for ever: see docs/upstream.md.
+  const pair = generateKeyPairSync('ed25519', {
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'der' },
+  });
+  const publicPart = pair.publicKey.subarray(-KEY_LENGTH);
+  const seed = pair.privateKey.subarray(-KEY_LENGTH);
   const check = randomBytes(4);
   const secret = written((writer) => {
     writer.bytes(check);

@@ -1,5 +1,5 @@
 /** Keys as PuTTY stores them. */
-import { createCipheriv, createHash, createHmac, type KeyObject } from 'node:crypto';
+import { createCipheriv, createHash, createHmac, createPrivateKey, type KeyObject } from 'node:crypto';
 
 function field(bytes: Buffer | string): Buffer {
   const data = Buffer.from(bytes);
@@ -10,7 +10,9 @@ function field(bytes: Buffer | string): Buffer {
 
 /** PuTTY's version 2: the numbers as in SSH, AES-256-CBC with a key from SHA-1, and a MAC over all of it. */
 export function makePuttyKey(privateKey: KeyObject, passphrase?: string): string {
-  const jwk = privateKey.export({ format: 'jwk' });
+  // As another object: exporting a generated key as JWK can block for ever (docs/upstream.md).
+  const der = privateKey.export({ type: 'pkcs8', format: 'der' });
+  const jwk = createPrivateKey({ key: der, type: 'pkcs8', format: 'der' }).export({ format: 'jwk' });
   const number = (name: 'n' | 'e' | 'd' | 'p' | 'q' | 'qi'): Buffer => {
     const bytes = Buffer.from(jwk[name] ?? '', 'base64url');
     return field((bytes[0] ?? 0) > 127 ? Buffer.concat([Buffer.alloc(1), bytes]) : bytes);

@@ -45,8 +45,8 @@ async function startAgent(
 }
 
 function ed25519(): Buffer {
-  const { x = '' } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
-  return Buffer.concat([string('ssh-ed25519'), string(Buffer.from(x, 'base64url'))]);
+  const der = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'der' });
+  return Buffer.concat([string('ssh-ed25519'), string(der.subarray(-32))]);
 }
 
 function identities(...keys: readonly (readonly [Buffer, string])[]): Buffer {
