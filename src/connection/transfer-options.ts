@@ -127,7 +127,7 @@ interface FileOptions {
    * renaming. If the transfer has failed, a part of the file may be there. What it throws comes out as it was thrown.
    *
    * @example
-   * await sftp.put('order.xml', { atomic: 'preferred', onInPlace: (path) => console.warn(`${path} was not replaced at once`) });
+   * await sftp.put('backup.tar', { atomic: 'preferred', onInPlace: (path) => console.warn(`${path} was not replaced at once`) });
    */
   readonly onInPlace?: ((path: string) => void) | undefined;
 }
