@@ -107,6 +107,24 @@ describe('terminalProgress', () => {
     assert.equal(written(stream), '');
   });
 
+  test('shows the rate of the last seconds, and at the end that of the whole transfer', (t) => {
+    asTerminal(t);
+    let nowMs = 0;
+    t.mock.method(performance, 'now', () => nowMs);
+    const stream = terminal();
+    const callback = terminalProgress({ stream });
+    callback(0, 100e6);
+    for (let second = 1; second <= 69; second += 1) {
+      nowMs = second * 1000;
+      written(stream);
+      callback(second <= 60 ? second * 1e6 : 60e6 + (second - 60) * 4e6, 100e6);
+    }
+    assert.match(written(stream), / {2}96\.0 of 100\.0 MB {2}4\.0 MB\/s {2}1s left/);
+    nowMs = 70_000;
+    callback(100e6, 100e6);
+    assert.match(written(stream), / {2}100\.0 of 100\.0 MB {2}1\.4 MB\/s\W/);
+  });
+
   test('a file without content is complete', () => {
     const stream = new PassThrough();
     const callback = terminalProgress({ stream });
