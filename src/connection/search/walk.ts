@@ -298,13 +298,8 @@ class TreeWalk {
     return (await unlessRefused(this.#client.realpath(path, this.#asking), path)).toString('latin1');
   }
 
-  async #ask<T>(question: () => Promise<T>): Promise<T> {
-    await this.#questions.acquire(1, this.#ahead.signal);
-    try {
-      return await question();
-    } finally {
-      this.#questions.release(1);
-    }
+  #ask<T>(question: () => Promise<T>): Promise<T> {
+    return this.#questions.use(1, this.#ahead.signal, question);
   }
 }
 

@@ -156,15 +156,12 @@ export class Lister {
     const { key } = found.branch;
     const positions: number[] = [];
     const inBackground = (closing: Promise<void>) => found.charge.close(closing);
-    await this.#listings.acquire(1, signal);
-    try {
+    await this.#listings.use(1, signal, async () => {
       for await (const batch of fileSystem.list(pathOf(side, key), { signal, inBackground })) {
         await this.#takeBatch(side, found, batch, positions);
         checkEntryCount(positions.length, shownPath(side, key), NOT_MIRRORED);
       }
-    } finally {
-      this.#listings.release(1);
-    }
+    });
     return positions;
   }
 
@@ -252,13 +249,8 @@ export class Lister {
     return branch.ancestors?.includes(real) ? { info, what: 'loop' } : { info, real };
   }
 
-  async #ask<T>(question: () => Promise<T>): Promise<T> {
-    await this.#questions.acquire(1, this.#options.signal);
-    try {
-      return await question();
-    } finally {
-      this.#questions.release(1);
-    }
+  #ask<T>(question: () => Promise<T>): Promise<T> {
+    return this.#questions.use(1, this.#options.signal, question);
   }
 }
 

@@ -6,8 +6,8 @@ import type { Buffer } from 'node:buffer';
 import { SftpError } from '../../errors.js';
 import { untilAborted } from '../../shared/abort.js';
 import { LongWork } from '../../shared/event-loop.js';
+import { forEachLimited } from '../../shared/promises.js';
 import { CallerError } from '../caller-error.js';
-import { TaskGroup } from '../engine/task-group.js';
 import { Window } from '../engine/window.js';
 import { type DirectoryEntry, type FileInfo, followLink, type Place } from '../file-system.js';
 import type { Leftovers } from '../resume/leftovers.js';
@@ -102,14 +102,10 @@ class TreeCopy {
   async #tidyBehind(): Promise<void> {
     const { options, slots } = this.#run;
     const { leftovers, resume, signal } = options;
-    const tasks = new TaskGroup(signal);
-    for (const directory of this.#existing) {
-      await slots.acquire(1, tasks.signal);
-      const resumes = resume !== undefined;
-      const tidying = leftovers?.tidyBehind(this.#place(directory), { signal, resumes });
-      tasks.add(Promise.resolve(tidying).finally(() => slots.release(1)));
-    }
-    await tasks.settle();
+    const resumes = resume !== undefined;
+    const tidy = async (directory: Buffer) =>
+      leftovers?.tidyBehind(this.#place(directory), { signal, resumes });
+    await forEachLimited(this.#existing, slots.max, tidy, { signal });
   }
 
   async #rootAncestors(): Promise<Ancestors | undefined> {
@@ -145,18 +141,15 @@ class TreeCopy {
   }
 
   /** What the listing gives, bit by bit; a handle is only held until it has begun, while files wait for theirs. */
-  async #entriesOf(directory: Buffer): Promise<AsyncIterable<DirectoryEntry>> {
+  #entriesOf(directory: Buffer): Promise<AsyncIterable<DirectoryEntry>> {
     const { fileSystem } = this.#run.source;
     const { beginning: signal } = this.#run.tasks;
-    await this.#run.slots.acquire(1, signal);
-    try {
+    return this.#run.slots.use(1, signal, async () => {
       const inBackground = (closing: Promise<void>) => this.#run.tasks.add(closing);
       const typesOnly = needsTypesOnly(this.#run.options);
       const batches = fileSystem.list(directory, { signal, inBackground, typesOnly })[Symbol.asyncIterator]();
       return eachOf(fileSystem.textOf(directory), await batches.next(), batches);
-    } finally {
-      this.#run.slots.release(1);
-    }
+    });
   }
 
   async #copyEntry(from: Buffer, { name, info }: DirectoryEntry, branch: Branch): Promise<void> {
