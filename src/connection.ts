@@ -215,9 +215,14 @@ export class Connection implements AsyncDisposable {
   readonly securityOptions: SshConnection['securityOptions'];
 
   static {
-    logFailures(Connection.prototype, LOGGED_CALLS, (connection) =>
-      #link in connection ? connection.#link.log : () => {},
-    );
+    // Without `#link in connection`, of which terser, the minifier of webpack, makes code that cannot be parsed.
+    logFailures(Connection.prototype, LOGGED_CALLS, (connection) => {
+      try {
+        return (connection as Connection).#link.log;
+      } catch {
+        return () => {};
+      }
+    });
     endOf = (connection, path, name) => ({
       link: connection.#link,
       transfers: connection.#transfers,

@@ -576,7 +576,7 @@ class OwnHandle implements RemoteHandle {
 
   /** The one that gave it, where that is known. */
   static sessionOf(handle: RemoteHandle): Session | undefined {
-    return #session in handle ? handle.#session : undefined;
+    return handle instanceof OwnHandle ? handle.#session : undefined;
   }
 }
 

@@ -1,6 +1,6 @@
 /** docs/bundlers.md: its scripts build a program that then runs against the embedded server, without node_modules where it should. */
 import assert from 'node:assert/strict';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
@@ -63,6 +63,17 @@ describe('docs/bundlers.md', { timeout: 120_000 }, () => {
       assert.deepEqual(result, { status: 0, stdout: 'one egg\n', stderr: '' });
     });
   }
+
+  test('is true of webpack too, whose minifier breaks `#field in object`', async () => {
+    const folder = dirname(fileURLToPath(tsftp.urlOf('.')));
+    const names = await readdir(folder, { recursive: true });
+    const found: string[] = [];
+    for (const name of names.filter((each) => each.endsWith('.mjs'))) {
+      const code = await readFile(join(folder, name), 'utf8');
+      found.push(...(code.match(/#\w+ in \w+/g) ?? []).map((text) => `${name}: ${text}`));
+    }
+    assert.deepEqual(found, []);
+  });
 
   test('has no script that is not tried', () => {
     assert.equal(snippets.length, MADE.length);
