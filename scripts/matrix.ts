@@ -6,16 +6,20 @@
  *     npm run matrix -- bun node-24      these; `node` is all that begin with `node-`
  *     npm run matrix -- --check bun      without writing the table: fails where a step fails
  *     npm run matrix -- --units node-26  runs the unit tests there, and nothing else
+ *     npm run matrix -- --bundlers       the bundles of docs/bundlers.md, and runtimes that are named; with names of tools,
+ *                                        only these. With `--check` each is made once, with ssh2's native code there
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startSshAgent } from '../test/support/ssh-agent.js';
 import { addUser, makeKey, needsOpenSsh, startSshd } from '../test/support/sshd.js';
+import { runBundles, writeBundles } from './matrix/bundles.js';
+import { npm, pack } from './matrix/packed.js';
 import { type PlatformRow, writePlatforms } from './matrix/platforms.js';
 
 const STEPS = fileURLToPath(new URL('matrix/steps.mjs', import.meta.url));
@@ -94,10 +98,6 @@ function spawnable(program: string): boolean {
   }
 }
 
-function npm(words: readonly string[], cwd: string): string {
-  return execFileSync('npm', [...words], { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-}
-
 /** The package as a user gets it, in a project of its own. */
 function makeProject(tarball: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'tsftp-matrix-'));
@@ -156,17 +156,26 @@ async function run(runtime: Runtime, project: string, given: string): Promise<Pl
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { check: { type: 'boolean', default: false }, units: { type: 'boolean', default: false } },
+  options: {
+    check: { type: 'boolean', default: false },
+    units: { type: 'boolean', default: false },
+    bundlers: { type: 'boolean', default: false },
+  },
 });
-const wanted = RUNTIMES.filter(
-  ({ name }) =>
-    positionals.length === 0 || positionals.some((word) => name === word || name.startsWith(`${word}-`)),
-);
-if (wanted.length === 0) throw new Error(`No runtime is named ${positionals.join(', ')}`);
 const root = resolve(fileURLToPath(new URL('..', import.meta.url)));
+const isNamed = (runtime: Runtime, word: string): boolean =>
+  runtime.name === word || runtime.name.startsWith(`${word}-`);
+const tools = positionals.filter((word) => !RUNTIMES.some((runtime) => isNamed(runtime, word)));
+if (tools.length > 0 && !values.bundlers) throw new Error(`No runtime is named ${tools.join(', ')}`);
+const wanted = RUNTIMES.filter((runtime) =>
+  positionals.length === 0 ? !values.bundlers : positionals.some((word) => isNamed(runtime, word)),
+);
 if (values.units) process.exit(wanted.every(passesUnits) ? 0 : 1);
+const tarball = pack(root);
+process.once('exit', () => rmSync(dirname(tarball), { recursive: true, force: true }));
+const areBundlesFine = !values.bundlers || (await tryBundles());
+if (wanted.length === 0) process.exit(areBundlesFine ? 0 : 1);
 if (needsOpenSsh !== false) throw new Error(needsOpenSsh);
-const packed = mkdtempSync(join(tmpdir(), 'tsftp-packed-'));
 const rows: PlatformRow[] = [];
 const sshd = await startSshd({
   config: ['PasswordAuthentication yes', 'UsePAM yes', 'MaxStartups 100', 'Compression yes'],
@@ -175,8 +184,6 @@ const rekeying = await startSshd({ config: ['RekeyLimit 1M'], authorizedKeys: []
 const user = addUser();
 const agent = await startSshAgent();
 try {
-  npm(['pack', '--pack-destination', packed], root);
-  const tarball = join(packed, execFileSync('ls', [packed], { encoding: 'utf8' }).trim());
   const project = makeProject(tarball);
   const given = await describe(project);
   for (const runtime of wanted) {
@@ -195,14 +202,20 @@ try {
   user[Symbol.dispose]();
   await rekeying.stop();
   await sshd.stop();
-  rmSync(packed, { recursive: true, force: true });
 }
 if (!values.check) writePlatforms(rows, join(root, 'docs', 'platforms.md'));
-if (
-  values.check &&
-  rows.some(({ missing, steps }) => missing !== undefined || steps.some(({ error }) => error))
-) {
-  process.exitCode = 1;
+const areAllFine = rows.every(
+  ({ missing, steps }) => missing === undefined && steps.every(({ error }) => error === undefined),
+);
+if (!areBundlesFine || (values.check && !areAllFine)) process.exitCode = 1;
+
+/** Whether all of them run. */
+async function tryBundles(): Promise<boolean> {
+  const run = { archive: tarball, words: tools, isThorough: !values.check };
+  const bundles = await runBundles(root, run);
+  if (bundles.length === 0) throw new Error(`No bundle is named ${tools.join(', ')}`);
+  if (!values.check) writeBundles(bundles, join(root, 'docs', 'platforms.md'));
+  return bundles.every(({ error }) => error === undefined);
 }
 
 function passesUnits(runtime: Runtime): boolean {
