@@ -14,7 +14,7 @@ import { checkChoice, checkUint32 } from '../../shared/arguments.js';
 import { LongWork } from '../../shared/event-loop.js';
 import { CALL_OPTIONS, type CallOptions, type OptionTable } from '../../shared/option-checks.js';
 import { printable } from '../../shared/printable.js';
-import { childPath, decodePath, quote } from '../../shared/remote-path.js';
+import { childPath, decodePath, pathKey, quote } from '../../shared/remote-path.js';
 import { Window } from '../../transfer/engine/window.js';
 import { unlessCode } from '../../transfer/file-system.js';
 import { objectionTo } from '../../transfer/local/local-names.js';
@@ -279,7 +279,7 @@ class TreeWalk {
     checkDepth(depth + 1, shown);
     const ancestors = isLink
       ? parent.ancestors?.through(path, await this.#ask(() => this.#realPath(path)))
-      : parent.ancestors?.below(name.toString('latin1'));
+      : parent.ancestors?.below(pathKey(name));
     return { entry, directory: new Directory(path, shown, depth, ancestors) };
   }
 
@@ -295,7 +295,7 @@ class TreeWalk {
 
   /** Without REALPATH a path is known by itself; loops of links are then left at the greatest depth. */
   async #realPath(path: Buffer): Promise<string> {
-    return (await unlessRefused(this.#client.realpath(path, this.#asking), path)).toString('latin1');
+    return pathKey(await unlessRefused(this.#client.realpath(path, this.#asking), path));
   }
 
   #ask<T>(question: () => Promise<T>): Promise<T> {

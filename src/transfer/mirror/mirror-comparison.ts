@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { untilAborted } from '../../shared/abort.js';
 import { forEachLimited } from '../../shared/promises.js';
+import type { PathKey } from '../../shared/remote-path.js';
 import { copyDirectly } from '../copy-directly.js';
 import { isFatal } from '../copy-failure.js';
 import type { LineUse } from '../engine/copy-content.js';
@@ -39,7 +40,7 @@ const MAX_COMPARISONS = 16;
 
 /** A file that both sides have. */
 interface Pair {
-  readonly key: string;
+  readonly key: PathKey;
   readonly from: MirrorEntry;
   readonly to: MirrorEntry;
 }

@@ -1,6 +1,7 @@
 /** One directory of a mirror, listed on both sides. Links of the target are never entered. */
 import { Buffer } from 'node:buffer';
 import { untilAborted } from '../../shared/abort.js';
+import { type PathKey, pathKey, pathOfKey } from '../../shared/remote-path.js';
 import { PackedEntries } from '../../wire/packed-entries.js';
 import { CallerError } from '../caller-error.js';
 import { Window } from '../engine/window.js';
@@ -41,7 +42,7 @@ const MAX_QUESTIONS = 64;
 
 /** A directory of either side or both, by its key; `''` is the root. */
 export interface Branch {
-  readonly key: string;
+  readonly key: PathKey;
   readonly depth: number;
   readonly onSource: boolean;
   readonly onTarget: boolean;
@@ -86,7 +87,7 @@ export class Lister {
     const { signal, symlinks, hasTarget } = this.#options;
     const isFollowed = symlinks === 'follow';
     const ancestors = isFollowed ? new Ancestors(await realPathOf(this.#source, { signal })) : undefined;
-    return { key: '', depth: 0, onSource: true, onTarget: hasTarget, ancestors };
+    return { key: pathKey(Buffer.alloc(0)), depth: 0, onSource: true, onTarget: hasTarget, ancestors };
   }
 
   /** A directory that cannot be read is an error: half a listing is no ground for deleting. */
@@ -282,8 +283,8 @@ interface Judged {
 }
 
 /** The path of a key on one side. */
-export function pathOf({ fileSystem, path }: Place, key: string): Buffer {
-  return key === '' ? path : fileSystem.join(path, Buffer.from(key, 'latin1'));
+export function pathOf({ fileSystem, path }: Place, key: PathKey): Buffer {
+  return key === '' ? path : fileSystem.join(path, pathOfKey(key));
 }
 
 /** As `Promise.all`, and nothing is left running where one fails. */
@@ -293,8 +294,8 @@ async function allSettled<T extends readonly unknown[]>(tasks: { [K in keyof T]:
 }
 
 /** The path of a key for people: only the root's tells the side. */
-export function shownPath({ fileSystem, path }: Place, key: string): Buffer | string {
-  return key === '' ? fileSystem.textOf(path) : Buffer.from(key, 'latin1');
+export function shownPath({ fileSystem, path }: Place, key: PathKey): Buffer | string {
+  return key === '' ? fileSystem.textOf(path) : pathOfKey(key);
 }
 
 /** What the caller's filter throws is not a failure of the mirror. */

@@ -1,5 +1,6 @@
 /** What a mirror does with one name of a directory, worked out from what lies on both sides. */
 import { Buffer } from 'node:buffer';
+import { type PathKey, pathOfKey } from '../../shared/remote-path.js';
 import type { FileType } from '../../wire/attributes.js';
 import type { PackedEntry } from '../../wire/packed-entries.js';
 import { isCopied, type MirrorReason, type MirrorStep } from './mirror-step.js';
@@ -97,7 +98,7 @@ export class PlannedStep implements MirrorStep {
   }
 
   get path(): string {
-    return Buffer.from(this.#directory.keyAt(this.#index), 'latin1').toString();
+    return pathOfKey(this.#directory.keyAt(this.#index)).toString();
   }
 
   /** JSON writes them as the key and not as a list of numbers. */
@@ -149,8 +150,8 @@ function sideOf({ type, attributes: { size, mtime } }: PackedEntry): StepSide {
   return { type, size, mtime };
 }
 
-function bytesOf(key: string): Buffer {
-  return Object.defineProperty(Buffer.from(key, 'latin1'), 'toJSON', { value: () => key });
+function bytesOf(key: PathKey): Buffer {
+  return Object.defineProperty(pathOfKey(key), 'toJSON', { value: () => key });
 }
 
 /** A directory keeps its set-group-ID and sticky bits: they say who may do what with files to come. */

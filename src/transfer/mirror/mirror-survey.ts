@@ -2,6 +2,7 @@
 import { withJson } from '../../errors/error-json.js';
 import { readable } from '../../errors/readable-error.js';
 import { SftpError } from '../../errors.js';
+import type { PathKey } from '../../shared/remote-path.js';
 import { Budget, ERROR_BYTES, MAX_ERROR_BYTES } from '../tree/report-budget.js';
 import type { MirrorFailure, MirrorFigures } from './mirror-execution.js';
 import { isCopied, type MirrorStep } from './mirror-step.js';
@@ -25,7 +26,7 @@ export interface MirrorPlan extends MirrorTally {
   /** It can be carried out from memory. */
   readonly isKept: boolean;
   /** Directories of the target in which programs that were killed have left something. */
-  readonly abandoned: readonly string[];
+  readonly abandoned: readonly PathKey[];
   /** Directories that cannot be listed, and how many more there are. */
   readonly unreadable: readonly MirrorFailure[];
   readonly unlisted: number;
@@ -51,7 +52,7 @@ export async function planAll(
   make: (hooks: Required<Pick<MirrorWalkOptions, 'onAbandoned' | 'onUnreadable'>>) => MirrorWalk,
   { keepsAll, keptBytes = MAX_KEPT_BYTES }: SurveyOptions,
 ): Promise<MirrorPlan> {
-  const abandoned: string[] = [];
+  const abandoned: PathKey[] = [];
   const unreadable: MirrorFailure[] = [];
   const budget = new Budget(MAX_ERROR_BYTES);
   const walk = make({

@@ -2,7 +2,8 @@
  * What lies on both sides of one directory of a mirror, packed: a million entries on one side take some 70 MiB. The names
  * are sorted by bytes, and each has one index, for what the source has there and for what the target has.
  */
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
+import { type PathKey, pathKey, pathOfKey } from '../../shared/remote-path.js';
 import type { FileType } from '../../wire/attributes.js';
 import { PackedEntries, type PackedEntry } from '../../wire/packed-entries.js';
 import type { MirrorEntry, MirrorReason } from './mirror-step.js';
@@ -28,8 +29,8 @@ export class DirectoryEntries {
   readonly source = new PackedEntries();
   readonly target = new PackedEntries();
 
-  /** The directory with this key, the path byte by byte (latin1), whose entries lie at these positions of either side. */
-  merged(key: string, source: readonly number[], target: readonly number[]): MirrorDirectory {
+  /** The directory whose entries lie at these positions of either side. */
+  merged(key: PathKey, source: readonly number[], target: readonly number[]): MirrorDirectory {
     const left = withoutRepeated(this.source, source);
     const right = withoutRepeated(this.target, target);
     const from = new Uint32Array(left.length + right.length);
@@ -77,14 +78,14 @@ function noteAt(entries: PackedEntries, position: number): Note | undefined {
 }
 
 export class MirrorDirectory {
-  readonly key: string;
+  readonly key: PathKey;
   readonly #entries: DirectoryEntries;
   readonly #from: Uint32Array;
   readonly #to: Uint32Array;
 
   constructor(
     entries: DirectoryEntries,
-    key: string,
+    key: PathKey,
     { from, to }: { readonly from: Uint32Array; readonly to: Uint32Array },
   ) {
     this.key = key;
@@ -97,7 +98,7 @@ export class MirrorDirectory {
     return this.#from.length;
   }
 
-  keyAt(index: number): string {
+  keyAt(index: number): PathKey {
     const { entries, position } = this.#place(index);
     return childKey(this.key, entries.nameAt(position));
   }
@@ -158,13 +159,13 @@ function positionOf(position: number | undefined): number | undefined {
   return position === NONE ? undefined : position;
 }
 
-function childKey(directory: string, name: Buffer): string {
-  const text = name.toString('latin1');
-  return directory === '' ? text : `${directory}/${text}`;
+function childKey(directory: PathKey, name: Buffer): PathKey {
+  const key = pathKey(name);
+  return directory === '' ? key : (`${directory}/${key}` as PathKey);
 }
 
 /** What callers are shown of an entry. */
-export function publicEntry(key: string, { type, attributes }: PackedEntry): MirrorEntry {
+export function publicEntry(key: PathKey, { type, attributes }: PackedEntry): MirrorEntry {
   const { size, mtime } = attributes;
-  return { path: Buffer.from(key, 'latin1').toString(), type, size, mtime };
+  return { path: pathOfKey(key).toString(), type, size, mtime };
 }

@@ -4,6 +4,7 @@
  * one round trip for each level. Nothing is kept of a directory that has been left.
  */
 import type { SftpError } from '../../errors.js';
+import type { PathKey } from '../../shared/remote-path.js';
 import { isAnswer, isFatal } from '../copy-failure.js';
 import type { LineUse } from '../engine/copy-content.js';
 import type { Place } from '../file-system.js';
@@ -32,7 +33,7 @@ export interface MirrorWalkOptions extends MirrorListingOptions, PlanOptions {
   /** Nothing is written, not even to try something. */
   readonly dryRun: boolean;
   /** Called with directories of the target in which programs that were killed have left something. */
-  readonly onAbandoned?: ((key: string) => void) | undefined;
+  readonly onAbandoned?: ((key: PathKey) => void) | undefined;
   /** Called before the step of a directory that is left alone, as it cannot be listed. Left out: that ends the walk. */
   readonly onUnreadable?: ((step: MirrorStep, error: unknown) => void) | undefined;
 }
@@ -235,7 +236,7 @@ export class MirrorWalk {
   }
 
   /** Where the server lets no times be set, those of what was mirrored before say nothing, and only sizes do. */
-  async #areTimesRefused(key: string): Promise<boolean> {
+  async #areTimesRefused(key: PathKey): Promise<boolean> {
     const { fileSystem, path } = this.#target;
     const { preserveMtime, dryRun } = this.#options;
     if (!preserveMtime || fileSystem.refusesTimes === undefined) return false;

@@ -3,6 +3,7 @@
  * carried out. A plan that is too large to be kept is counted only, and made a second time while it is carried out, part
  * by part, and a third time for what is deleted at the end.
  */
+import type { PathKey } from '../../shared/remote-path.js';
 import type { Place } from '../file-system.js';
 import type { Journal } from '../resume/journal.js';
 import { Leftovers } from '../resume/leftovers.js';
@@ -196,7 +197,7 @@ async function* notBefore(
 /** At best effort: what cannot be removed is found again. */
 async function removeAbandoned(
   target: Place,
-  abandoned: Iterable<string>,
+  abandoned: Iterable<PathKey>,
   { signal }: MirrorTreeOptions,
 ): Promise<void> {
   const leftovers = new Leftovers();

@@ -1,7 +1,7 @@
 /** The way down from the root of a tree: how far it may lead, and which links lead back into it. */
 import type { Buffer } from 'node:buffer';
 import { SftpError } from '../../errors.js';
-import { quote } from '../../shared/remote-path.js';
+import { pathKey, quote } from '../../shared/remote-path.js';
 import type { Cancellable, Place } from '../file-system.js';
 
 /** Deeper trees are taken for a loop, or for an attack. */
@@ -27,8 +27,8 @@ export function tooMuch(directory: Buffer | string, what: string): SftpError {
 }
 
 /**
- * A directory and those above it up to the root, as paths without links, where links are followed. Remote paths are
- * taken byte by byte (latin1).
+ * A directory and those above it up to the root, as paths without links, where links are followed. The paths of a file
+ * system are keys; others are texts.
  */
 export class Ancestors {
   readonly #path: string;
@@ -62,7 +62,7 @@ export class Ancestors {
 
 /** Where a directory really lies, for {@link Ancestors}. */
 export async function realPathOf({ fileSystem, path }: Place, options: Cancellable): Promise<string> {
-  return (await fileSystem.realPath(path, options)).toString('latin1');
+  return pathKey(await fileSystem.realPath(path, options));
 }
 
 export function loop(link: Buffer | string, cause?: unknown): SftpError {

@@ -7,6 +7,7 @@ import { SftpError } from '../../errors.js';
 import { untilAborted } from '../../shared/abort.js';
 import { LongWork } from '../../shared/event-loop.js';
 import { forEachLimited } from '../../shared/promises.js';
+import { pathKey } from '../../shared/remote-path.js';
 import { CallerError } from '../caller-error.js';
 import { Window } from '../engine/window.js';
 import { type DirectoryEntry, type FileInfo, followLink, type Place } from '../file-system.js';
@@ -201,7 +202,7 @@ class TreeCopy {
     const source = { ...this.#run.source, path: from };
     const below = isLink
       ? branch.ancestors?.through(text, await realPathOf(source, { signal }))
-      : branch.ancestors?.below(name.toString('latin1'));
+      : branch.ancestors?.below(pathKey(name));
     const isNew = await this.#run.target.fileSystem.ensureDirectory(to, { signal });
     await this.#open(to, info, isNew);
     this.#run.report.noteDirectory();

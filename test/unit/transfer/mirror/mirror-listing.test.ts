@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
+import { pathKey } from '../../../../src/shared/remote-path.js';
 import { Lister } from '../../../../src/transfer/mirror/mirror-listing.js';
 import { FakeFileSystem } from '../../../support/fake-file-system.js';
 
@@ -13,11 +14,12 @@ test('what directories take counts their whole paths, which are long far down', 
   const source = { fileSystem, path: Buffer.from('/') };
   const target = { fileSystem: new FakeFileSystem(), path: Buffer.from('/') };
   const lister = new Lister(source, target, { symlinks: 'skip', withExtras: false, hasTarget: false });
-  const charged = async (key: string) => {
+  const charged = async (path: string) => {
     let sum = 0;
     const charge = (bytes: number) => {
       sum += bytes;
     };
+    const key = pathKey(Buffer.from(path));
     const branch = { key, depth: 1, onSource: true, onTarget: false, ancestors: undefined };
     await lister.list(branch, { charge, close: () => {} });
     return sum;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { pathKey } from '../../../../src/shared/remote-path.js';
 import { partsOf, type Work } from '../../../../src/transfer/mirror/mirror-parts.js';
 import { decide, goesOnBelow, PlannedStep } from '../../../../src/transfer/mirror/mirror-plan.js';
 import type { MirrorStep } from '../../../../src/transfer/mirror/mirror-step.js';
@@ -32,7 +33,8 @@ function treeOf(source: Entries, target: Entries, { differences = {}, held = [] 
   const from = addAll(entries.source, source, differences);
   const to = addAll(entries.target, target);
   const keys = [...new Set(['', ...from.keys(), ...to.keys()])];
-  const merged = (key: string) => entries.merged(key, from.get(key) ?? [], to.get(key) ?? []);
+  const merged = (key: string) =>
+    entries.merged(pathKey(Buffer.from(key)), from.get(key) ?? [], to.get(key) ?? []);
   return { directories: new Map(keys.map((key) => [key, merged(key)])), held };
 }
 
