@@ -1,6 +1,5 @@
 /** Open files, whole contents and streams of one connection. */
 import { Buffer } from 'node:buffer';
-import { SftpStatusError } from '../../errors.js';
 import { type ExplainedOperation, explain } from '../../session/quirks/likely-cause.js';
 import { anew, isGivenTwice } from '../../session/quirks/repeated-handle.js';
 import type { OperationOptions, SftpClient } from '../../session/sftp-client.js';
@@ -336,17 +335,15 @@ export class Files {
 
   /** On some servers every size is 0. */
   async #reaches({ path, end }: Written, signal: AbortSignal | undefined): Promise<boolean> {
-    try {
+    const reading = async () => {
       const file = await this.#remote.openSource(path, { signal, known: UNKNOWN_INFO });
       try {
         return (await file.read(end - 1, 1, { signal })) !== null;
       } finally {
         await file.close({ signal });
       }
-    } catch (error) {
-      if (error instanceof SftpStatusError) return false;
-      throw error;
-    }
+    };
+    return unlessRefused(reading(), false);
   }
 
   async getfo(path: Buffer, sink: ContentSink, options: GetfoOptions): Promise<number> {

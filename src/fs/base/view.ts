@@ -192,12 +192,31 @@ export class View {
     return explained(request, operation, { client: this.client, path, newPath, options: {} });
   }
 
+  /** Makes or removes what has a name: a link of that name itself, and not what it leads to. */
+  changeName(
+    syscall: string,
+    given: GivenPath,
+    operation: ExplainedOperation,
+    request: (path: Buffer) => Promise<void>,
+  ): Promise<void> {
+    const changing = async () => {
+      const path = await this.resolve(given, { follows: false });
+      await this.explained(request(path), operation, path);
+    };
+    return this.call({ syscall, path: given.text }, changing, { changes: true });
+  }
+
   /** Attributes by a path, from the cache where it has them. */
   async attributes(given: GivenPath, how: 'stat' | 'lstat'): Promise<FileAttributes> {
     return this.cache.get(`${how} ${this.keyOf(given)}`, async () => {
       const path = await this.resolve(given, { follows: how === 'stat' });
       return this.ask(path, how);
     });
+  }
+
+  /** {@link attributes} as a call of its own. */
+  look(given: GivenPath, how: 'stat' | 'lstat', syscall: string = how): Promise<FileAttributes> {
+    return this.call({ syscall, path: given.text }, () => this.attributes(given, how), REPEATABLE);
   }
 
   async ask(path: Buffer, how: 'stat' | 'lstat'): Promise<FileAttributes> {

@@ -33,12 +33,7 @@ export function attributeCalls(view: View) {
       // As in Node, what is no object is passed over: some programs give `true`.
       const { bigint, throwIfNoEntry } = givenOptions(typeof options === 'object' ? options : undefined);
       const make = bigint === true ? bigIntStatsOf : statsOf;
-      const asking = view.call(
-        { syscall, path: given.text },
-        () => view.attributes(given, syscall),
-        REPEATABLE,
-      );
-      return asking.then(
+      return view.look(given, syscall).then(
         (attributes) => make(attributes, view.keyOf(given)),
         (error: unknown) => {
           if (throwIfNoEntry === false && isMissing(error)) return undefined;

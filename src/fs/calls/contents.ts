@@ -6,7 +6,7 @@ import { directoryName } from '../../shared/remote-path.js';
 import { hasCode } from '../../transfer/file-system.js';
 import { type GivenPath, givenInteger, givenMode, givenPath } from '../base/arguments.js';
 import { originOf } from '../base/node-error.js';
-import { REPEATABLE, type View } from '../base/view.js';
+import type { View } from '../base/view.js';
 import {
   readAll,
   readSettings,
@@ -125,12 +125,7 @@ export function contentCalls({ view, descriptors, calls }: ContentParts) {
         // As in Node, an invalid path does not exist.
         return Promise.resolve(false);
       }
-      const looking = view.call(
-        { syscall: 'access', path: given.text },
-        () => view.attributes(given, 'stat'),
-        REPEATABLE,
-      );
-      return looking.then(
+      return view.look(given, 'stat', 'access').then(
         () => true,
         () => false,
       );

@@ -1,10 +1,10 @@
 /** `cp`: a file, or a directory with everything below it, from one place of the server to another. */
 import { posix } from 'node:path';
-import { hasCode } from '../../transfer/file-system.js';
+import { unlessCode } from '../../transfer/file-system.js';
 import type { FileAttributes } from '../../wire/attributes.js';
 import { type GivenPath, givenOptions, givenPath } from '../base/arguments.js';
 import { argumentError } from '../base/node-error.js';
-import { REPEATABLE, type View } from '../base/view.js';
+import type { View } from '../base/view.js';
 import type { attributeCalls } from './attributes.js';
 import type { contentCalls } from './contents.js';
 import type { directoryCalls } from './directories.js';
@@ -29,17 +29,7 @@ interface Rules {
 }
 
 export function copyCalls(view: View, calls: Calls) {
-  const look = async (given: GivenPath, how: 'stat' | 'lstat'): Promise<FileAttributes | undefined> => {
-    const asking = view.call(
-      { syscall: how, path: given.text },
-      () => view.attributes(given, how),
-      REPEATABLE,
-    );
-    return asking.catch((error: unknown) => {
-      if (hasCode(error, 'ENOENT')) return undefined;
-      throw error;
-    });
-  };
+  const look = (given: GivenPath, how: 'stat' | 'lstat') => unlessCode(view.look(given, how), 'ENOENT');
 
   const copyFile = async (
     from: string,
@@ -91,10 +81,7 @@ export function copyCalls(view: View, calls: Calls) {
   const copyAny = async (from: string, to: string, rules: Rules): Promise<void> => {
     if (rules.filter !== undefined && !(await rules.filter(from, to))) return;
     const how = rules.dereference ? 'stat' : 'lstat';
-    const [source, target] = await Promise.all([
-      view.call({ syscall: how, path: from }, () => view.attributes(givenPath(from), how), REPEATABLE),
-      look(givenPath(to), how),
-    ]);
+    const [source, target] = await Promise.all([view.look(givenPath(from), how), look(givenPath(to), how)]);
     const isThere = target !== undefined;
     if (isThere && source.isDirectory() !== target.isDirectory()) {
       const code = source.isDirectory() ? 'ERR_FS_CP_DIR_TO_NON_DIR' : 'ERR_FS_CP_NON_DIR_TO_DIR';

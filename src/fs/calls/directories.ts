@@ -98,22 +98,14 @@ export function directoryCalls(view: View) {
     );
   };
 
-  const makeOne = (given: GivenPath, mode: number): Promise<void> =>
-    view.call(
-      { syscall: 'mkdir', path: given.text },
-      async () => {
-        const resolved = await view.resolve(given, { follows: false });
-        const attributes = mode === DEFAULT_MODE ? {} : { mode };
-        await view.explained(view.client.mkdir(resolved, attributes), 'mkdir', resolved);
-      },
-      { changes: true },
-    );
+  const makeOne = (given: GivenPath, mode: number): Promise<void> => {
+    const attributes = mode === DEFAULT_MODE ? {} : { mode };
+    return view.changeName('mkdir', given, 'mkdir', (path) => view.client.mkdir(path, attributes));
+  };
 
   /** What is where a directory could not be made: a directory, or the code that mkdir(1) would tell. */
   const whatIsThere = (given: GivenPath): Promise<string> => {
-    const subject = { syscall: 'stat', path: given.text };
-    const asking = view.call(subject, () => view.attributes(given, 'stat'), REPEATABLE);
-    return asking.then(
+    return view.look(given, 'stat').then(
       (attributes) => (attributes.isDirectory() ? 'directory' : 'EEXIST'),
       (error: unknown) => {
         if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP'))

@@ -12,11 +12,7 @@ const ITSELF = { follows: false } as const;
 
 /** Removes a file, or a link itself. */
 export function unlink(view: View, given: GivenPath): Promise<void> {
-  const removing = async () => {
-    const resolved = await view.resolve(given, ITSELF);
-    await view.explained(view.client.remove(resolved), 'remove', resolved);
-  };
-  return view.call({ syscall: 'unlink', path: given.text }, removing, CHANGE);
+  return view.changeName('unlink', given, 'remove', (path) => view.client.remove(path));
 }
 
 export function linkCalls(view: View) {

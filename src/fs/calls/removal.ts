@@ -3,7 +3,7 @@ import { constants as os } from 'node:os';
 import { forEachLimited } from '../../shared/promises.js';
 import { childPath } from '../../shared/remote-path.js';
 import { pause } from '../../shared/retry.js';
-import { hasCode } from '../../transfer/file-system.js';
+import { hasCode, unlessCode } from '../../transfer/file-system.js';
 import { type GivenPath, givenInteger, givenOptions, givenPath } from '../base/arguments.js';
 import { REPEATABLE, type View } from '../base/view.js';
 import { listEntries } from './directories.js';
@@ -20,14 +20,7 @@ interface RemovalRules {
 
 export function removalCalls(view: View) {
   const removeDirectory = (given: GivenPath) =>
-    view.call(
-      { syscall: 'rmdir', path: given.text },
-      async () => {
-        const resolved = await view.resolve(given, { follows: false });
-        await view.explained(view.client.rmdir(resolved), 'rmdir', resolved);
-      },
-      { changes: true },
-    );
+    view.changeName('rmdir', given, 'rmdir', (path) => view.client.rmdir(path));
 
   const removeFile = (given: GivenPath) => unlink(view, given);
 
@@ -53,11 +46,8 @@ export function removalCalls(view: View) {
       () => listEntries(view, given),
       REPEATABLE,
     );
-    const entries = await listing.catch((error: unknown) => {
-      if (hasCode(error, 'ENOENT')) return [];
-      throw error;
-    });
-    const children = entries.map(({ name, attributes }) => ({
+    const entries = await unlessCode(listing, 'ENOENT');
+    const children = (entries ?? []).map(({ name, attributes }) => ({
       path: givenPath(childPath(given.bytes, name)),
       isDirectory: attributes.isDirectory(),
     }));
@@ -78,12 +68,7 @@ export function removalCalls(view: View) {
       const given = givenPath(path);
       const { force, recursive, maxRetries, retryDelay } = givenOptions(options);
       const rules = rulesOf(maxRetries, retryDelay);
-      const looking = view.call(
-        { syscall: 'lstat', path: given.text },
-        () => view.attributes(given, 'lstat'),
-        REPEATABLE,
-      );
-      return looking.then(
+      return view.look(given, 'lstat').then(
         async (attributes) => {
           if (!attributes.isDirectory()) return insist(() => removeFile(given), rules);
           if (recursive !== true) throw isDirectoryError(given.text);

@@ -87,9 +87,14 @@ export function restingPath(target: Place, source: string): Buffer {
 
 /** It may still exist, and nobody writes to it any more: another transfer that finds it may take it. */
 export function leaveTemporary({ fileSystem }: Place, path: Buffer): void {
-  const [oldest] = leftNames;
-  if (leftNames.size >= MAX_LEFT && oldest !== undefined) leftNames.delete(oldest);
-  leftNames.add(pathKey(fileSystem.split(path).name));
+  note(leftNames, fileSystem.split(path).name);
+}
+
+/** What is oldest is forgotten where there is too much. */
+function note(left: Set<PathKey>, path: Buffer): void {
+  const [oldest] = left;
+  if (left.size >= MAX_LEFT && oldest !== undefined) left.delete(oldest);
+  left.add(pathKey(path));
 }
 
 /** Directories in which something was left while they could not be reached: a server may make it even later. */
@@ -98,9 +103,7 @@ const leftBlindly = new Set<PathKey>();
 /** As {@link leaveTemporary}, over a connection that is lost. */
 export function leaveBlindly(target: Place, path: Buffer): void {
   leaveTemporary(target, path);
-  const [oldest] = leftBlindly;
-  if (leftBlindly.size >= MAX_LEFT && oldest !== undefined) leftBlindly.delete(oldest);
-  leftBlindly.add(pathKey(target.fileSystem.split(path).directory));
+  note(leftBlindly, target.fileSystem.split(path).directory);
 }
 
 /** Whether something may have come late into a directory; asked once. */
