@@ -7,12 +7,12 @@ import { Buffer } from 'node:buffer';
 import { withJson } from '../../errors/error-json.js';
 import { readable } from '../../errors/readable-error.js';
 import { SftpError } from '../../errors.js';
+import { forEachLimited } from '../../shared/promises.js';
 import { quote } from '../../shared/remote-path.js';
 import { isFatal } from '../copy-failure.js';
 import { copyFile } from '../copy-file.js';
 import type { LineUse } from '../engine/copy-content.js';
 import { StoppableGroup } from '../engine/task-group.js';
-import { Window } from '../engine/window.js';
 import { type Place, unlessCode } from '../file-system.js';
 import { type InPlace, oneInPlace } from '../overwriting.js';
 import type { Journal } from '../resume/journal.js';
@@ -301,7 +301,6 @@ export class Execution {
     settled = this.#settled,
   ): Promise<void> {
     const tasks = new StoppableGroup(this.#options.signal);
-    const slots = new Window({ max });
     const add = (task: Promise<void>) => tasks.add(task);
     const attempt = async (step: MirrorStep) => {
       try {
@@ -319,14 +318,15 @@ export class Execution {
         this.#counts.delete(step);
       }
     };
-    const addAll = async () => {
-      for (const step of steps) {
-        if (settled.has(step)) continue;
-        await slots.acquire(1, tasks.beginning);
-        tasks.add(attempt(step).finally(() => slots.release(1)));
-      }
+    const begin = (step: MirrorStep) => {
+      const attempting = attempt(step);
+      // With what it adds, so that it fails as one with that.
+      tasks.add(attempting);
+      return attempting;
     };
-    tasks.add(addAll().catch((error) => tasks.stop(error)));
+    const left = steps.filter((step) => !settled.has(step));
+    const all = forEachLimited(left, max, begin, { signal: tasks.beginning });
+    tasks.add(all.catch((error) => tasks.stop(error)));
     await tasks.settle();
   }
 
