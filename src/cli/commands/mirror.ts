@@ -75,6 +75,7 @@ function mirrorOptions(
     compare: values.checksum === true ? 'checksum' : values.sizeOnly === true ? 'size' : 'size-mtime',
     symlinks: (values.links ?? 'skip') as 'skip' | 'follow' | 'copy',
     preserveMode: values.preserve === true,
+    atomic: values.inPlace === true ? false : 'preferred',
     continueOnError: !settings.failFast,
     ...(filter === undefined
       ? {}

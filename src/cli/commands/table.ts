@@ -1,6 +1,7 @@
 /** Every command: the parser, help, completion, the manual and docs/command-line.md follow this table. */
 import {
   FILTER_OPTIONS,
+  IN_PLACE_OPTION,
   LIST_OPTIONS,
   NUL_OPTION,
   TIME_OPTION,
@@ -189,6 +190,7 @@ const TRANSFERS: readonly CommandSpec[] = [
       ...FILTER_OPTIONS,
       { flags: '--links <how>', text: 'symbolic links (skip)', choices: ['skip', 'follow', 'copy'] },
       { flags: '-p, --preserve', text: 'keep permissions too' },
+      IN_PLACE_OPTION,
       { flags: '-j, --jobs <n>', text: 'files at once', parse: (text) => parseCount(text) },
       { flags: '-U, --up', text: 'in the shell: from this computer to the server', isHidden: true },
     ],

@@ -17,6 +17,11 @@ export const NUL_OPTION: OptionSpec = {
   text: 'names end with NUL, in what is read and in what is written',
 };
 
+export const IN_PLACE_OPTION: OptionSpec = {
+  flags: '--in-place',
+  text: 'write into the final name, instead of a temporary name that is renamed',
+};
+
 /** Of commands that transfer files. */
 export const TRANSFER_OPTIONS: readonly OptionSpec[] = [
   { flags: '-r, --recursive', text: 'directories with everything below them' },
@@ -26,7 +31,7 @@ export const TRANSFER_OPTIONS: readonly OptionSpec[] = [
     text: 'resume where an interrupted transfer stopped, after proving what is there',
   },
   { flags: '-f, --fsync', text: 'wait until the content is on the disk' },
-  { flags: '--in-place', text: 'write into the final name, instead of a temporary name that is renamed' },
+  IN_PLACE_OPTION,
   {
     flags: '--overwrite <when>',
     text: 'what to do with files that exist',

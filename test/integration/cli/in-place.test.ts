@@ -99,15 +99,15 @@ describe('tsftp at a server that lets nothing be renamed', { skip: needsOpenSsh,
   });
 
   test('--in-place says nothing', async () => {
-    prepare();
-    const { status, stderr } = await world.run([
-      'put',
-      '--in-place',
-      join(local, 'old.txt'),
-      `box:${remote}/old.txt`,
-    ]);
-    assert.deepEqual([status, countOf(stderr, WHY)], [0, 0], stderr);
-    expectWhole('old.txt');
+    for (const words of [
+      ['put', '--in-place', join(local, 'old.txt'), `box:${remote}/old.txt`],
+      ['mirror', '--in-place', '--checksum', local, `box:${remote}`],
+    ]) {
+      prepare();
+      const { status, stderr } = await world.run(words);
+      assert.deepEqual([status, countOf(stderr, WHY)], [0, 0], stderr);
+      expectWhole('old.txt');
+    }
   });
 
   test('--resume needs a temporary name: exit code 4, and the old file stays', async () => {
