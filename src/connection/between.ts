@@ -14,7 +14,7 @@ import { copyFile } from '../transfer/copy-file.js';
 import type { LineUse } from '../transfer/engine/copy-content.js';
 import { SPEED_OPTIONS, type SpeedOptions } from '../transfer/engine/speed.js';
 import type { Place } from '../transfer/file-system.js';
-import { oneInPlace } from '../transfer/overwriting.js';
+import { InPlace } from '../transfer/overwriting.js';
 import { measured } from '../transfer/progress.js';
 import type { Journal } from '../transfer/resume/journal.js';
 import { leaveTemporary, temporaryPath } from '../transfer/resume/temporary-file.js';
@@ -22,7 +22,7 @@ import { copyTree } from '../transfer/tree/copy-tree.js';
 import type { FileProgress } from '../transfer/tree/tree-progress.js';
 import { ReportWriter, type TreeReport } from '../transfer/tree/tree-report.js';
 import { makeDirectories } from './directories.js';
-import { type FileOnServer, mayBeSame, unlessSame } from './files/same-file.js';
+import { checkNotSame, type FileOnServer, mayBeSame } from './files/same-file.js';
 import type { Link } from './reconnect/link.js';
 import { persist } from './reconnect/persistence.js';
 import { resolveAtomic, type TransferOptions, type TreeProgressCallback } from './transfer-options.js';
@@ -155,7 +155,9 @@ async function attempt(from: ServerEnd, to: ServerEnd, options: AttemptOptions):
   const { bytes } = await copyFile(source, target, {
     ...shared,
     onRefusal: (error) => report.noteNotPreserved(path, error),
-    inPlace: mayOverwriteInPlace ? unlessSame(oneInPlace(note, signal), ends, signal) : undefined,
+    inPlace: mayOverwriteInPlace
+      ? new InPlace({ note, signal, check: () => checkNotSame(ends, signal) })
+      : undefined,
     followLink: true,
     onProgress: (transferred, total) => {
       const filesDone = Number(transferred === total);

@@ -57,9 +57,9 @@ export interface TransferOptions extends SpeedOptions {
    * {@link Connection.getfo} or {@link Connection.putfo} with a stream), and a file that is a mount point, as there are in
    * containers (`EBUSY` or `FAILURE`).
    *
-   * `'preferred'` writes in place what allows no temporary name or no renaming, one file at a time, after all of it has been
-   * sent once if it is the renaming; `onInPlace` and the report of a tree (`overwrittenInPlace`) tell which. A full disk, a lost
-   * connection and a file that may not be written to remain errors. With `resume` it means `true`.
+   * `'preferred'` writes in place what allows no temporary name or no renaming: files that exist one at a time, each after it
+   * has been sent once in vain if only the renaming is refused. `onInPlace` and the report of a tree (`overwrittenInPlace`) tell
+   * which. A full disk, a lost connection and a file that may not be written to remain errors. With `resume` it means `true`.
    *
    * `false` writes in place, also into mount points and local devices: a failure leaves a part of the file. Default: true
    * for downloads; for uploads only a file that exists is replaced so, as with `'preferred'`, and a new one is written in

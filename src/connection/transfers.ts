@@ -22,7 +22,7 @@ import type { FileSystem, Place } from '../transfer/file-system.js';
 import { checkLinks } from '../transfer/local/foreign-links.js';
 import { localFileSystem } from '../transfer/local/local.js';
 import { LocalTree } from '../transfer/local/local-tree.js';
-import { oneInPlace } from '../transfer/overwriting.js';
+import { InPlace } from '../transfer/overwriting.js';
 import { measured } from '../transfer/progress.js';
 import { RemoteFileSystem } from '../transfer/remote/remote.js';
 import type { Journal } from '../transfer/resume/journal.js';
@@ -283,7 +283,7 @@ export class Transfers {
     const attempt = async (journal: Journal | undefined, signal: AbortSignal) =>
       copyFile(source, target, {
         ...shared({ ...options, signal }, line),
-        inPlace: options.mayOverwriteInPlace ? oneInPlace(note, signal) : undefined,
+        inPlace: options.mayOverwriteInPlace ? new InPlace({ note, signal }) : undefined,
         followLink: options.beforeRename === undefined,
         beforeRename: options.beforeRename,
         resume: resumes ? leftovers : undefined,

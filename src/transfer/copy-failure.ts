@@ -114,12 +114,18 @@ export function isRefusal(error: unknown): boolean {
 /** A file could not be written under a temporary name and renamed. */
 export class NotReplaceable extends Error {
   readonly reason: unknown;
+  /** Nothing is in its place. */
+  readonly isNew: boolean;
   /** Where all of its content is, if the source does not give that again. */
   readonly written: Buffer | undefined;
 
-  constructor(reason: unknown, written?: Buffer) {
+  constructor(
+    reason: unknown,
+    { isNew, written }: { readonly isNew: boolean; readonly written?: Buffer | undefined },
+  ) {
     super('The file cannot be replaced');
     this.reason = reason;
+    this.isNew = isNew;
     this.written = written;
   }
 

@@ -182,18 +182,26 @@ async function copyOrOverwrite<Confirmation extends Sized>(
   copy: FileCopy<Confirmation>,
 ): Promise<CopiedFile<Confirmation>> {
   const { target, options } = copy;
+  const { inPlace } = options;
+  const onOpen = inPlace && (() => inPlace.note(target));
+  const atomic = atomicOf(options);
+  const isNewInPlace = atomic === true && inPlace?.refusesNew === true;
   try {
-    return await new FileWriting(copy, atomicOf(options)).run();
+    const writing = isNewInPlace ? new FileWriting(copy, 'existing', onOpen) : new FileWriting(copy, atomic);
+    return await writing.run();
   } catch (error) {
     if (!(error instanceof NotReplaceable)) throw error;
-    if (options.inPlace === undefined) throw error.explain(copy.source, target);
+    if (inPlace === undefined) throw error.explain(copy.source, target);
     const again = { ...copy, options: { ...options, onProgress: onlyEnd(options.onProgress) } };
     const { written } = error;
-    if (written === undefined)
-      return options.inPlace(target, (onOpen) => new FileWriting(again, false, onOpen).run());
-    return options
-      .inPlace(target, (onOpen) => copyBack(again, written, onOpen))
-      .finally(() => drop(target, written, options));
+    if (written === undefined) {
+      return inPlace.write(() => new FileWriting(again, false, onOpen).run(), error);
+    }
+    try {
+      return await inPlace.write(() => copyBack(again, written, onOpen), error);
+    } finally {
+      await drop(target, written, options);
+    }
   }
 }
 
@@ -201,7 +209,7 @@ async function copyOrOverwrite<Confirmation extends Sized>(
 async function copyBack<Confirmation extends Sized>(
   { target, options, tries }: FileCopy<Confirmation>,
   path: Buffer,
-  onOpen: () => void,
+  onOpen: (() => void) | undefined,
 ): Promise<CopiedFile<Confirmation>> {
   const source = { fileSystem: target.fileSystem, path };
   const file = await openSource(source, options);
@@ -233,7 +241,7 @@ class FileWriting<Confirmation extends Sized> {
   #stay: (() => void) | undefined;
   readonly #onOpen: (() => void) | undefined;
 
-  constructor(copy: FileCopy<Confirmation>, atomic: Atomic, onOpen?: () => void) {
+  constructor(copy: FileCopy<Confirmation>, atomic: Atomic, onOpen?: (() => void) | undefined) {
     this.#copy = copy;
     this.#atomic = atomic;
     this.#onOpen = onOpen;
@@ -344,7 +352,7 @@ class FileWriting<Confirmation extends Sized> {
       }
       // Where nothing is there, a file of any other name is refused as well, for all that anybody knows.
       const hasWay = this.#replaces || this.#copy.options.inPlace !== undefined;
-      throw hasWay && isRefusal(error) ? new NotReplaceable(error) : error;
+      throw hasWay && isRefusal(error) ? new NotReplaceable(error, { isNew: !this.#replaces }) : error;
     }
   }
 
@@ -403,7 +411,7 @@ class FileWriting<Confirmation extends Sized> {
       const named = withNameOf(this.#copy.target, this.#path, error);
       const isReadAgain = this.#copy.source.readsOnce && inPlace !== undefined;
       throw hasWay && isRefusal(named)
-        ? new NotReplaceable(named, isReadAgain ? this.#path : undefined)
+        ? new NotReplaceable(named, { isNew: !this.#replaces, written: isReadAgain ? this.#path : undefined })
         : named;
     }
   }

@@ -10,19 +10,40 @@ import { sftpTime } from './sftp-time.js';
  */
 export type Overwrite = 'always' | 'never' | 'newer' | 'different';
 
-/**
- * Lets one file at a time be overwritten in place: a failure in the middle of that harms no more than one.
- *
- * @param note called when such a file has been opened, as from then on it is no longer what it was
- */
-export function oneInPlace(note: (target: string) => void, signal: AbortSignal | undefined): InPlace {
-  const turn = new Window({ max: 1 });
-  return ({ fileSystem, path }, write) =>
-    turn.use(1, signal, () => write(() => note(fileSystem.textOf(path))));
+export interface InPlaceOptions {
+  /** Called when such a file has been opened, as from then on it is no longer what it was. */
+  readonly note: (target: string) => void;
+  readonly signal: AbortSignal | undefined;
+  /** Throws where the target must not be written to. */
+  readonly check?: (() => Promise<void>) | undefined;
 }
 
-/** Writes in place what cannot be replaced, while nothing else is written so. */
-export type InPlace = <T>(target: Place, write: (onOpen: () => void) => Promise<T>) => Promise<T>;
+/**
+ * Writes in place what cannot be replaced. Files that exist are overwritten one at a time: a failure in the middle of that
+ * harms no more than one.
+ */
+export class InPlace {
+  /** A new file was refused a temporary name or its renaming, and so will others be. */
+  refusesNew = false;
+  readonly #options: InPlaceOptions;
+  readonly #turn = new Window({ max: 1 });
+
+  constructor(options: InPlaceOptions) {
+    this.#options = options;
+  }
+
+  note({ fileSystem, path }: Place): void {
+    this.#options.note(fileSystem.textOf(path));
+  }
+
+  async write<T>(write: () => Promise<T>, { isNew }: { readonly isNew: boolean }): Promise<T> {
+    const { signal, check } = this.#options;
+    this.refusesNew ||= isNew;
+    await check?.();
+    if (isNew) return write();
+    return this.#turn.use(1, signal, write);
+  }
+}
 
 /** Why a file is left as it is. */
 export type KeepReason = 'EXISTS' | 'NOT_NEWER' | 'SAME';

@@ -25,7 +25,7 @@ import type { Window } from '../../transfer/engine/window.js';
 import { copyToEnd, FileRange } from '../../transfer/file-range.js';
 import type { SourcePlace, TargetPlace } from '../../transfer/file-system.js';
 import { MemorySource, MemoryTarget, UNKNOWN_INFO } from '../../transfer/memory.js';
-import { oneInPlace } from '../../transfer/overwriting.js';
+import { InPlace } from '../../transfer/overwriting.js';
 import { measured, Speedometer } from '../../transfer/progress.js';
 import type { RemoteFileSystem } from '../../transfer/remote/remote.js';
 import { type ReadStreamOptions, RemoteReadStream } from '../../transfer/streams/read-stream.js';
@@ -415,7 +415,7 @@ export class Files {
         window,
         signal,
         atomic,
-        inPlace: mayOverwriteInPlace ? oneInPlace(note, signal) : undefined,
+        inPlace: mayOverwriteInPlace ? new InPlace({ note, signal }) : undefined,
         mode,
         confirm: confirm ? (file) => client.stat(file, { signal }) : undefined,
         onProgress: (transferred) => tell?.(transferred, fileSize, speedometer.note(transferred, fileSize)),

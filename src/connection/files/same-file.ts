@@ -7,7 +7,6 @@ import { SftpError } from '../../errors.js';
 import type { SftpClient } from '../../session/sftp-client.js';
 import { refusalOf, unlessRefused } from '../../session/status-error.js';
 import { quote } from '../../shared/remote-path.js';
-import type { InPlace } from '../../transfer/overwriting.js';
 import { settling } from '../../transfer/remote/remote-target.js';
 
 export interface FileOnServer {
@@ -27,21 +26,17 @@ export async function mayBeSame(
   return one !== undefined && other !== undefined && COMPARED.every((key) => one[key] === other[key]);
 }
 
-/** Writes nothing in place that is the source under another name, as that would empty it. */
-export function unlessSame(
-  inPlace: InPlace,
+/** @throws SftpError (`EINVAL`) the target is the source under another name: to write to it would empty the source */
+export async function checkNotSame(
   files: readonly [source: FileOnServer, target: FileOnServer],
   signal: AbortSignal | undefined,
-): InPlace {
-  return async (place, write) => {
-    if (!(await mayBeSame(files, signal)) || !(await changesWith(files, signal)))
-      return inPlace(place, write);
-    const [source, target] = files;
-    throw new SftpError(
-      'EINVAL',
-      `${quote(target.path)} is the file ${quote(source.path)} under another name, and cannot be replaced by renaming`,
-    );
-  };
+): Promise<void> {
+  if (!(await mayBeSame(files, signal)) || !(await changesWith(files, signal))) return;
+  const [source, target] = files;
+  throw new SftpError(
+    'EINVAL',
+    `${quote(target.path)} is the file ${quote(source.path)} under another name, and cannot be replaced by renaming`,
+  );
 }
 
 /** Whether a new time of the target, which is overwritten in any case, is one of the source too. */

@@ -14,7 +14,7 @@ import { explainFailure, isRefusal, NotReplaceable, withNameOf } from '../../tra
 import { copyFile } from '../../transfer/copy-file.js';
 import type { LineUse } from '../../transfer/engine/copy-content.js';
 import { hasCode, type Owner, type Place, unlessCode } from '../../transfer/file-system.js';
-import { type InPlace, oneInPlace } from '../../transfer/overwriting.js';
+import { InPlace } from '../../transfer/overwriting.js';
 import { keepOwner, type Replaced, replacedBy } from '../../transfer/ownership.js';
 import { makeEmpty } from '../../transfer/remote/opened-file.js';
 import { openForWriting, RemoteFileSystem } from '../../transfer/remote/remote.js';
@@ -23,7 +23,7 @@ import { existingFile, notReplaceable, temporaryPath } from '../../transfer/resu
 import { specialSource } from '../../transfer/special-file.js';
 import type { FileAttributes } from '../../wire/attributes.js';
 import { resolveAtomic } from '../transfer-options.js';
-import { type FileOnServer, mayBeSame, unlessSame } from './same-file.js';
+import { checkNotSame, type FileOnServer, mayBeSame } from './same-file.js';
 
 /** Options of {@link Connection.copy}. */
 export interface CopyOptions extends CallOptions {
@@ -70,7 +70,8 @@ export async function copyOnServer(
   const note = () => {
     isInPlace = true;
   };
-  const inPlace = mayOverwriteInPlace ? unlessSame(oneInPlace(note, signal), places, signal) : undefined;
+  const check = () => checkNotSame(places, signal);
+  const inPlace = mayOverwriteInPlace ? new InPlace({ note, signal, check }) : undefined;
   const copy: Copy = {
     client,
     source: { fileSystem, path: from },
@@ -98,8 +99,6 @@ interface Copy {
 interface CopyByServerOptions extends Pick<CopyOptions, 'signal' | 'callback'> {
   readonly atomic: boolean;
   readonly inPlace: InPlace | undefined;
-  /** Called when the target has been opened. */
-  readonly onOpen?: (() => void) | undefined;
 }
 
 /** As {@link copyByServer}, and in place where that is allowed and nothing else is. */
@@ -111,9 +110,8 @@ async function copyOrOverwrite(copy: Copy): Promise<boolean> {
     if (!(error instanceof NotReplaceable) || inPlace === undefined) throw error;
     // What has been told is not told again.
     const onlyEnd = (bytes: number, total: number) => void (bytes === total && callback?.(bytes, total));
-    return inPlace(copy.target, (onOpen) =>
-      copyByServer({ ...copy, options: { ...copy.options, callback: onlyEnd, atomic: false, onOpen } }),
-    );
+    const again = { ...copy, options: { ...copy.options, callback: onlyEnd, atomic: false } };
+    return inPlace.write(() => copyByServer(again), error);
   }
 }
 
@@ -146,10 +144,10 @@ async function copyByServer(copy: Copy): Promise<boolean> {
   const path = atomic ? temporaryPath(target) : target.path;
   const replaced = atomic && existing?.type === 'file' ? replacedBy(existing) : undefined;
   try {
-    await copyContent(copy, { path, replaced }, info.size ?? 0);
+    await copyContent(copy, { path, replaced, isNew: existing === undefined }, info.size ?? 0);
     if (atomic) {
       const replacing = target.fileSystem.replace(path, target.path, { signal });
-      await replacing.catch((error) => refuse(error, options));
+      await replacing.catch((error) => refuse(error, existing === undefined, options));
     }
     return true;
   } catch (error) {
@@ -160,10 +158,10 @@ async function copyByServer(copy: Copy): Promise<boolean> {
 }
 
 /** Where the target may be written in place, a refusal is told from other failures. */
-function refuse(error: unknown, { inPlace, atomic }: CopyByServerOptions): never {
+function refuse(error: unknown, isNew: boolean, { inPlace, atomic }: CopyByServerOptions): never {
   // What is not supported may be the copying itself, and the bytes travel then.
   const isRefused = inPlace !== undefined && atomic && isRefusal(error) && !hasCode(error, 'ENOTSUP');
-  throw isRefused ? new NotReplaceable(error) : error;
+  throw isRefused ? new NotReplaceable(error, { isNew }) : error;
 }
 
 /** The opening of a FIFO would block the server. */
@@ -182,6 +180,8 @@ async function checkBehind(source: Place, target: Place, signal: AbortSignal | u
 
 interface Destination {
   readonly path: Buffer;
+  /** Nothing was in the target's place. */
+  readonly isNew: boolean;
   readonly replaced: Replaced | undefined;
 }
 
@@ -207,7 +207,7 @@ async function keepAttributes(
 
 async function copyContent(copy: Copy, destination: Destination, size: number): Promise<void> {
   const { client, source, options } = copy;
-  const { path: to, replaced } = destination;
+  const { path: to, replaced, isNew } = destination;
   const { signal, callback, atomic } = options;
   const look = (path: Buffer): RefusedRequest => ({ client, path, options: { signal } });
   const from = await explain(client.open(source.path, OPEN_AS.read, { signal }), 'stat', look(source.path));
@@ -216,8 +216,8 @@ async function copyContent(copy: Copy, destination: Destination, size: number): 
     const mode = replaced?.mode === undefined ? undefined : replaced.mode | 0o600;
     const opening = openForWriting(client, to, atomic ? OPEN_AS.created : OPEN_AS.empty, { signal, mode });
     const explained = explain(opening, atomic ? 'openNew' : 'create', look(to));
-    const target = await explained.catch((error) => refuse(error, options));
-    options.onOpen?.();
+    const target = await explained.catch((error) => refuse(error, isNew, options));
+    if (!atomic) options.inPlace?.note(copy.target);
     const copyData = async (offset: number, length: number) => {
       const part = { handle: from, offset, length };
       try {

@@ -14,7 +14,7 @@ import { copyFile } from '../copy-file.js';
 import type { LineUse } from '../engine/copy-content.js';
 import { StoppableGroup } from '../engine/task-group.js';
 import { type Place, unlessCode } from '../file-system.js';
-import { type InPlace, oneInPlace } from '../overwriting.js';
+import { InPlace } from '../overwriting.js';
 import type { Journal } from '../resume/journal.js';
 import { leadsOutside } from '../tree/copy-link.js';
 import {
@@ -114,7 +114,7 @@ export class Execution {
     const note = (target: string) => {
       if (this.#listed.takes(ENTRY_BYTES + target.length)) this.#overwrittenInPlace.push(target);
     };
-    this.#inPlace = options.mayOverwriteInPlace ? oneInPlace(note, options.signal) : undefined;
+    this.#inPlace = options.mayOverwriteInPlace ? new InPlace({ note, signal: options.signal }) : undefined;
     this.#progress.expect(expected.files, expected.bytes);
   }
 

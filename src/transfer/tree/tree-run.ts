@@ -6,7 +6,7 @@ import type { CopyFileOptions } from '../copy-file.js';
 import { StoppableGroup } from '../engine/task-group.js';
 import { Window } from '../engine/window.js';
 import type { Place } from '../file-system.js';
-import { type InPlace, oneInPlace } from '../overwriting.js';
+import { InPlace } from '../overwriting.js';
 import type { Leftovers } from '../resume/leftovers.js';
 import type { EntryFilter } from './entry-filter.js';
 import { type FileProgress, TreeProgress } from './tree-progress.js';
@@ -89,7 +89,9 @@ export class TreeRun {
     this.slots = new Window({ max });
     this.progress = new TreeProgress(options.onProgress);
     const note = (target: string) => this.report.noteInPlace(target);
-    this.inPlace = options.mayOverwriteInPlace ? oneInPlace(note, this.tasks.beginning) : undefined;
+    this.inPlace = options.mayOverwriteInPlace
+      ? new InPlace({ note, signal: this.tasks.beginning })
+      : undefined;
   }
 
   /** A path of the source, for people. */

@@ -104,6 +104,29 @@ describe("atomic: 'preferred'", () => {
     });
   }
 
+  test('a tree sends its new files once, after the first ones were refused', async (t) => {
+    let renames = 0;
+    const failOn: FailOn = (request) => {
+      if (!isRename(request)) return undefined;
+      renames += 1;
+      return 'EACCES';
+    };
+    const { server, sftp, folder } = await start(t, { faults: { failOn } });
+    const tree = join(folder, 'tree');
+    mkdirSync(tree);
+    const names = Array.from({ length: 200 }, (_, index) => `f${index}`).sort();
+    for (const name of names) writeFileSync(join(tree, name), name);
+    const options = { atomic: 'preferred', concurrency: 4 } as const;
+    const report = await sftp.putR(tree, 'tree', options);
+    assert.ok(renames <= 8, `${renames} renames`);
+    assert.deepEqual(namesOf(report.overwrittenInPlace), names);
+    for (const name of names) assert.equal(server.readFile(`/tree/${name}`).toString(), name);
+    // What exists could be replaced nevertheless, for all that is known.
+    const again = await sftp.putR(tree, 'tree', options);
+    assert.equal(again.overwrittenInPlace.length, names.length);
+    assert.deepEqual(server.listNames('/tree'), names);
+  });
+
   test('a transfer between two servers writes in place, which is its default', async (t) => {
     const failOn = refusals['renaming (permission denied)'] as FailOn;
     const from = await start(t, {}, { 'old.txt': 'a longer one' });
