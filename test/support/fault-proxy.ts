@@ -54,6 +54,7 @@ export interface FaultProxy {
 export async function startFaultProxy(
   t: Pick<TestContext, 'after'>,
   targetPort: number | (() => number),
+  targetHost = '127.0.0.1',
 ): Promise<FaultProxy> {
   const passed: Record<Direction, number> = { toServer: 0, toClient: 0 };
   const lines = new Set<Line>();
@@ -62,7 +63,7 @@ export async function startFaultProxy(
   let fault: LineFault | undefined;
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
     const port = typeof targetPort === 'number' ? targetPort : targetPort();
-    const upstream = connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true });
+    const upstream = connect({ host: targetHost, port, noDelay: true, allowHalfOpen: true });
     const line = new Line(client, upstream, queue.shift() ?? fault, passed);
     connections += 1;
     lines.add(line);

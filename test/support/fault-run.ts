@@ -36,6 +36,8 @@ export interface FaultFigures {
 export interface FaultRunOptions {
   readonly cuts: number;
   readonly seed: number;
+  /** Over how many connections each transfer goes. Default: 1. */
+  readonly connections?: number | undefined;
   readonly onCut?: ((done: number, figures: FaultFigures) => void) | undefined;
 }
 
@@ -109,7 +111,7 @@ interface Work {
 
 export async function runFaults(
   server: ServerUnderTest,
-  { cuts, seed, onCut }: FaultRunOptions,
+  { cuts, seed, connections = 1, onCut }: FaultRunOptions,
 ): Promise<FaultFigures> {
   const folder = mkdtempSync(join(tmpdir(), 'tsftp-faults-'));
   const cleanUp: (() => unknown)[] = [];
@@ -132,8 +134,9 @@ export async function runFaults(
     const proxy = await startFaultProxy(
       { after: (end) => void cleanUp.push(end as () => void) },
       server.port,
+      server.host,
     );
-    const connect = await makeConnect(server, proxy.port);
+    const connect = await makeConnect(server, proxy.port, connections);
     const run = new FaultRun(server, proxy, connect, folder, figures);
     await run.measure();
     const measured = proxy.connections;
@@ -153,12 +156,14 @@ export async function runFaults(
 type Connect = (fields: CnOptsFields, options?: ConnectOptions) => Promise<Connection>;
 
 /** Through the proxy, whose port no known_hosts file knows. */
-async function makeConnect(server: ServerUnderTest, port: number): Promise<Connect> {
+async function makeConnect(server: ServerUnderTest, port: number, connections: number): Promise<Connect> {
   const direct = await server.connect();
   const { fingerprint } = direct.remoteServerKey;
   await direct.close();
-  return (fields, options = {}) =>
-    server.connect({ ...options, port, cnopts: { fingerprint, hostkeys: null, agent: false, ...fields } });
+  return (fields, options = {}) => {
+    const cnopts: CnOptsFields = { fingerprint, hostkeys: null, agent: false, ...fields };
+    return server.connect({ ...options, port, connections, cnopts });
+  };
 }
 
 class FaultRun {

@@ -10,7 +10,8 @@ import { needsOpenSsh, startSshd } from './sshd.js';
 export interface ServerUnderTest {
   /** A folder of the server, as a path of this machine. */
   readonly folder: string;
-  /** Where it listens on 127.0.0.1. */
+  /** Where it listens. Default: on 127.0.0.1. */
+  readonly host?: string;
   readonly port: number;
   /** A name in that folder as the server's path. */
   path(name: string): string;
