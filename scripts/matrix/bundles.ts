@@ -24,6 +24,9 @@ const SENT_BYTES = 3_000_001;
 /** What ssh2 compiles where it is installed. */
 const NATIVE_CODE = ['ssh2/lib/protocol/crypto/build', 'cpu-features/build'];
 
+/** No bundle, but tried like one: docs/platforms.md has the line that installs with it. */
+const PNPM = 'installed with pnpm';
+
 interface Tool {
   readonly name: string;
   /** The package whose version counts; left out: Node.js itself. */
@@ -85,6 +88,7 @@ const TOOLS: readonly Tool[] = [
   whole('vite', 'vite', 'dist/app.cjs'),
   whole('webpack', 'webpack', 'dist/app.cjs'),
   whole('ncc', '@vercel/ncc', 'dist/index.cjs'),
+  { name: PNPM, version: 'pnpm', sections: ['Installing'], result: 'app.mjs', isWhole: false },
   { name: 'single executable of Node.js', sections: ['esbuild', 'Node.js'], result: 'app', isWhole: true },
 ];
 
@@ -114,7 +118,9 @@ interface BundleRun {
 
 export async function runBundles(root: string, run: BundleRun): Promise<readonly BundleRow[]> {
   const { archive, words, isThorough } = run;
-  const page = readFileSync(join(root, 'docs', 'bundlers.md'), 'utf8');
+  const [page, pnpmPage] = ['bundlers.md', 'platforms.md'].map((name) =>
+    readFileSync(join(root, 'docs', name), 'utf8'),
+  ) as [string, string];
   const folder = mkdtempSync(join(tmpdir(), 'tsftp-bundles-'));
   try {
     const packages = join(folder, 'packages');
@@ -133,7 +139,10 @@ export async function runBundles(root: string, run: BundleRun): Promise<readonly
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         const [at, tool] = next;
         const startMs = performance.now();
-        const row = await tryTool(tool, { page, projects, isThorough });
+        const row =
+          tool.name === PNPM
+            ? await tryPnpm(tool, { page: pnpmPage, archive, folder: join(folder, 'pnpm') })
+            : await tryTool(tool, { page, projects, isThorough });
         const seconds = Math.round((performance.now() - startMs) / 1000);
         console.log(`${row.name} ${row.version}: ${row.error ?? 'runs'}, ${seconds} s`);
         rows[at] = row;
@@ -179,6 +188,34 @@ class Projects {
   }
 }
 
+async function tryPnpm(
+  tool: Tool,
+  { page, archive, folder }: { readonly page: string; readonly archive: string; readonly folder: string },
+): Promise<BundleRow> {
+  let version = '';
+  try {
+    const project = join(folder, 'project');
+    mkdirSync(project, { recursive: true });
+    for (const each of [folder, project]) writeFileSync(join(each, 'package.json'), '{ "private": true }\n');
+    npm(['install', '--no-audit', '--no-fund', 'pnpm'], folder);
+    version = versionOf(tool, folder);
+    writeFileSync(join(project, 'app.mjs'), APP);
+    for (const command of fromSections(page, tool).commands) {
+      const words = command.replace(' tsftp ', ` '${archive}' --store-dir '${join(folder, 'store')}' `);
+      await shell(words.replace(/^pnpm/, `'${join(folder, 'node_modules', '.bin', 'pnpm')}'`), project);
+    }
+    await runResult(tool, project);
+    return { name: tool.name, version };
+  } catch (error) {
+    return failed(tool, version, error);
+  }
+}
+
+function failed({ name }: Tool, version: string, error: unknown): BundleRow {
+  const { message, stderr = '', stdout = '' } = error as Error & { stderr?: string; stdout?: string };
+  return { name, version, error: `${message}\n${stdout}\n${stderr}`.slice(-2_000) };
+}
+
 async function tryTool(
   tool: Tool,
   {
@@ -210,8 +247,7 @@ async function tryTool(
     }
     return { name: tool.name, version };
   } catch (error) {
-    const { message, stderr = '', stdout = '' } = error as Error & { stderr?: string; stdout?: string };
-    return { name: tool.name, version, error: `${message}\n${stdout}\n${stderr}`.slice(-2_000) };
+    return failed(tool, version, error);
   }
 }
 
@@ -228,7 +264,7 @@ function fromSections(page: string, { sections }: Tool): Instructions {
     const [, after = ''] = page.split(new RegExp(`^#+ ${title}$`, 'm'));
     const [section = ''] = after.split(/^#+ /m);
     const blocks = [...section.matchAll(/(?:^<!-- excerpt: (\S+)[^\n]*-->\n)?^```(\w+)\n(.*?)^```$/gms)];
-    if (blocks.length === 0) throw new Error(`docs/bundlers.md has nothing to do under "${title}"`);
+    if (blocks.length === 0) throw new Error(`There is nothing to do under "${title}"`);
     for (const [, above = '', language, text = ''] of blocks) {
       const name = /^\/\/ (\S+)\n/.exec(text)?.[1] ?? above;
       if (language === 'sh') commands.push(...text.trim().split('\n'));
@@ -261,7 +297,7 @@ function versionOf({ version }: Tool, folder: string): string {
 /** What is whole runs from a folder of its own. */
 async function runResult({ result, isWhole }: Tool, folder: string): Promise<void> {
   const elsewhere = mkdtempSync(join(tmpdir(), 'tsftp-bundle-'));
-  const [path = '', isFolder] = result.includes('/') ? [dirname(result), true] : [result, false];
+  const path = result.includes('/') ? dirname(result) : result;
   await using server = await startServer({ files: {} }, { users: { me: 'secret' } });
   try {
     const place = isWhole ? elsewhere : folder;
@@ -276,7 +312,8 @@ async function runResult({ result, isWhole }: Tool, folder: string): Promise<voi
       SENT: sent,
       FETCHED: fetched,
     };
-    const [program, ...words] = isFolder ? [process.execPath, join(place, result)] : [join(place, result)];
+    const file = join(place, result);
+    const [program, ...words] = /js$/.test(result) ? [process.execPath, file] : [file];
     await promisify(execFile)(program, words, { cwd: place, env, timeout: STEP_MS });
     if (!server.readFile('/sent').equals(bytes)) throw new Error('What has been sent is not what it was');
     if (!readFileSync(fetched).equals(bytes)) throw new Error('What was fetched is not what was sent');
