@@ -3,7 +3,7 @@
  * snippets of the page, and runs the result against the embedded server. It has to run without `node_modules` where all is
  * in the bundle, and with and without ssh2's native code where it is made.
  */
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -63,7 +63,16 @@ const outside = (name: string, result: string, row?: Outside): Tool => ({
   isWhole: false,
 });
 
+/** Those that take long come first, as several are tried at once. */
 const TOOLS: readonly Tool[] = [
+  whole('webpack', 'webpack', 'dist/app.cjs'),
+  whole('ncc', '@vercel/ncc', 'dist/index.cjs'),
+  whole('rollup', 'rollup', 'dist/app.cjs'),
+  { name: 'single executable of Node.js', sections: ['esbuild', 'Node.js'], result: 'app', isWhole: true },
+  { name: PNPM, version: 'pnpm', sections: ['Installing'], result: 'app.mjs', isWhole: false },
+  whole('vite', 'vite', 'dist/app.cjs'),
+  whole('esbuild', 'esbuild', 'dist/esbuild.cjs'),
+  whole('esbuild, ES module', 'esbuild', 'dist/esbuild.mjs'),
   outside('esbuild', 'dist/app.cjs', {
     file: 'build.mjs',
     text: (options) => `import { build } from 'esbuild';
@@ -82,14 +91,6 @@ const TOOLS: readonly Tool[] = [
       `module.exports = { mode: 'production', target: 'node20', entry: './app.mjs', output: { filename: 'app.cjs' }, ${options} };`,
     commands: ['npm install --save-dev webpack webpack-cli', 'npx webpack'],
   }),
-  whole('esbuild', 'esbuild', 'dist/esbuild.cjs'),
-  whole('esbuild, ES module', 'esbuild', 'dist/esbuild.mjs'),
-  whole('rollup', 'rollup', 'dist/app.cjs'),
-  whole('vite', 'vite', 'dist/app.cjs'),
-  whole('webpack', 'webpack', 'dist/app.cjs'),
-  whole('ncc', '@vercel/ncc', 'dist/index.cjs'),
-  { name: PNPM, version: 'pnpm', sections: ['Installing'], result: 'app.mjs', isWhole: false },
-  { name: 'single executable of Node.js', sections: ['esbuild', 'Node.js'], result: 'app', isWhole: true },
 ];
 
 /** How a tool's bundles ran. */
@@ -171,20 +172,22 @@ class Projects {
     const key = commands.join('\n');
     const installing = this.#installed.get(key) ?? this.#install(commands);
     this.#installed.set(key, installing);
-    return this.#copyOf(await installing);
+    const [installed, folder] = [await installing, this.#newFolder()];
+    // Hard links, as nothing of it is written to.
+    execFileSync('cp', ['-al', installed, folder]);
+    return folder;
   }
 
   async #install(commands: readonly string[]): Promise<string> {
-    const folder = this.#copyOf(this.#packages);
+    const folder = this.#newFolder();
+    cpSync(this.#packages, folder, { recursive: true, verbatimSymlinks: true });
     for (const command of commands) await shell(command, folder);
     return folder;
   }
 
-  #copyOf(source: string): string {
+  #newFolder(): string {
     this.#count += 1;
-    const folder = join(this.#folder, `project-${this.#count}`);
-    cpSync(source, folder, { recursive: true, verbatimSymlinks: true });
-    return folder;
+    return join(this.#folder, `project-${this.#count}`);
   }
 }
 
