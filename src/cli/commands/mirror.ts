@@ -123,7 +123,9 @@ const MARKS: Readonly<Record<MirrorStep['action'], string>> = {
 
 function tellReport(context: Context, report: MirrorReport, values: OptionValues): void {
   const { output, outcome } = context;
-  for (const step of report.plan) tellStep(context, step, report.dryRun);
+  const doomed = new Set(deletionsOf(report.plan));
+  const steps = report.plan.filter((step) => step.action !== 'delete' || doomed.has(step));
+  for (const step of steps) tellStep(context, step, report.dryRun);
   const { created, updated, deleted, kept, bytes } = report;
   outcome.did(created + updated + deleted, bytes);
   outcome.noteInPlace(report.overwrittenInPlace);

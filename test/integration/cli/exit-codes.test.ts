@@ -197,6 +197,8 @@ describe('The exit code of tsftp', { skip: needsOpenSsh, timeout: 240_000 }, () 
     mkdirSync(join(from, 'closed'), { recursive: true });
     writeFileSync(join(from, 'new.txt'), 'new');
     const words = [...server.options, 'mirror', '--batch', '--delete', 'mirrored', `${server.address}to`];
+    const dryRun = await expectExit(1, [...words, '--dry-run'], /closed/, server.env);
+    assert.equal(dryRun.stdout, '! closed/ (unreadable)\n+ new.txt (missing, 3 B)\n');
     const { stderr } = await expectExit(1, words, /closed/, server.env);
     assert.doesNotMatch(stderr, /--yes/);
     const { stdout } = await expectExit(0, [...server.options, 'ls', `${server.address}to`], /^/, server.env);
