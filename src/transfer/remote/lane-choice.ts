@@ -11,7 +11,7 @@ import { Window } from '../engine/window.js';
 import type { Cancellable } from '../file-system.js';
 
 /** From here on the round trips are what takes the time. */
-const LONG_ROUND_TRIP_MS = 10;
+export const LONG_ROUND_TRIP_MS = 10;
 
 /** How many channels a line is worth. */
 export interface Width {

@@ -42,7 +42,7 @@ import { isReservedFor } from '../ownership.js';
 import { readTemporaryName, temporaryPath } from '../resume/temporary-file.js';
 import { specialSource, specialTarget } from '../special-file.js';
 import { spreadFor } from './file-lanes.js';
-import { type ChosenLane, LaneChoice } from './lane-choice.js';
+import { type ChosenLane, LaneChoice, LONG_ROUND_TRIP_MS } from './lane-choice.js';
 import { checkKept, makeEmpty, openExisting } from './opened-file.js';
 import { PackedListing } from './packed-listing.js';
 import { type RefusalOptions, refusesTimes } from './refused-times.js';
@@ -55,6 +55,8 @@ const MAX_OPEN_FILES = 24;
 /** Some handles are left for others. */
 const SPARE_HANDLES = 8;
 const MAX_FILES = 512;
+/** Over a short network: with more nothing is faster, and what is known of each file is garbage for a while. */
+const MAX_FILES_NEARBY = 128;
 /** Directories whose group is remembered. */
 const MAX_OWNERS = 1000;
 
@@ -96,9 +98,10 @@ export class RemoteFileSystem implements FileSystem {
   }
 
   get maxOpenFiles(): number {
-    const { maxOpenHandles } = this.#client.limits;
-    if (maxOpenHandles === undefined) return MAX_OPEN_FILES;
-    return Math.max(1, Math.min(MAX_FILES, maxOpenHandles - SPARE_HANDLES));
+    const { limits, roundTripMs } = this.#client;
+    if (limits.maxOpenHandles === undefined) return MAX_OPEN_FILES;
+    const most = roundTripMs < LONG_ROUND_TRIP_MS ? MAX_FILES_NEARBY : MAX_FILES;
+    return Math.max(1, Math.min(most, limits.maxOpenHandles - SPARE_HANDLES));
   }
 
   textOf(path: Buffer): string {
