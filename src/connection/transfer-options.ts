@@ -59,7 +59,9 @@ export interface TransferOptions extends SpeedOptions {
    *
    * `'preferred'` writes in place what allows no temporary name or no renaming: files that exist one at a time, each after it
    * has been sent once in vain if only the renaming is refused. `onInPlace` and the report of a tree (`overwrittenInPlace`) tell
-   * which. A full disk, a lost connection and a file that may not be written to remain errors. With `resume` it means `true`.
+   * which. A full disk, a lost connection and a file that may not be written to remain errors. A stream whose renaming is
+   * refused is read back from its temporary name; if that fails over a file that was there, all of it stays under that name,
+   * which the message tells. With `resume` it means `true`.
    *
    * `false` writes in place, also into mount points and local devices: a failure leaves a part of the file. Default: true
    * for downloads; for uploads only a file that exists is replaced so, as with `'preferred'`, and a new one is written in

@@ -51,6 +51,14 @@ export async function explainFailure(
   });
 }
 
+/** The failure of a copy, with the place where all of its content has been left. */
+export function contentLeft(error: unknown, { fileSystem, path }: TargetPlace): unknown {
+  const isOfCopy =
+    error instanceof TransferError || (error instanceof ConnectionLostError && error.transfer !== undefined);
+  if (isOfCopy) error.message += `; all of the new content is in ${quote(fileSystem.textOf(path))}`;
+  return error;
+}
+
 export interface CopiedPlaces {
   readonly source: SourcePlace;
   readonly target: TargetPlace;

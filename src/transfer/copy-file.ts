@@ -14,7 +14,7 @@ import {
   type Sized,
   type TargetChanges,
 } from './copy-directly.js';
-import { isAnswer, isRefusal, NotReplaceable, withNameOf } from './copy-failure.js';
+import { contentLeft, isAnswer, isRefusal, NotReplaceable, withNameOf } from './copy-failure.js';
 import {
   type FileInfo,
   hasCode,
@@ -197,10 +197,20 @@ async function copyOrOverwrite<Confirmation extends Sized>(
     if (written === undefined) {
       return inPlace.write(() => new FileWriting(again, false, onOpen).run(), error);
     }
+    let isOpened = false;
+    let isLeft = false;
+    const noteOpened = () => {
+      isOpened = true;
+      onOpen?.();
+    };
     try {
-      return await inPlace.write(() => copyBack(again, written, onOpen), error);
+      return await inPlace.write(() => copyBack(again, written, noteOpened), error);
+    } catch (failure) {
+      // What was there is lost, and of the new content nothing else is left.
+      isLeft = isOpened && !error.isNew;
+      throw isLeft ? contentLeft(failure, { ...target, path: written }) : failure;
     } finally {
-      await drop(target, written, options);
+      if (!isLeft) await drop(target, written, options);
     }
   }
 }

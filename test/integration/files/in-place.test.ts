@@ -201,6 +201,27 @@ describe("atomic: 'preferred'", () => {
     assert.equal(server.counters.openHandles, 0);
   });
 
+  test('a stream that is read back over a file that is there is left whole beside it if that fails', async (t) => {
+    let isRefused = false;
+    const failOn: FailOn = (request) => {
+      if (isRename(request)) {
+        isRefused = true;
+        return 'EACCES';
+      }
+      return request.kind === 'write' && isRefused ? 'ENOSPC' : undefined;
+    };
+    const { server, sftp } = await start(t, { faults: { failOn } });
+    const sending = sftp.putfo(Readable.from(['content']), 'old.txt', { atomic: 'preferred' });
+    const error: Error = await sending.then(
+      () => assert.fail('it was sent'),
+      (reason) => reason,
+    );
+    const [, left = ''] = /; all of the new content is in '(.*\.part)'$/.exec(error.message) ?? [];
+    assert.deepEqual(server.listNames('/').sort(), [left.slice(left.lastIndexOf('/') + 1), 'old.txt'].sort());
+    assert.equal(String(await sftp.readFile(left)), 'content');
+    assert.equal(server.counters.openHandles, 0);
+  });
+
   test('what onInPlace throws comes out as it was thrown', async (t) => {
     const { sftp, local } = await start(t, { faults: { failOn: refusals['renaming (failure)'] as FailOn } });
     const thrown = new Error('mine');
