@@ -194,24 +194,34 @@ async function copyOrOverwrite<Confirmation extends Sized>(
     if (inPlace === undefined) throw error.explain(copy.source, target);
     const again = { ...copy, options: { ...options, onProgress: onlyEnd(options.onProgress) } };
     const { written } = error;
-    if (written === undefined) {
-      return inPlace.write(() => new FileWriting(again, false, onOpen).run(), error);
-    }
-    let isOpened = false;
-    let isLeft = false;
-    const noteOpened = () => {
-      isOpened = true;
-      onOpen?.();
-    };
-    try {
-      return await inPlace.write(() => copyBack(again, written, noteOpened), error);
-    } catch (failure) {
-      // What was there is lost, and of the new content nothing else is left.
-      isLeft = isOpened && !error.isNew;
-      throw isLeft ? contentLeft(failure, { ...target, path: written }) : failure;
-    } finally {
-      if (!isLeft) await drop(target, written, options);
-    }
+    return written === undefined
+      ? inPlace.write(() => new FileWriting(again, false, onOpen).run(), error)
+      : overwriteWith(written, again, inPlace, error);
+  }
+}
+
+/** @param written the whole content of a stream, which the server has taken but not renamed */
+async function overwriteWith<Confirmation extends Sized>(
+  written: Buffer,
+  copy: FileCopy<Confirmation>,
+  inPlace: InPlace,
+  refusal: NotReplaceable,
+): Promise<CopiedFile<Confirmation>> {
+  const { target, options } = copy;
+  let isOpened = false;
+  let isLeft = false;
+  const noteOpened = () => {
+    isOpened = true;
+    inPlace.note(target);
+  };
+  try {
+    return await inPlace.write(() => copyBack(copy, written, noteOpened), refusal);
+  } catch (failure) {
+    // What was there is lost, and of the new content nothing else is left.
+    isLeft = isOpened && !refusal.isNew;
+    throw isLeft ? contentLeft(failure, { ...target, path: written }) : failure;
+  } finally {
+    if (!isLeft) await drop(target, written, options);
   }
 }
 
@@ -219,7 +229,7 @@ async function copyOrOverwrite<Confirmation extends Sized>(
 async function copyBack<Confirmation extends Sized>(
   { target, options, tries }: FileCopy<Confirmation>,
   path: Buffer,
-  onOpen: (() => void) | undefined,
+  onOpen: () => void,
 ): Promise<CopiedFile<Confirmation>> {
   const source = { fileSystem: target.fileSystem, path };
   const file = await openSource(source, options);
