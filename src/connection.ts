@@ -1297,7 +1297,7 @@ export class Connection implements AsyncDisposable {
     const { encoding = 'utf8' } = options;
     checkChoice(encoding, ['utf8', 'buffer'], 'encoding');
     try {
-      await this.#link.restore(this.#link.retry, options.signal);
+      await this.#link.reconnect(this.#link.retry, options.signal);
       const result = await runCommand(this.#link.ssh, command, options);
       return encoding === 'buffer' ? result : asText(result);
     } catch (error) {
@@ -1385,7 +1385,7 @@ export class Connection implements AsyncDisposable {
       restore: async (error, signal) => {
         const { retry } = this.#link;
         if (retry === undefined || !isLost(error)) return false;
-        await this.#link.restore(retry, signal);
+        await this.#link.reconnect(retry, signal);
         return true;
       },
     };

@@ -31,10 +31,12 @@ import {
   requests,
 } from '../wire/packets.js';
 import { SSH_FX } from '../wire/status.js';
+import { extensionData } from './answers.js';
 import { type Answer, Call, type PendingCall, type WhenAborted } from './call.js';
 import { Gate } from './gate.js';
 import { HandleBudget } from './handle-budget.js';
 import { performHandshake } from './handshake.js';
+import { DEFAULT_LIMITS, type Limits, limitsFrom } from './limits.js';
 import { PacketStream } from './packet-stream.js';
 import { givenTwice } from './quirks/repeated-handle.js';
 import { describeRequest } from './status-error.js';
@@ -94,6 +96,10 @@ const UNHURRIED: ReadonlySet<string> = new Set(
   (['copyData', 'fsync'] as const satisfies readonly ExtensionName[]).map((name) => extensions[name].name),
 );
 
+const LIMITS = extensions.limits;
+/** For the first round trip, in which a server tells how many it has. */
+const HANDLES_UNTIL_TOLD = 64;
+
 const NO_PROGRESS_TIMEOUT_MS = 60_000;
 /** After an abort, the call waits for the answers to what was sent. If the server is silent for this long, the session is closed. */
 const ABORT_PATIENCE_MS = 3_000;
@@ -122,6 +128,7 @@ export class Session {
   #hurry: NodeJS.Timeout | undefined;
   #roundTripMs = Number.POSITIVE_INFINITY;
   readonly #closed = deferred<Error>();
+  #limits = DEFAULT_LIMITS;
 
   /** The extensions that the server announced, by name. */
   readonly extensions: ReadonlyMap<string, Uint8Array>;
@@ -178,12 +185,19 @@ export class Session {
     });
     // What came in one piece with VERSION may have ended it already.
     if (packets.endReason !== undefined) throw packets.endReason;
-    return new Session(packets, extensions, options);
+    const session = new Session(packets, extensions, options);
+    if (extensions.has(LIMITS.name)) void session.#learnLimits();
+    return session;
   }
 
   /** Why the session is over, or `undefined` while it lives. */
   get endReason(): Error | undefined {
     return this.#endReason;
+  }
+
+  /** What the server takes in one request; the assumed figures until it has told its own, or where it does not. */
+  get limits(): Limits {
+    return this.#limits;
   }
 
   /** The shortest time in which the server has answered, in milliseconds; `Infinity` before the first answer. */
@@ -336,6 +350,17 @@ export class Session {
       if (!(error instanceof SftpStatusError)) throw error;
       return error.status === SSH_FX.FAILURE ? undefined : () => {};
     }
+  }
+
+  async #learnLimits(): Promise<void> {
+    this.handles.limitTo(HANDLES_UNTIL_TOLD);
+    try {
+      const accept = (answer: Answer<'extendedReply'>) => extensionData('limits', answer);
+      this.#limits = limitsFrom(await this.extendedRequest('limits', {}, accept));
+    } catch {
+      // It announces them and will not tell them.
+    }
+    this.handles.limitTo(this.#limits.maxOpenHandles);
   }
 
   #watch(): void {

@@ -3,13 +3,12 @@
  * public API stands on these, and a program that needs the protocol as it is may use them directly.
  */
 
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { ProtocolError } from '../errors.js';
 import { encodePath, quote, type RemotePath, textOf } from '../shared/remote-path.js';
 import { type AttributeValues, FileAttributes } from '../wire/attributes.js';
 import { byteLength } from '../wire/bytes.js';
 import {
-  decodeExtensionData,
   type ExtensionData,
   type ExtensionFields,
   type ExtensionName,
@@ -18,10 +17,11 @@ import {
 } from '../wire/extensions.js';
 import type { NameEntry } from '../wire/fields.js';
 import { type ReplyName, type RequestFields, SSH_FXF } from '../wire/packets.js';
+import { attributesOf, extensionData, nothing, onlyName, present } from './answers.js';
 import type { Answer, PendingCall, WhenAborted } from './call.js';
 import { Gate } from './gate.js';
 import type { HandleRequest } from './handle-budget.js';
-import { DEFAULT_LIMITS, type Limits, limitsFrom } from './limits.js';
+import type { Limits } from './limits.js';
 import { checkFree } from './quirks/exclusive-open.js';
 import type { ExtensionAnsweredBy, RequestAnsweredBy, RequestOptions, Session } from './session.js';
 
@@ -47,19 +47,23 @@ export interface OperationOptions {
   readonly whenAborted?: WhenAborted | undefined;
 }
 
-/** A client that shares all with another one but how its calls are made. */
-interface View {
-  readonly base: SftpClient;
-  /** Of each call, where it does not say itself. */
-  readonly timeoutMs?: number | undefined;
-  readonly isOneByOne?: boolean | undefined;
+/** Where a client finds the session to send its requests to. */
+export interface SessionSource {
+  /** The present one. */
+  readonly session: Session;
+  /**
+   * Called before a request that would find the session over: puts another one in its place, or rejects. Left out: the
+   * request rejects with the reason for which the session has ended.
+   */
+  readonly restore?: ((signal?: AbortSignal) => Promise<void>) | undefined;
 }
 
-/** Makes the session again where it was lost; rejects where that cannot be done. */
-type Restore = (signal?: AbortSignal) => Promise<void>;
-
-/** For the first round trip, in which a server tells how many it has. */
-const HANDLES_UNTIL_TOLD = 64;
+/** How the requests of a client are made. */
+interface Manner {
+  /** How long each may take, unless it says so itself. */
+  readonly timeoutMs?: number | undefined;
+  readonly gate?: Gate<PendingCall> | undefined;
+}
 
 /** What OpenSSH's server has announced first since it announces anything. */
 const OPENSSH_BEGINS = [extensions.posixRename.name, extensions.statvfs.name, extensions.fstatvfs.name];
@@ -96,62 +100,34 @@ export const OPEN_FLAGS = SSH_FXF;
  * await client.close(handle);
  */
 export class SftpClient {
-  #ownSession: Session;
-  readonly #restore: Restore | undefined;
-  /** Whose session it uses, each request after the other. */
-  readonly #base: SftpClient | undefined;
-  readonly #gate: Gate<PendingCall> | undefined;
-  readonly #timeoutMs: number | undefined;
-  #limits: Limits = DEFAULT_LIMITS;
+  readonly #source: SessionSource;
+  readonly #manner: Manner;
   /** Where a READ has been answered with nothing. */
   readonly #emptyReplies = new WeakMap<RemoteHandle, Set<number>>();
 
-  /** @param restore is asked before a call that would find its session over; without it the call rejects. */
-  constructor(session: Session, restore?: Restore, view?: View) {
-    this.#ownSession = session;
-    this.#restore = restore;
-    this.#base = view?.base;
-    this.#timeoutMs = view?.timeoutMs;
-    if (view === undefined) this.#learnLimits();
-    else this.#gate = view.isOneByOne ? new Gate<PendingCall>(1) : view.base.#gate;
+  constructor(source: SessionSource, manner: Manner = {}) {
+    this.#source = source;
+    this.#manner = manner;
   }
 
   get #session(): Session {
-    return this.#base === undefined ? this.#ownSession : this.#base.#session;
+    return this.#source.session;
   }
 
   /**
    * The same client for one call, that waits only so long for each reply, or has only one request in flight at a time.
    * @internal
    */
-  forCall({ timeoutMs, isOneByOne = false }: Omit<View, 'base'>): SftpClient {
-    if (timeoutMs === undefined && !isOneByOne) return this;
-    const view = { base: this, isOneByOne, timeoutMs: timeoutMs ?? this.#timeoutMs };
-    return new SftpClient(this.#ownSession, this.#restore, view);
-  }
-
-  /**
-   * Goes on with another session to the same server. Handles of the one before stay with it.
-   * @internal
-   */
-  adopt(session: Session): void {
-    this.#ownSession = session;
-    this.#learnLimits();
-  }
-
-  /** A server that announces limits and will not tell them keeps the assumed ones. */
-  #learnLimits(): void {
-    this.#limits = DEFAULT_LIMITS;
-    if (!this.supports('limits')) return;
-    const { handles } = this.#session;
-    handles.limitTo(HANDLES_UNTIL_TOLD);
-    this.fetchLimits().then(
-      (told) => {
-        this.#limits = limitsFrom(told);
-        handles.limitTo(this.#limits.maxOpenHandles);
-      },
-      () => handles.limitTo(undefined),
-    );
+  forCall({
+    timeoutMs = this.#manner.timeoutMs,
+    isOneByOne = false,
+  }: {
+    readonly timeoutMs?: number | undefined;
+    readonly isOneByOne?: boolean | undefined;
+  }): SftpClient {
+    if (timeoutMs === this.#manner.timeoutMs && !isOneByOne) return this;
+    const gate = isOneByOne ? new Gate<PendingCall>(1) : this.#manner.gate;
+    return new SftpClient(this.#source, { timeoutMs, gate });
   }
 
   /**
@@ -164,7 +140,7 @@ export class SftpClient {
 
   /** What the server takes in one request; the assumed figures until it has told its own. */
   get limits(): Limits {
-    return this.#base?.limits ?? this.#limits;
+    return this.#session.limits;
   }
 
   /** The shortest time in which the server has answered so far, in milliseconds: about the round trip of the line. */
@@ -521,8 +497,7 @@ export class SftpClient {
     subject: Subject,
     options: CallOptions,
   ): Promise<ExtensionData<N>> {
-    const accept = (answer: Answer<'extendedReply'>) =>
-      decodeExtensionData(name, Buffer.from(present(answer).data));
+    const accept = (answer: Answer<'extendedReply'>) => extensionData(name, answer);
     return this.#call(fields, subject, options, (session, values, all) =>
       session.extendedRequest(name, values, accept, all),
     );
@@ -532,26 +507,28 @@ export class SftpClient {
   #call<Fields, T>(
     fields: () => Fields,
     subject: Subject,
-    { signal, whenAborted, newPath, timeout: timeoutMs = this.#timeoutMs }: CallOptions,
+    { signal, whenAborted, newPath, timeout: timeoutMs = this.#manner.timeoutMs }: CallOptions,
     send: (session: Session, fields: Fields, options: RequestOptions) => Promise<T>,
   ): Promise<T> {
     try {
+      const { gate } = this.#manner;
+      const about = (path: RemotePath | undefined) => ({
+        signal,
+        whenAborted,
+        timeoutMs,
+        path,
+        newPath,
+        gate,
+      });
       const values = fields();
       if (isHandle(subject)) {
-        return send(OwnHandle.sessionOf(subject) ?? this.#session, values, {
-          signal,
-          whenAborted,
-          timeoutMs,
-          path: subject.path,
-          newPath,
-          gate: this.#gate,
-        });
+        const session = OwnHandle.sessionOf(subject) ?? this.#session;
+        return send(session, values, about(subject.path));
       }
-      const gate = this.#gate;
-      const present = () =>
-        send(this.#session, values, { signal, whenAborted, timeoutMs, path: subject, newPath, gate });
-      if (this.#session.endReason === undefined || this.#restore === undefined) return present();
-      return this.#restore(signal).then(present);
+      const present = () => send(this.#session, values, about(subject));
+      const { restore } = this.#source;
+      if (this.#session.endReason === undefined || restore === undefined) return present();
+      return restore(signal).then(present);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -588,29 +565,4 @@ interface AskedContent {
   readonly handle: RemoteHandle;
   readonly offset: number;
   readonly length: number;
-}
-
-/** An end of file is no answer to those who do not read; the call has made it a failure already. */
-function present<A>(answer: A | null): A {
-  if (answer === null) throw new ProtocolError('The server answered with an end of file');
-  return answer;
-}
-
-function nothing(): void {}
-
-function attributesOf(answer: Answer<'attrs'>): FileAttributes {
-  return new FileAttributes(present(answer).attributes);
-}
-
-/** REALPATH and READLINK are answered with exactly one name, which is a path. */
-function onlyName(answer: Answer<'name'>): Buffer {
-  const { names } = present(answer);
-  const [first] = names;
-  if (first === undefined || names.length !== 1) {
-    throw new ProtocolError(`The server sent ${names.length} names instead of one`);
-  }
-  if (first.filename.length === 0 || first.filename.includes(0)) {
-    throw new ProtocolError('The server sent a path that is empty or contains a NUL');
-  }
-  return Buffer.from(first.filename);
 }

@@ -82,7 +82,7 @@ class Lasting<File> {
   async #tryToOpen(lost: Error, signal: AbortSignal | undefined): Promise<void> {
     this.#failures += 1;
     if (this.#failures > this.#retry.attempts) throw lost;
-    const connect = () => this.#link.restore(this.#retry, signal);
+    const connect = () => this.#link.reconnect(this.#retry, signal);
     await connect();
     this.#file = await repeatedly(() => this.#open(signal), connect, this.#retry, signal);
   }
@@ -109,7 +109,7 @@ async function repeatedly<T>(
 /** For a look that changes nothing: where its answer is lost, it is asked again after a reconnect. */
 export function askedAgain<T>(link: Link, ask: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   const { retry } = link;
-  return retry === undefined ? ask() : repeatedly(ask, () => link.restore(retry, signal), retry, signal);
+  return retry === undefined ? ask() : repeatedly(ask, () => link.reconnect(retry, signal), retry, signal);
 }
 
 interface LastingOptions<File> {

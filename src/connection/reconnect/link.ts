@@ -5,7 +5,7 @@
 import { ConnectionLostError } from '../../errors.js';
 import { Lanes } from '../../session/lanes.js';
 import { asLoss, type Session } from '../../session/session.js';
-import { SftpClient } from '../../session/sftp-client.js';
+import { type SessionSource, SftpClient } from '../../session/sftp-client.js';
 import { FirstOf, untilAborted } from '../../shared/abort.js';
 import { type ComingAttempt, type RetryPolicy, tryRepeatedly } from '../../shared/retry.js';
 import type { SshConnection } from '../../ssh/ssh-connection.js';
@@ -45,10 +45,12 @@ export interface LinkOptions extends LinkEvents {
   readonly onClose?: (() => void) | undefined;
 }
 
-export class Link {
+export class Link implements SessionSource {
   /** The same for as long as the link lives. */
   readonly client: SftpClient;
   readonly lanes: Lanes;
+  /** {@link reconnect} with the policy of the connection. */
+  readonly restore: SessionSource['restore'];
   /** Further connections, where there may be such. */
   readonly further: FurtherConnections | undefined;
   readonly retry: RetryPolicy | undefined;
@@ -56,7 +58,7 @@ export class Link {
   readonly #dial: LinkOptions['dial'];
   readonly #abort = new AbortController();
   #line: EstablishedLine;
-  #restoring: Promise<void> | undefined;
+  #reconnecting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #closeReason: ConnectionLostError | undefined;
 
@@ -73,9 +75,9 @@ export class Link {
     this.retry = retry;
     this.speed = speed;
     this.#onClose = onClose;
-    const restore = (signal?: AbortSignal) => this.restore(retry, signal);
-    this.client = new SftpClient(line.session, retry === undefined ? undefined : restore);
-    this.lanes = new Lanes(async () => new SftpClient(await this.#line.openSession()));
+    this.restore = retry && ((signal) => this.reconnect(retry, signal));
+    this.client = new SftpClient(this);
+    this.lanes = new Lanes(async () => new SftpClient({ session: await this.#line.openSession() }));
     this.further =
       dialFurther &&
       new FurtherConnections({
@@ -108,7 +110,7 @@ export class Link {
    * with the reason of the session's end.
    */
   async during<T>(given: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    await this.restore(this.retry, given);
+    await this.reconnect(this.retry, given);
     using first = new FirstOf(given, this.session.ended);
     return await work(first.signal);
   }
@@ -116,7 +118,7 @@ export class Link {
   /** As {@link during}, for work that goes on after a reconnect by itself: with `retry` only the end of all ends it. */
   async lasting<T>(given: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.retry === undefined) return this.during(given, work);
-    await this.restore(this.retry, given);
+    await this.reconnect(this.retry, given);
     using first = new FirstOf(given, this.closed);
     return await work(first.signal);
   }
@@ -137,13 +139,13 @@ export class Link {
    *
    * @throws ConnectionError and what else connecting may reject with, after the last attempt.
    */
-  async restore(policy: RetryPolicy | undefined, signal?: AbortSignal): Promise<void> {
+  async reconnect(policy: RetryPolicy | undefined, signal?: AbortSignal): Promise<void> {
     if (this.#closeReason !== undefined) throw this.#closeReason;
     if (this.#dial === undefined || policy === undefined || this.session.endReason === undefined) return;
-    this.#restoring ??= this.#redial(this.#dial, policy).finally(() => {
-      this.#restoring = undefined;
+    this.#reconnecting ??= this.#redial(this.#dial, policy).finally(() => {
+      this.#reconnecting = undefined;
     });
-    await untilAborted(this.#restoring, signal);
+    await untilAborted(this.#reconnecting, signal);
   }
 
   async #redial(dial: NonNullable<LinkOptions['dial']>, policy: RetryPolicy): Promise<void> {
@@ -174,7 +176,6 @@ export class Link {
     }
     line.session.timeoutMs = old.session.timeoutMs;
     this.#line = line;
-    this.client.adopt(line.session);
     if (line.ssh !== old.ssh) this.lanes.reset();
     this.log('info', 'reconnected');
     this.#tell(() => this.#events.onReconnected?.());

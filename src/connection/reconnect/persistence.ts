@@ -28,7 +28,7 @@ export async function persist<T>(
 ): Promise<T> {
   const links = [given].flat();
   const begin = async (journal: Journal | undefined) => {
-    for (const link of links) await link.restore(link.retry, signal);
+    for (const link of links) await link.reconnect(link.retry, signal);
     using first = new FirstOf(signal, ...links.map(({ session }) => session.ended));
     return await attempt(journal, first.signal);
   };
@@ -58,7 +58,7 @@ async function restore(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   try {
-    for (const link of links) await link.restore(retry, signal);
+    for (const link of links) await link.reconnect(retry, signal);
   } catch (error) {
     signal?.throwIfAborted();
     if (!mayReconnect(error)) throw error;

@@ -103,7 +103,7 @@ export class View {
     const policy = this.#settings.retry;
     for (let failures = 0; ; ) {
       signal?.throwIfAborted();
-      if (this.client.isOver && policy.attempts > 0) await this.#link.restore(policy, signal);
+      if (this.client.isOver && policy.attempts > 0) await this.#link.reconnect(policy, signal);
       try {
         return await work();
       } catch (error) {

@@ -194,7 +194,7 @@ describe('the answers of the embedded server', { skip, timeout: 120_000 }, () =>
 /** The answers to a request about one path after the other. */
 async function answersOf(stream: Duplex, ask: Ask): Promise<ReadonlyMap<string, string>> {
   const session = await Session.open(stream);
-  const client = new SftpClient(session);
+  const client = new SftpClient({ session });
   const answers = new Map<string, string>();
   for (const path of PATHS) answers.set(path, await answerOf(ask(client, path)));
   stream.destroy();

@@ -19,7 +19,7 @@ async function start(t: TestContext, { options = {}, flags = [] as string[] } = 
     await rm(directory, { recursive: true, force: true });
   });
   const session = await Session.open(server.stream, options as SessionOptions);
-  return { directory, server, session, client: new SftpClient(session) };
+  return { directory, server, session, client: new SftpClient({ session }) };
 }
 
 const { READ, WRITE, CREAT, TRUNC, EXCL, APPEND } = OPEN_FLAGS;

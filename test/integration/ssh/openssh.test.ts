@@ -110,10 +110,10 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
   test('files, commands and a second channel go over one connection', async () => {
     const connection = await open(sshd);
     const session = await Session.open(await connection.openSubsystem('sftp'));
-    const client = new SftpClient(session);
+    const client = new SftpClient({ session });
     assert.equal((await client.realpath('/')).toString(), '/');
     const again = await Session.open(await connection.openSubsystem('sftp'));
-    assert.equal((await new SftpClient(again).realpath('/')).toString(), '/');
+    assert.equal((await new SftpClient({ session: again }).realpath('/')).toString(), '/');
     const ran = await output(await connection.startCommand('cat; echo oops >&2; exit 3'), 'in and out');
     assert.deepEqual(ran, { out: 'in and out', err: 'oops\n', exitCode: 3 });
     const authenticated = sshd.log().match(/Accepted publickey/g)?.length;
@@ -139,7 +139,7 @@ describe('connecting with the system’s ssh', { skip: needsOpenSsh }, () => {
       }
       for (const channel of await Promise.all(channels)) {
         const session = await Session.open(channel);
-        assert.equal((await new SftpClient(session).realpath('/')).toString(), '/');
+        assert.equal((await new SftpClient({ session }).realpath('/')).toString(), '/');
         channel.destroy();
       }
     }

@@ -34,7 +34,7 @@ export function converseInSession<T>(
     },
     async (stream) => {
       const session = await Session.open(stream, options);
-      return act({ session, client: new SftpClient(session) });
+      return act({ session, client: new SftpClient({ session }) });
     },
     options,
   );

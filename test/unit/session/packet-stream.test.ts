@@ -62,7 +62,7 @@ async function sluggish(options: { highWaterMark?: number; noProgressTimeoutMs?:
   const stream = new SluggishStream({ highWaterMark });
   const session = await Session.open(stream, { noProgressTimeoutMs });
   stream.hold();
-  return { stream, session, client: new SftpClient(session) };
+  return { stream, session, client: new SftpClient({ session }) };
 }
 
 describe('backpressure', () => {

@@ -98,7 +98,7 @@ for (const [name, operation] of Object.entries(operations)) {
         async () => {},
         async ({ session }) => {
           const reason = new Error('enough');
-          const client = new SftpClient(session);
+          const client = new SftpClient({ session });
           const call = operation.call(client, { signal: AbortSignal.abort(reason) });
           if (name === 'fetchLimits') await assert.rejects(call, UnsupportedError);
           else await assert.rejects(call, reason);
