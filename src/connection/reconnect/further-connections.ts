@@ -1,7 +1,7 @@
 /**
  * Further connections to the server of a connection, for transfers that are worth them, closed when nobody has used them for
  * a while. A server counts those that have not logged in yet (`MaxStartups` of sshd_config(5), 10 unless it is told
- * otherwise): the first is opened alone, then two and four at once, and one after the other again where one is refused.
+ * otherwise): four log in at once, and one after the other where one is refused.
  */
 import { ConnectionLostError } from '../../errors.js';
 import { SftpClient } from '../../session/sftp-client.js';
@@ -9,7 +9,6 @@ import type { Spread } from '../../session/spread.js';
 import { onAbort, untilAborted } from '../../shared/abort.js';
 import { mayReconnect, pause } from '../../shared/retry.js';
 import { MAX_CONNECTIONS } from '../../transfer/engine/speed.js';
-import { together } from '../../transfer/engine/task-group.js';
 import type { EstablishedLine } from './line.js';
 
 /** Somebody may begin another transfer. */
@@ -94,7 +93,7 @@ export class FurtherConnections {
       throw closed.reason;
     }
     line.session.timeoutMs = timeoutMs();
-    const one = { line, client: new SftpClient(line.session) };
+    const one = { line, client: new SftpClient(line) };
     this.#lines.push(one);
     const { ended } = line.session;
     onAbort(ended, () => {
@@ -178,17 +177,32 @@ export class CallSpread implements Spread {
   /** Also in place of those that are lost. */
   async #openAll(signal: AbortSignal): Promise<void> {
     const { connections } = this.#options;
-    let atOnce = 1;
-    for (let failures = 0; failures < MAX_FAILURES; ) {
+    const opening = new Set<Promise<void>>();
+    let atOnce = MAX_AT_ONCE;
+    let failures = 0;
+    let refusals = 0;
+    const open = async () => {
+      const before = refusals;
+      const isOpen = await this.#openOne(signal, atOnce);
+      if (isOpen) failures = 0;
+      // Of those that log in at the same time, one tells for all.
+      if (before !== refusals) return;
+      // One more with each that is let in.
+      atOnce = isOpen ? Math.min(MAX_AT_ONCE, atOnce + 1) : 1;
+      if (isOpen) return;
+      failures += 1;
+      refusals += 1;
+    };
+    while (failures < MAX_FAILURES) {
       const missing = this.#most - connections.expected;
-      if (missing <= 0) await pause(PAUSE_MS, signal);
-      else if (await this.#openSeveral(Math.min(atOnce, missing), signal)) {
-        failures = 0;
-        atOnce = Math.min(MAX_AT_ONCE, 2 * atOnce);
-      } else {
-        failures += 1;
-        atOnce = 1;
-        await pause(PAUSE_MS * 2 ** failures, signal);
+      if (missing > 0 && opening.size < atOnce) {
+        const one = open().finally(() => opening.delete(one));
+        opening.add(one);
+      } else if (opening.size === 0) await pause(PAUSE_MS, signal);
+      else {
+        const before = refusals;
+        await Promise.race(opening);
+        if (refusals > before) await pause(PAUSE_MS * 2 ** failures, signal);
       }
     }
   }
@@ -218,12 +232,6 @@ export class CallSpread implements Spread {
     const wantedMs = Math.max(MEASURED_MS, MEASURED_ROUND_TRIPS * roundTripMs());
     await pause(Math.min(wantedMs, MAX_MEASURED_MS), signal);
     return (moved() - bytes) / (performance.now() - startedAt);
-  }
-
-  /** False where one of them is not there, and will not be soon. */
-  async #openSeveral(count: number, signal: AbortSignal): Promise<boolean> {
-    const opened = await together(Array.from({ length: count }, () => this.#openOne(signal, count)));
-    return opened.every((isOpen) => isOpen);
   }
 
   /** False where there is none, and will be none soon. */

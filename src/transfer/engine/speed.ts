@@ -31,7 +31,7 @@ export interface SpeedOptions {
    * quarter faster.
    *
    * The further connections log in as the first did and must show the very host key of the first; nobody is asked a
-   * question for them. They are opened while the transfer is running already: one, then two and four at once, and one
+   * question for them. They are opened while the transfer is running already: four at once, and one
    * after the other where the server refuses one (`MaxStartups` of OpenSSH). Where it allows fewer, or one of them is lost,
    * the others do its part; only the loss of the first one ends the transfer, unless there is `retry`. They are closed
    * when no transfer has used them for ten seconds. With `concurrency: 1`, or where the connection goes through a `socket`

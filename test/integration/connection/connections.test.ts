@@ -205,7 +205,7 @@ describe('several connections', () => {
         return undefined;
       },
     };
-    await sftp.get('file', target, { connections: 4 });
+    await sftp.get('file', target, { connections: 2 });
     assert.ok(content.equals(await readFile(target)));
     assert.deepEqual([other.counters.logins, other.counters.connections], [0, 1]);
     assert.ok(wasRefused(), warnings.join('\n'));

@@ -88,27 +88,55 @@ describe('Further connections', () => {
     assert.equal(connections.count, 0);
   });
 
-  test('log in alone at first, then two and four at once, and one after the other where one is refused', async (t) => {
+  /** Some who log in, each until the test answers. */
+  function setUpLogins(t: TestContext) {
     const pending: { resolve: () => void; reject: (reason: Error) => void }[] = [];
     const dial = () => new Promise<void>((resolve, reject) => pending.push({ resolve, reject }));
-    const { spread, pass, moved, connections } = setUp(t, { dial });
-    void spread(16).during({ moved }, () => new Promise<void>(() => {}));
-    const waves: number[] = [];
-    const refuse = () =>
-      pending.splice(0)[0]?.reject(new ConnectionError('SERVER_BUSY', 'busy', { host: 'host', port: 22 }));
-    for (const answer of ['yes', 'yes', 'yes', 'no', 'yes', 'yes'] as const) {
-      await pass(0.1);
-      waves.push(pending.length);
-      if (answer === 'yes') for (const { resolve } of pending.splice(0)) resolve();
-      else {
-        for (const { resolve } of pending.splice(1)) resolve();
-        refuse();
-        await pass(1);
-      }
+    const all = setUp(t, { dial });
+    void all.spread(16).during({ moved: all.moved }, () => new Promise<void>(() => {}));
+    const busy = () => new ConnectionError('SERVER_BUSY', 'busy', { host: 'host', port: 22 });
+    return {
+      ...all,
+      accept: (count: number) => pending.splice(0, count).forEach(({ resolve }) => void resolve()),
+      refuse: (count: number) => pending.splice(0, count).forEach(({ reject }) => void reject(busy())),
+      /** How many are logging in, a moment later. */
+      atOnce: async (seconds = 0.1) => {
+        await all.pass(seconds);
+        return pending.length;
+      },
+    };
+  }
+
+  test('log in four at once', async (t) => {
+    const { accept, atOnce, connections } = setUpLogins(t);
+    const counts = [await atOnce()];
+    for (const accepted of [1, 2, 4, 4]) {
+      accept(accepted);
+      counts.push(await atOnce());
     }
-    assert.deepEqual(waves, [1, 2, 4, 4, 1, 2]);
-    await pass(1);
-    assert.equal(connections.count, 13);
+    assert.deepEqual(counts, [4, 4, 4, 4, 4]);
+    accept(4);
+    assert.deepEqual([await atOnce(), connections.count], [0, 15]);
+  });
+
+  test('log in one after the other where one is refused, after a pause, and one more with each that is let in', async (t) => {
+    const { accept, refuse, atOnce, connections } = setUpLogins(t);
+    await atOnce();
+    refuse(2);
+    // Those that were begun before tell nothing more.
+    assert.equal(await atOnce(2), 2);
+    accept(1);
+    assert.equal(await atOnce(), 1);
+    refuse(1);
+    assert.deepEqual([await atOnce(1), connections.count], [1, 1]);
+    const counts: number[] = [];
+    for (const accepted of [1, 2, 3, 4]) {
+      accept(accepted);
+      counts.push(await atOnce());
+    }
+    assert.deepEqual(counts, [2, 4, 4, 4]);
+    refuse(1);
+    assert.deepEqual([await atOnce(1), connections.count], [3, 11]);
   });
 
   test('are closed with the first one', async (t) => {
@@ -136,7 +164,7 @@ describe('Further connections', () => {
     const { spread, pass, moved, connections, dialled } = setUp(t, { dial: refused });
     void spread(4).during({ moved }, () => new Promise<void>(() => {}));
     await pass(60);
-    assert.deepEqual([connections.count, dialled()], [0, 3]);
+    assert.deepEqual([connections.count, dialled()], [0, 5]);
   });
 
   test('are none where another host key was shown', async (t) => {
@@ -144,7 +172,7 @@ describe('Further connections', () => {
     const { spread, pass, moved, connections, dialled } = setUp(t, { dial: refused });
     void spread(4).during({ moved }, () => new Promise<void>(() => {}));
     await pass(60);
-    assert.deepEqual([connections.count, dialled()], [0, 1]);
+    assert.deepEqual([connections.count, dialled()], [0, 3]);
   });
 
   for (const { what, rateOf, used } of [
