@@ -19,8 +19,8 @@ const LARGE = { highWaterMark: 256 * 1024 };
 
 const jobs = {
   connect: () => {},
-  get: (sftp) => sftp.get(remote, local, { connections }),
-  put: (sftp) => sftp.put(local, remote, { connections }),
+  get: (sftp) => sftp.get(remote, local),
+  put: (sftp) => sftp.put(local, remote),
   getTree: async (sftp) => {
     await sftp.chdir(remote);
     await sftp.getR('.', local);
@@ -67,6 +67,7 @@ const sftp = await connect(BENCH_HOST, {
   port: Number(BENCH_PORT),
   username: BENCH_USER,
   privateKey: BENCH_KEY,
+  connections,
   cnopts: { fingerprint: `SHA256:${hash.replace(/=+$/, '')}`, hostKeyAlgorithms: ['ssh-ed25519'] },
 });
 delay.enable();

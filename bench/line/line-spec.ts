@@ -56,7 +56,7 @@ export const NAMED_LINES: readonly LineSpec[] = [
   line('slow', '10mbit 30ms 256k', 4),
   line('bloat', '10mbit 30ms 2m', 4),
   line('lossy', '100mbit 50ms 0.1% 512k', 16),
-  line('bad', '100mbit 50ms 1% 512k', 4),
+  line('bad', '100mbit 50ms 1% 512k', 8),
   line('wild', '100mbit 50ms 512k', 16, [
     { mbitPerSecond: 20, roundTripMs: 120 },
     { lossPercent: 0.5, roundTripMs: 60 },
