@@ -143,6 +143,7 @@ export class ContentCopy {
   async run(): Promise<number> {
     const { finish } = this.#options;
     let target: TargetFile | undefined;
+    let isFinishing = false;
     try {
       while (await this.#readAhead()) {
         target ??= await this.#target;
@@ -151,13 +152,14 @@ export class ContentCopy {
         await this.#writeNext(target);
       }
       target ??= await this.#target;
-      if (target.isOrdered) this.#tasks.add(finish(target));
+      isFinishing = target.isOrdered;
+      if (isFinishing) this.#tasks.add(finish(target));
     } catch (error) {
       this.#tasks.fail(error);
       for (const chunk of this.#chunks) this.#tasks.add(this.#discard(chunk));
     }
     await this.#tasks.settle();
-    if (target?.isOrdered === false) await finish(target);
+    if (target !== undefined && !isFinishing) await finish(target);
     return this.#end ?? this.#nextOffset;
   }
 

@@ -97,6 +97,11 @@ export class Pace {
     return this.#rate;
   }
 
+  /** The part of it that goes through one of the connections. */
+  get connectionRate(): number {
+    return this.#rate / this.#width();
+  }
+
   /** Whether requests had better be short: over a short network the first may be as long as the server takes. */
   get isRateKnown(): boolean {
     return !this.#isStarting || this.#isLong;

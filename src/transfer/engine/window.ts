@@ -36,9 +36,9 @@ export class Window {
     return this.#pace?.limit ?? this.max;
   }
 
-  /** Units that the network carries in a millisecond; 0 before that is known, and infinite where nobody measures it. */
+  /** Units that a connection carries in a millisecond; 0 before that is known, and infinite where nobody measures it. */
   get rate(): number {
-    return this.#pace?.rate ?? Number.POSITIVE_INFINITY;
+    return this.#pace?.connectionRate ?? Number.POSITIVE_INFINITY;
   }
 
   /** Whether the length of requests is to go by the rate. */

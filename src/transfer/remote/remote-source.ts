@@ -7,8 +7,9 @@ import { byteLength } from '../../wire/bytes.js';
 import { readFully } from '../engine/read-fully.js';
 import { together } from '../engine/task-group.js';
 import type { Cancellable, FileInfo, SourceFile } from '../file-system.js';
-import { FileLanes, type FileLanesOptions } from './file-lanes.js';
+import type { FileLanesOptions } from './file-lanes.js';
 import { proceeding, settling } from './remote-target.js';
+import { SpreadReads } from './spread-reads.js';
 
 /** Of a source that may be read through other connections too. */
 export interface SpreadSource extends Pick<FileLanesOptions, 'main' | 'spread' | 'open'> {
@@ -34,14 +35,15 @@ export class RemoteSource implements SourceFile {
   readonly isSpread: boolean;
   readonly #client: SftpClient;
   readonly #handle: RemoteHandle;
-  readonly #lanes: FileLanes | undefined;
+  readonly #spread: SpreadReads | undefined;
   readonly #leave: (() => void) | undefined;
 
   constructor(client: SftpClient, handle: RemoteHandle, info: FileInfo, spreading?: SpreadSource) {
     this.#client = client;
     this.#handle = handle;
     this.info = info;
-    this.#lanes = spreading && new FileLanes({ client, handle, ...spreading });
+    const discard = (content: readonly Buffer[] | null) => release(content ?? []);
+    this.#spread = spreading && new SpreadReads({ client, handle, discard, ...spreading });
     this.#leave = spreading?.leave;
     this.isSpread = spreading?.spread !== undefined;
     const width = spreading?.spread?.width ?? 1;
@@ -69,8 +71,8 @@ export class RemoteSource implements SourceFile {
 
   #readOnce(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null> {
     const settled = settling(options);
-    if (this.#lanes === undefined) return this.#client.read(this.#handle, offset, length, settled);
-    return this.#lanes.run(length, ({ client, handle }) => client.read(handle, offset, length, settled));
+    if (this.#spread === undefined) return this.#client.read(this.#handle, offset, length, settled);
+    return this.#spread.read(length, ({ client, handle }) => client.read(handle, offset, length, settled));
   }
 
   /** Up to the first part that has come short: there the file ended when that was asked for. */
@@ -103,7 +105,7 @@ export class RemoteSource implements SourceFile {
     this.#leave?.();
     const proceed = proceeding(options);
     const closing =
-      this.#lanes?.close(options, ({ client, handle }) => client.close(handle, proceed)) ??
+      this.#spread?.close(options, ({ client, handle }) => client.close(handle, proceed)) ??
       this.#client.close(this.#handle, proceed);
     await closing.catch(() => {});
   }

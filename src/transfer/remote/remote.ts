@@ -10,7 +10,7 @@ import { orMissing } from '../../session/quirks/missing-file.js';
 import type { RefusedRequest } from '../../session/quirks/obstacles.js';
 import { OPEN_AS } from '../../session/quirks/open-flags.js';
 import type { RemoteHandle, SftpClient } from '../../session/sftp-client.js';
-import { type ChosenClient, SPREAD_LENGTH, type Spread, SpreadChoice } from '../../session/spread.js';
+import { SPREAD_LENGTH, type Spread } from '../../session/spread.js';
 import { failure, refusalOf, unlessRefused } from '../../session/status-error.js';
 import { untilAborted } from '../../shared/abort.js';
 import {
@@ -49,6 +49,7 @@ import { type RefusalOptions, refusesTimes } from './refused-times.js';
 import { isSame, RemoteReopened } from './remote-reopened.js';
 import { RemoteSource } from './remote-source.js';
 import { attributesOf, outOfRange, proceeding, RemoteTarget, settling } from './remote-target.js';
+import { type ChosenClient, SpreadChoice } from './spread-choice.js';
 
 /** Without word from the server: what the most modest ones bear. */
 const MAX_OPEN_FILES = 24;
@@ -173,7 +174,7 @@ export class RemoteFileSystem implements FileSystem {
     if (this.#spread === undefined) {
       return new RemoteSource(client, await explain(open(client), 'stat', look), info);
     }
-    return this.#through(info.size ?? 0, async ({ client, leave }) => {
+    return this.#through(info.size ?? 0, signal, async ({ client, leave }) => {
       const handle = await explain(open(client), 'stat', { ...look, client });
       const again = (other: SftpClient) => openSame(other, () => open(other), { path, info, signal });
       const spread = spreadFor(this.#spread, info.size);
@@ -184,22 +185,24 @@ export class RemoteFileSystem implements FileSystem {
   /** Through one of the connections; where that ends and the transfer does not, through the first. */
   async #through<T>(
     size: number,
+    signal: AbortSignal | undefined,
     work: (chosen: ChosenClient & { readonly isAgain: boolean }) => Promise<T>,
   ): Promise<T> {
-    const chosen = this.#spreadChoice?.choose(size) ?? { client: this.#client, leave: () => {} };
+    const first = { client: this.#client, leave: () => {} };
+    const chosen = (await this.#spreadChoice?.choose(size, signal)) ?? first;
     try {
       return await work({ ...chosen, isAgain: false });
     } catch (error) {
       chosen.leave();
       if (chosen.client === this.#client || !chosen.client.isOver) throw error;
-      return work({ client: this.#client, leave: () => {}, isAgain: true });
+      return work({ ...first, isAgain: true });
     }
   }
 
   async openTarget(path: Buffer, options: OpenTargetOptions): Promise<TargetFile> {
     const { size = SPREAD_LENGTH, exclusive } = options;
     if (this.#spread === undefined || size >= SPREAD_LENGTH) return this.#openTarget(path, options);
-    return this.#through(size, ({ isAgain, ...chosen }) => {
+    return this.#through(size, options.signal, ({ isAgain, ...chosen }) => {
       // The lost connection may have made it already.
       const isOurs = isAgain && readTemporaryName(baseName(path)) !== undefined;
       return this.#openTarget(path, { ...options, exclusive: exclusive && !isOurs }, chosen);
