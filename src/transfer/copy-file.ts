@@ -25,17 +25,11 @@ import {
 } from './file-system.js';
 import { findReasonToKeep, type InPlace, type KeepReason, type Overwrite, ruleFor } from './overwriting.js';
 import { replacedBy } from './ownership.js';
-import { type Beginning, drop, type Journal, rest } from './resume/journal.js';
+import type { Journal } from './resume/journal.js';
 import type { Leftovers } from './resume/leftovers.js';
-import { findBeginning } from './resume/resumption.js';
-import {
-  existingFile,
-  leaveBlindly,
-  notReplaceable,
-  sourceMark,
-  temporaryPath,
-  UNKNOWN_SOURCE,
-} from './resume/temporary-file.js';
+import { drop, type PartialFile } from './resume/partial-file.js';
+import { findPartial, leavePartial } from './resume/partial-files.js';
+import { existingFile, notReplaceable, sourceMark, temporaryPath } from './resume/temporary-file.js';
 
 /**
  * Whether content is gathered under a temporary name in the same directory, and renamed when it is complete: always, never,
@@ -171,7 +165,7 @@ interface FileCopy<Confirmation extends Sized> extends Copy<Confirmation> {
 
 function mayKeep({ target, options }: FileCopy<Sized>): boolean {
   const { isFree, journal } = options;
-  return ruleOf(options) !== 'always' && !isFree && !journal?.hasBegun(target);
+  return ruleOf(options) !== 'always' && !isFree && !journal?.hasPartial(target);
 }
 
 function ruleOf({ overwrite, resume }: CopyFileOptions): Overwrite {
@@ -275,23 +269,23 @@ class FileWriting<Confirmation extends Sized> {
     if (renamed !== undefined) return renamed;
     // What has been left before lies beside the file.
     if (this.#atomic && (journal || resume)) await this.#existing();
-    const isOurs = journal?.hasBegun(this.#target) ?? false;
-    const beginning = await this.#findBeginning();
-    const attempt = { reached: beginning?.bytes ?? 0 };
-    const open = () => (beginning ? this.#openAgain(beginning) : this.#open(isOurs));
+    const isOurs = journal?.hasPartial(this.#target) ?? false;
+    const partial = await this.#findPartial();
+    const attempt = { reached: partial?.bytes ?? 0 };
+    const open = () => (partial ? this.#openAgain(partial) : this.#open(isOurs));
     try {
       const copied = await copyTo({ start: attempt.reached, open, attempt }, this.#copy);
       attempt.reached = copied.bytes;
       await this.#rename(copied);
       return { ...copied, hasReplaced: this.#replaces };
     } catch (error) {
-      const advance = attempt.reached - (beginning?.bytes ?? 0);
+      const advance = attempt.reached - (partial?.bytes ?? 0);
       if (advance > 0) journal?.noteAdvance(advance);
       if (!this.#isKept(error)) await this.#leave(attempt.reached, error);
       throw error;
     } finally {
       this.#stay?.();
-      await beginning?.reopened?.close().catch(() => {});
+      await partial?.reopened?.close().catch(() => {});
     }
   }
 
@@ -311,20 +305,20 @@ class FileWriting<Confirmation extends Sized> {
     const isThere = there !== undefined && (there.type === 'file' || there.type === 'unknown');
     const isSame = isThere && there.size === lost.bytes && there.mtime === (lost.mtime ?? there.mtime);
     if (left !== undefined || !isSame) return undefined;
-    journal.takeBeginning(target);
+    journal.takePartial(target);
     onProgress?.(lost.bytes, lost.bytes);
     return { bytes: lost.bytes, confirmation: await confirm?.(lost.target), hasReplaced: true };
   }
 
-  async #findBeginning(): Promise<Beginning | undefined> {
+  async #findPartial(): Promise<PartialFile | undefined> {
     const { file, options } = this.#copy;
     const { isFree, journal, resume, owner, throttle, signal } = options;
     const leftovers = isFree || !this.#atomic ? undefined : resume;
     if (journal === undefined && leftovers === undefined) return undefined;
-    return findBeginning(file, this.#source, this.#target, { journal, leftovers, owner, throttle, signal });
+    return findPartial(file, this.#source, this.#target, { journal, leftovers, owner, throttle, signal });
   }
 
-  async #openAgain({ path, bytes, reopened }: Beginning): Promise<Opened> {
+  async #openAgain({ path, bytes, reopened }: PartialFile): Promise<Opened> {
     // Whatever fails from here on, it is there.
     this.#note(path);
     const isInPlace = path.equals(this.#target.path);
@@ -443,21 +437,10 @@ class FileWriting<Confirmation extends Sized> {
 
   /** What becomes of the content of a copy that has failed. */
   async #leave(bytes: number, error: unknown): Promise<void> {
-    const target = this.#target;
-    const { journal, resume, signal } = this.#copy.options;
     if (this.#path === undefined) return;
-    const beginning = { path: this.#path, bytes, source: this.#source };
-    if (journal?.goesOnAfter(error)) return journal.noteBeginning(target, beginning);
-    if (!this.#isBeside) return;
-    if (!target.fileSystem.isReachable) {
-      leaveBlindly(target, beginning.path);
-      resume?.forget(target);
-    } else if (resume === undefined || !isWorthKeeping(beginning, error)) {
-      await drop(target, beginning.path, { journal, signal });
-    } else {
-      await rest(target, beginning, { signal }).catch(() => {});
-      resume.forget(target);
-    }
+    const isDoubtful = hasCode(error, 'SOURCE_CHANGED') || isGivenTwice(error);
+    const partial = { path: this.#path, bytes: isDoubtful ? 0 : bytes, source: this.#source };
+    await leavePartial(this.#target, partial, error, this.#copy.options);
   }
 }
 
@@ -482,11 +465,6 @@ async function whereItLeads(link: Place, signal: AbortSignal | undefined): Promi
     const isAbsolute = text[0] === SLASH;
     return { fileSystem, path: isAbsolute ? text : fileSystem.join(fileSystem.split(path).directory, text) };
   }
-}
-
-function isWorthKeeping({ bytes, source }: Beginning, error: unknown): boolean {
-  const isDoubtful = hasCode(error, 'SOURCE_CHANGED') || isGivenTwice(error);
-  return bytes > 0 && source !== UNKNOWN_SOURCE && !isDoubtful;
 }
 
 /** The mode that is given, or that of the file that is replaced, or of the source if that is kept. */

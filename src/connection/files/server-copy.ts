@@ -18,7 +18,7 @@ import { InPlace } from '../../transfer/overwriting.js';
 import { keepOwner, type Replaced, replacedBy } from '../../transfer/ownership.js';
 import { makeEmpty } from '../../transfer/remote/opened-file.js';
 import { openForWriting, RemoteFileSystem } from '../../transfer/remote/remote.js';
-import { drop } from '../../transfer/resume/journal.js';
+import { drop } from '../../transfer/resume/partial-file.js';
 import { existingFile, notReplaceable, temporaryPath } from '../../transfer/resume/temporary-file.js';
 import { specialSource } from '../../transfer/special-file.js';
 import type { FileAttributes } from '../../wire/attributes.js';

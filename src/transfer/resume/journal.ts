@@ -3,24 +3,10 @@ import type { Buffer } from 'node:buffer';
 import { type PathKey, pathKey, pathOfKey } from '../../shared/remote-path.js';
 import { isLost } from '../../shared/retry.js';
 import { CAREFUL_BYTES } from '../engine/copy-content.js';
-import {
-  type Cancellable,
-  type FileSystem,
-  isMissing,
-  type Place,
-  type ReopenedFile,
-} from '../file-system.js';
+import type { FileSystem, Place } from '../file-system.js';
 import { DoneFiles } from './done-files.js';
-import { leaveTemporary, restingPath, UNKNOWN_SOURCE } from './temporary-file.js';
-
-/** A file that is complete up to `bytes`, and by what source. */
-export interface Beginning {
-  readonly path: Buffer;
-  readonly bytes: number;
-  readonly source: string;
-  /** The file itself, where it has been opened to be gone on with. */
-  readonly reopened?: ReopenedFile | undefined;
-}
+import { drop, type PartialFile, rest, type WasteList } from './partial-file.js';
+import { leaveTemporary, UNKNOWN_SOURCE } from './temporary-file.js';
 
 /** A rename to the name of the target, of which nobody knows whether it has been carried out. */
 export interface LostRename {
@@ -42,8 +28,8 @@ const MIN_PIECE = 4 * 1024;
 const MAX_NOTES = 10_000;
 
 /** What the attempts of one transfer know of each other, as long as the program runs. */
-export class Journal {
-  readonly #beginnings = new Map<PathKey, Beginning>();
+export class Journal implements WasteList {
+  readonly #partials = new Map<PathKey, PartialFile>();
   readonly #done = new DoneFiles();
   /** What the connection was lost over before it was removed, or before it could be seen. */
   readonly #waste: Buffer[] = [];
@@ -53,18 +39,18 @@ export class Journal {
   #advancedBytes = 0;
   #carefulLength: number | undefined;
 
-  noteBeginning({ fileSystem, path }: Place, beginning: Beginning): void {
-    const oldest = note(this.#beginnings, pathKey(path), beginning);
+  notePartial({ fileSystem, path }: Place, partial: PartialFile): void {
+    const oldest = note(this.#partials, pathKey(path), partial);
     if (oldest === undefined) return;
     const [key, left] = oldest;
     const target = { fileSystem, path: pathOfKey(key) };
     if (!left.path.equals(target.path)) leaveTemporary(target, left.path);
   }
 
-  takeBeginning({ path }: Place): Beginning | undefined {
-    const beginning = this.#beginnings.get(pathKey(path));
-    this.#beginnings.delete(pathKey(path));
-    return beginning;
+  takePartial({ path }: Place): PartialFile | undefined {
+    const partial = this.#partials.get(pathKey(path));
+    this.#partials.delete(pathKey(path));
+    return partial;
   }
 
   /** Nobody wants it, and it could not be removed. */
@@ -74,19 +60,19 @@ export class Journal {
     if (oldest !== undefined) leaveTemporary({ fileSystem, path: oldest }, oldest);
   }
 
-  hasBegun({ path }: Place): boolean {
-    return this.#beginnings.has(pathKey(path));
+  hasPartial({ path }: Place): boolean {
+    return this.#partials.has(pathKey(path));
   }
 
   /** There will be no further attempt: what the last one has left is kept for a later run, or removed. */
   async close(fileSystem: FileSystem, { resumes }: { readonly resumes: boolean }): Promise<void> {
     await Promise.all(this.#waste.splice(0).map((path) => drop({ fileSystem, path }, path, {})));
-    for (const [key, beginning] of this.#beginnings) {
+    for (const [key, partial] of this.#partials) {
       const target = { fileSystem, path: pathOfKey(key) };
-      if (beginning.path.equals(target.path)) continue;
-      if (!fileSystem.isReachable) leaveTemporary(target, beginning.path);
-      else if (resumes && beginning.bytes > 0) await rest(target, beginning, {}).catch(() => {});
-      else await drop(target, beginning.path, {});
+      if (partial.path.equals(target.path)) continue;
+      if (!fileSystem.isReachable) leaveTemporary(target, partial.path);
+      else if (resumes && partial.bytes > 0) await rest(target, partial, {}).catch(() => {});
+      else await drop(target, partial.path, {});
     }
   }
 
@@ -134,7 +120,6 @@ export class Journal {
     return hasAdvanced;
   }
 
-  /** Whether there may be another attempt after a failure. */
   goesOnAfter(error: unknown): boolean {
     return isLost(error);
   }
@@ -147,44 +132,4 @@ function note<T>(notes: Map<PathKey, T>, key: PathKey, value: T): readonly [Path
   if (notes.size <= MAX_NOTES || oldest === undefined) return undefined;
   notes.delete(oldest[0]);
   return oldest;
-}
-
-/**
- * Leaves content for a later run, under a name that says that all of it is good. Whatever lies there already stays:
- * then it keeps the name that it has.
- */
-export async function rest(
-  target: Place,
-  { path, bytes, source }: Beginning,
-  options: Cancellable,
-): Promise<void> {
-  const { fileSystem } = target;
-  try {
-    const file = await fileSystem.reopen(path, options);
-    if (file === undefined) return leaveTemporary(target, path);
-    const open = await file.writeFrom(path, bytes, options);
-    await open.close(options);
-    await fileSystem.rename(path, restingPath(target, source), options);
-  } catch (error) {
-    leaveTemporary(target, path);
-    throw error;
-  }
-}
-
-/**
- * At best effort: what cannot be removed now is tried again at the end of the transfer, and found by a later one. So is
- * what an earlier attempt has left and is missing: a server may carry out what it was asked on a connection that is lost
- * after it has answered on the next one.
- */
-export async function drop(
-  target: Place,
-  path: Buffer,
-  { journal, signal }: Cancellable & { readonly journal?: Journal | undefined },
-): Promise<void> {
-  try {
-    await target.fileSystem.removeFile(path, { signal });
-  } catch (error) {
-    if (journal !== undefined || !isMissing(error)) leaveTemporary(target, path);
-    if (isMissing(error) || journal?.goesOnAfter(error)) journal?.noteWaste(target, path);
-  }
 }

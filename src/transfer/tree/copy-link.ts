@@ -4,7 +4,7 @@ import { SftpError } from '../../errors.js';
 import { quote } from '../../shared/remote-path.js';
 import { type Place, unlessCode } from '../file-system.js';
 import { KEEP_REASONS, type Overwrite } from '../overwriting.js';
-import { drop } from '../resume/journal.js';
+import { drop } from '../resume/partial-file.js';
 import { temporaryPath } from '../resume/temporary-file.js';
 import type { SkipCode } from './tree-report.js';
 

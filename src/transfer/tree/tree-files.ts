@@ -97,7 +97,7 @@ export class TreeFiles {
   readonly #inBackground = (closing: Promise<void>): void => this.#run.tasks.add(closing);
 
   #mayKeep(target: Place, isFree: boolean): boolean {
-    return !isFree && this.#rule() !== 'always' && !this.#run.options.journal?.hasBegun(target);
+    return !isFree && this.#rule() !== 'always' && !this.#run.options.journal?.hasPartial(target);
   }
 
   /** Whether what is there stays, which is noted then. */

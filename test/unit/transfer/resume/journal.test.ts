@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
 import { ConnectionLostError } from '../../../../src/errors.js';
-import { drop, Journal } from '../../../../src/transfer/resume/journal.js';
+import { Journal } from '../../../../src/transfer/resume/journal.js';
 import { Leftovers } from '../../../../src/transfer/resume/leftovers.js';
+import { drop } from '../../../../src/transfer/resume/partial-file.js';
 import { temporaryPath } from '../../../../src/transfer/resume/temporary-file.js';
 import { errorWithCode, FakeFileSystem } from '../../../support/fake-file-system.js';
 
@@ -62,9 +63,9 @@ describe('the journal of a transfer', () => {
     const place = (index: number) => ({ fileSystem, path: Buffer.from(`/target ${index}`) });
     const paths = Array.from({ length: 10_001 }, (_, index) => temporaryPath(place(index)));
     for (const [index, path] of paths.entries()) {
-      journal.noteBeginning(place(index), { path, bytes: 1, source: 'a1b2c3d4e5f6' });
+      journal.notePartial(place(index), { path, bytes: 1, source: 'a1b2c3d4e5f6' });
     }
-    assert.deepEqual([journal.hasBegun(place(0)), journal.hasBegun(place(1))], [false, true]);
+    assert.deepEqual([journal.hasPartial(place(0)), journal.hasPartial(place(1))], [false, true]);
     fileSystem.addFile(paths[0]?.toString() ?? '', 'x');
     await new Leftovers().tidy({ fileSystem, path: Buffer.from('/') }, {});
     assert.deepEqual(fileSystem.paths, ['/']);

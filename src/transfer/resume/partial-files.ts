@@ -1,12 +1,22 @@
-/** Going on with what an earlier attempt has left of a file. */
+/**
+ * The partial files of a transfer. Those of its own attempts are in its {@link Journal}, with what was confirmed to them;
+ * those of earlier runs lie beside the target, and {@link Leftovers} finds them.
+ */
 import type { Buffer } from 'node:buffer';
 import { isLost } from '../../shared/retry.js';
 import { MAX_SPREAD } from '../engine/copy-content.js';
 import type { Cancellable, FileInfo, Place, ReopenedFile, SourceFile } from '../file-system.js';
-import { type Beginning, drop, type Journal, rest } from './journal.js';
+import type { Journal } from './journal.js';
 import { isOurs, type Leftovers } from './leftovers.js';
+import { drop, type PartialFile, rest } from './partial-file.js';
 import { type ComparisonOptions, isBeginning } from './prefix-comparison.js';
-import { leaveTemporary, restingPath, temporaryPath, UNKNOWN_SOURCE } from './temporary-file.js';
+import {
+  leaveBlindly,
+  leaveTemporary,
+  restingPath,
+  temporaryPath,
+  UNKNOWN_SOURCE,
+} from './temporary-file.js';
 
 export interface FindOptions extends Cancellable, Pick<ComparisonOptions, 'throttle'> {
   readonly journal: Journal | undefined;
@@ -16,24 +26,30 @@ export interface FindOptions extends Cancellable, Pick<ComparisonOptions, 'throt
   readonly owner?: string | undefined;
 }
 
+export interface LeaveOptions extends Cancellable {
+  readonly journal?: Journal | undefined;
+  /** Takes it for a later run, where given. */
+  readonly resume?: Leftovers | undefined;
+}
+
 /** Content that may be the beginning of a file, and how far it can be trusted. */
-type Found = Beginning & { readonly depth: ComparisonOptions['depth'] | 'none' };
+type Found = PartialFile & { readonly depth: ComparisonOptions['depth'] | 'none' };
 
 /**
  * Finds content to go on with, and takes it under a name of our own, so that nobody else does. It is compared with
  * the source; what differs is removed.
  */
-export async function findBeginning(
+export async function findPartial(
   file: SourceFile,
   source: string,
   target: Place,
   options: FindOptions,
-): Promise<Beginning | undefined> {
+): Promise<PartialFile | undefined> {
   if (source === UNKNOWN_SOURCE) return undefined;
   const { journal, leftovers, signal, throttle } = options;
-  const noted = journal?.takeBeginning(target);
+  const noted = journal?.takePartial(target);
   const keepNoted = (error: unknown) => {
-    if (noted !== undefined) journal?.noteBeginning(target, noted);
+    if (noted !== undefined) journal?.notePartial(target, noted);
     throw error;
   };
   const found = noted
@@ -48,7 +64,7 @@ export async function findBeginning(
     if (await isUsable(found, file, source, target, { throttle, signal })) return found;
   } catch (error) {
     await found.reopened?.close().catch(() => {});
-    if (journal?.goesOnAfter(error)) journal.noteBeginning(target, found);
+    if (journal?.goesOnAfter(error)) journal.notePartial(target, found);
     else if (leftovers !== undefined) await rest(target, found, { signal }).catch(() => {});
     throw error;
   }
@@ -57,12 +73,30 @@ export async function findBeginning(
   return undefined;
 }
 
+/** What a copy leaves that has failed: for the next attempt, for a later run, or nothing. */
+export async function leavePartial(
+  target: Place,
+  partial: PartialFile,
+  error: unknown,
+  { journal, resume, signal }: LeaveOptions,
+): Promise<void> {
+  const { path } = partial;
+  if (journal?.goesOnAfter(error)) return journal.notePartial(target, partial);
+  // What was written in place is the caller's.
+  if (path.equals(target.path)) return;
+  if (!target.fileSystem.isReachable) leaveBlindly(target, path);
+  else if (resume !== undefined && partial.bytes > 0 && partial.source !== UNKNOWN_SOURCE)
+    await rest(target, partial, { signal }).catch(() => {});
+  else return drop(target, path, { journal, signal });
+  resume?.forget(target);
+}
+
 /**
  * What this very transfer has written was confirmed to it, and is not read again. Where it is written in place, the file is
  * the caller's.
  */
 async function reopened(
-  { path, bytes, source }: Beginning,
+  { path, bytes, source }: PartialFile,
   target: Place,
   signal: AbortSignal | undefined,
 ): Promise<Found | undefined> {
