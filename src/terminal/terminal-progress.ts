@@ -7,7 +7,7 @@ import cliProgress from 'cli-progress';
 import type { FileProgress, TransferSpeed } from '../index.js';
 import { checkOptions } from '../shared/option-checks.js';
 import { printable } from '../shared/printable.js';
-import { Speedometer } from '../transfer/progress.js';
+import { humanBytes, humanDuration, Speedometer } from '../transfer/progress.js';
 
 /** Options of {@link terminalProgress}. */
 export interface TerminalProgressOptions {
@@ -144,14 +144,11 @@ class Meter {
     // At the end, that of the whole transfer.
     const rate = this.isComplete && elapsed > 0 ? (moved * 1000) / elapsed : latest;
     const files = this.#file === undefined ? '' : `  ${this.#file.filesDone}/${this.#file.filesKnown} files`;
-    const seconds = rate === 0 || remaining === undefined ? undefined : Math.ceil(remaining / 1000);
-    const time =
-      seconds === undefined || this.isComplete
-        ? ''
-        : `  ${cliProgress.Format.TimeFormat(seconds, FORMAT, 1).trim()} left`;
+    const isLeftKnown = rate > 0 && remaining !== undefined && !this.isComplete;
+    const time = isLeftKnown ? `  ${humanDuration(remaining)} left` : '';
     return {
-      done: `${megabytes(this.#transferred)} of ${megabytes(this.#total)} MB${files}`,
-      rate: rate > 0 ? `${megabytes(rate)} MB/s${time}` : '',
+      done: `${humanBytes(this.#transferred)} of ${humanBytes(this.#total)}${files}`,
+      rate: rate > 0 ? `${humanBytes(rate)}/s${time}` : '',
     };
   }
 }
@@ -228,10 +225,6 @@ class PlainLines {
     this.#isWritten = true;
     this.#stream.write(`${this.#meter.text}\n`);
   }
-}
-
-function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(1);
 }
 
 /** Characters beyond Latin may take two columns, but for those of the bar. */

@@ -1,4 +1,4 @@
-/** Figures of a transfer under way, as its callback gets them. */
+/** Figures of a transfer under way, as its callback gets them and as people read them. */
 import { marked } from './caller-error.js';
 
 export interface TransferSpeed {
@@ -59,4 +59,26 @@ export function measured<Detail extends object>(
     const whole = Math.max(most, total);
     tell(most, whole, { ...detail, ...speedometer.note(most, whole) });
   };
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
+
+/** `1536` as `1.5 KiB`. */
+export function humanBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+}
+
+/** `95000` as `1:35`. */
+export function humanDuration(milliseconds: number): string {
+  const seconds = Math.round(milliseconds / 1000);
+  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }

@@ -1,32 +1,13 @@
-/** Figures as people read and write them. */
+/** Figures as people write them, and as `ls -h` does. */
+import { humanBytes, humanDuration } from '../../transfer/progress.js';
 import { UsageError } from './usage-error.js';
 
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
-
-/** `1536` as `1.5 KiB`. */
-export function humanBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  const digits = unit === 0 || value >= 100 ? 0 : 1;
-  return `${value.toFixed(digits)} ${UNITS[unit]}`;
-}
+export { humanBytes, humanDuration };
 
 /** As `ls -h` and `df -h` write it: `1.5K`. */
 export function shortBytes(bytes: number): string {
   const [value = '', unit = ''] = humanBytes(bytes).split(' ');
   return unit === 'B' ? value : `${value}${unit.charAt(0)}`;
-}
-
-/** `95000` as `1:35`. */
-export function humanDuration(milliseconds: number): string {
-  const seconds = Math.round(milliseconds / 1000);
-  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  const two = (value: number): string => String(value).padStart(2, '0');
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
 /** `1 file`, `2 files`. */

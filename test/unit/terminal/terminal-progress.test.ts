@@ -30,19 +30,21 @@ function asTerminal(t: TestContext): void {
   });
 }
 
+const MIB = 1024 * 1024;
+
 describe('terminalProgress', () => {
   test('draws a bar on one line of a terminal, and leaves it when all is done', (t) => {
     asTerminal(t);
     const stream = terminal();
     const callback = terminalProgress({ stream });
-    callback(0, 2e6, fileAt('a.txt', 0, 1));
+    callback(0, 2 * MIB, fileAt('a.txt', 0, 1));
     const first = written(stream);
-    assert.match(first, /░{24} {3}0% {2}0\.0 of 2\.0 MB {2}0\/1 files {2}a\.txt/);
-    callback(1, 2e6, fileAt('a.txt', 0, 1));
+    assert.match(first, /░{24} {3}0% {2}0 B of 2\.0 MiB {2}0\/1 files {2}a\.txt/);
+    callback(1, 2 * MIB, fileAt('a.txt', 0, 1));
     assert.equal(written(stream), '', 'not drawn again at once');
-    callback(2e6, 2e6, fileAt('a.txt', 1, 1));
+    callback(2 * MIB, 2 * MIB, fileAt('a.txt', 1, 1));
     const last = written(stream);
-    assert.match(last, /█{24} 100% {2}2\.0 of 2\.0 MB {2}1\/1 files {2}[\d.]+ MB\/s/);
+    assert.match(last, /█{24} 100% {2}2\.0 MiB of 2\.0 MiB {2}1\/1 files {2}[\d.]+ [KMG]iB\/s/);
     assert.ok(last.endsWith('\n'));
     callback.end();
     assert.equal(written(stream), '');
@@ -91,18 +93,18 @@ describe('terminalProgress', () => {
     t.mock.method(performance, 'now', () => nowMs);
     const stream = new PassThrough();
     const callback = terminalProgress({ stream, label: 'tree' });
-    callback(1e6, 1e6, fileAt('a', 1, 1));
+    callback(MIB, MIB, fileAt('a', 1, 1));
     nowMs = 1000;
-    callback(1e6, 4e6, fileAt('b', 1, 2));
+    callback(MIB, 4 * MIB, fileAt('b', 1, 2));
     t.mock.timers.tick(1000);
     assert.equal(written(stream), '');
     nowMs = 5000;
-    callback(2e6, 4e6, fileAt('b', 1, 2));
-    assert.equal(written(stream), '50%  2.0 of 4.0 MB  1/2 files  0.2 MB/s  10s left  tree\n');
-    callback(4e6, 4e6, fileAt('b', 2, 2));
+    callback(2 * MIB, 4 * MIB, fileAt('b', 1, 2));
+    assert.equal(written(stream), '50%  2.0 MiB of 4.0 MiB  1/2 files  205 KiB/s  0:10 left  tree\n');
+    callback(4 * MIB, 4 * MIB, fileAt('b', 2, 2));
     assert.equal(written(stream), '');
     t.mock.timers.tick(1000);
-    assert.equal(written(stream), '100%  4.0 of 4.0 MB  2/2 files  0.6 MB/s  tree\n');
+    assert.equal(written(stream), '100%  4.0 MiB of 4.0 MiB  2/2 files  614 KiB/s  tree\n');
     callback.end();
     assert.equal(written(stream), '');
   });
@@ -113,16 +115,16 @@ describe('terminalProgress', () => {
     t.mock.method(performance, 'now', () => nowMs);
     const stream = terminal();
     const callback = terminalProgress({ stream });
-    callback(0, 100e6);
+    callback(0, 100 * MIB);
     for (let second = 1; second <= 69; second += 1) {
       nowMs = second * 1000;
       written(stream);
-      callback(second <= 60 ? second * 1e6 : 60e6 + (second - 60) * 4e6, 100e6);
+      callback(second <= 60 ? second * MIB : 60 * MIB + (second - 60) * 4 * MIB, 100 * MIB);
     }
-    assert.match(written(stream), / {2}96\.0 of 100\.0 MB {2}4\.0 MB\/s {2}1s left/);
+    assert.match(written(stream), / {2}96\.0 MiB of 100 MiB {2}4\.0 MiB\/s {2}0:01 left/);
     nowMs = 70_000;
-    callback(100e6, 100e6);
-    assert.match(written(stream), / {2}100\.0 of 100\.0 MB {2}1\.4 MB\/s\W/);
+    callback(100 * MIB, 100 * MIB);
+    assert.match(written(stream), / {2}100 MiB of 100 MiB {2}1\.4 MiB\/s\W/);
   });
 
   test('a file without content is complete', () => {
@@ -130,6 +132,6 @@ describe('terminalProgress', () => {
     const callback = terminalProgress({ stream });
     callback(0, 0);
     callback.end();
-    assert.equal(written(stream), '100%  0.0 of 0.0 MB\n');
+    assert.equal(written(stream), '100%  0 B of 0 B\n');
   });
 });
