@@ -90,7 +90,10 @@ export async function startNetwork(spec: LineSpec, folder: string): Promise<Netw
     restrict();
     const ended = new Promise((resolve) => bottleneck.once('exit', resolve));
     if (bottleneck.exitCode === null && bottleneck.stdin.end()) await ended;
-    for (const { namespace } of ends) spawnSync('ip', ['netns', 'del', namespace]);
+    for (const { namespace } of ends) {
+      endProcesses(namespace);
+      spawnSync('ip', ['netns', 'del', namespace]);
+    }
   };
   try {
     await configure(bottleneck, spec);
@@ -110,6 +113,18 @@ export async function startNetwork(spec: LineSpec, folder: string): Promise<Netw
     throw error;
   }
   return { host: ends[1].address, client, server, [Symbol.asyncDispose]: stop };
+}
+
+/** Sessions of sshd whose client has gone never hear of it once the network is down. */
+function endProcesses(namespace: string): void {
+  const { stdout } = spawnSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' });
+  for (const pid of stdout.split('\n').filter(Boolean)) {
+    try {
+      process.kill(Number(pid));
+    } catch {
+      // It has ended by itself.
+    }
+  }
 }
 
 function changeFromTimeToTime(bottleneck: ChildProcess, spec: LineSpec): NodeJS.Timeout | undefined {
