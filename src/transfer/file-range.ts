@@ -1,7 +1,7 @@
 /** A part of a file as a source, and reading one to where it really ends. */
 import type { Buffer } from 'node:buffer';
 import { ContentCopy, type ContentOptions } from './engine/copy-content.js';
-import type { Cancellable, FileInfo, SourceFile, TargetFile } from './file-system.js';
+import type { Cancellable, FileInfo, ReadOptions, SourceFile, TargetFile } from './file-system.js';
 
 /** Counts offsets from `start`, and ends before `start + length` where the file does not end sooner. */
 export class FileRange implements SourceFile {
@@ -24,7 +24,7 @@ export class FileRange implements SourceFile {
     this.info = { ...file.info, size: rest };
   }
 
-  async read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null> {
+  async read(offset: number, length: number, options: ReadOptions): Promise<readonly Buffer[] | null> {
     const count = Math.min(length, this.#length - offset);
     return count > 0 ? this.#file.read(this.#start + offset, count, options) : null;
   }

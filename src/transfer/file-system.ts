@@ -77,6 +77,11 @@ export interface ListOptions extends Cancellable {
   readonly typesOnly?: boolean | undefined;
 }
 
+export interface ReadOptions extends Cancellable {
+  /** It may not be asked for twice, as where somebody counts the requests or the bytes. Default: false. */
+  readonly once?: boolean | undefined;
+}
+
 /** A file that is open for reading. */
 export interface SourceFile {
   readonly info: FileInfo;
@@ -85,7 +90,7 @@ export interface SourceFile {
   /** Its requests go through several connections, so that what was asked for first need not come first. */
   readonly isSpread?: boolean;
   /** Up to `length` bytes at `offset`, in pieces; fewer are legal, `null` is the end of the file. */
-  read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null>;
+  read(offset: number, length: number, options: ReadOptions): Promise<readonly Buffer[] | null>;
   /**
    * The hash of exactly those bytes, without their travelling; `undefined` where it turns out that nobody tells it.
    * Left out where nobody tells any.

@@ -360,7 +360,8 @@ export class ContentCopy {
   }
 
   #readFully(offset: number, length: number): Promise<readonly Buffer[]> {
-    return readFully(this.#source, { offset, length }, { signal: this.#tasks.signal });
+    const once = this.#options.throttle?.isLimited === true || this.#concurrency !== undefined;
+    return readFully(this.#source, { offset, length }, { signal: this.#tasks.signal, once });
   }
 
   async #writeNext(target: TargetFile): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { byteLength } from '../../wire/bytes.js';
-import type { Cancellable, SourceFile } from '../file-system.js';
+import type { ReadOptions, SourceFile } from '../file-system.js';
 
 /**
  * All bytes of a range, or those up to the end of the file: short reads are legal, and what is missing is asked for
@@ -10,7 +10,7 @@ import type { Cancellable, SourceFile } from '../file-system.js';
 export async function readFully(
   file: Pick<SourceFile, 'info' | 'read'>,
   { offset, length }: { readonly offset: number; readonly length: number },
-  options: Cancellable,
+  options: ReadOptions,
 ): Promise<readonly Buffer[]> {
   const first = await file.read(offset, length, options);
   if (first === null) return [];

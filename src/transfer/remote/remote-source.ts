@@ -6,8 +6,8 @@ import { release } from '../../shared/lent-memory.js';
 import { byteLength } from '../../wire/bytes.js';
 import { readFully } from '../engine/read-fully.js';
 import { together } from '../engine/task-group.js';
-import type { Cancellable, FileInfo, SourceFile } from '../file-system.js';
-import type { FileLanesOptions } from './file-lanes.js';
+import type { Cancellable, FileInfo, ReadOptions, SourceFile } from '../file-system.js';
+import type { FileLane, FileLanesOptions } from './file-lanes.js';
 import { proceeding, settling } from './remote-target.js';
 import { SpreadReads } from './spread-reads.js';
 
@@ -62,23 +62,24 @@ export class RemoteSource implements SourceFile {
     return hash.length === SHA256_LENGTH ? hash : undefined;
   }
 
-  read(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null> {
+  read(offset: number, length: number, options: ReadOptions): Promise<readonly Buffer[] | null> {
     const most = this.#client.limits.maxReadLength;
     return length > most
       ? this.#readInParts({ offset, length, most }, options)
       : this.#readOnce(offset, length, options);
   }
 
-  #readOnce(offset: number, length: number, options: Cancellable): Promise<readonly Buffer[] | null> {
+  #readOnce(offset: number, length: number, options: ReadOptions): Promise<readonly Buffer[] | null> {
     const settled = settling(options);
     if (this.#spread === undefined) return this.#client.read(this.#handle, offset, length, settled);
-    return this.#spread.read(length, ({ client, handle }) => client.read(handle, offset, length, settled));
+    const ask = ({ client, handle }: FileLane) => client.read(handle, offset, length, settled);
+    return this.#spread.read(length, ask, options);
   }
 
   /** Up to the first part that has come short: there the file ended when that was asked for. */
   async #readInParts(
     { offset, length, most }: { offset: number; length: number; most: number },
-    options: Cancellable,
+    options: ReadOptions,
   ): Promise<readonly Buffer[] | null> {
     const parts: Promise<readonly Buffer[]>[] = [];
     for (let at = 0; at < length; at += most) {

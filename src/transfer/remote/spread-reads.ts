@@ -4,7 +4,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import { deferred } from '../../shared/promises.js';
-import type { Cancellable } from '../file-system.js';
+import type { Cancellable, ReadOptions } from '../file-system.js';
 import { type FileLane, FileLanes, type FileLanesOptions } from './file-lanes.js';
 
 type Content = readonly Buffer[] | null;
@@ -31,11 +31,13 @@ export class SpreadReads {
     this.#lanes = new FileLanes({ ...options, onIdle, leavesLate: true });
   }
 
-  async read(length: number, ask: Ask): Promise<Content> {
+  async read(length: number, ask: Ask, { once = false }: ReadOptions): Promise<Content> {
+    if (once) return this.#lanes.run(length, ask);
     const read = new Read(length, ask, this.#options.discard);
     this.#open.add(read);
     try {
       read.expect(this.#lanes.run(length, read.ask));
+      this.#look();
       return await read.content;
     } finally {
       this.#open.delete(read);

@@ -119,7 +119,7 @@ const OUTPUT: Readonly<Record<string, string>> = {
   waitForFile: 'inbox/order.txt 7\n',
   watch: 'created inbox/done.flag\ncreated inbox/order.txt\n',
   copyBetween: "2 [ 'done.flag', 'order.txt' ]\n",
-  terminalProgress: '100%  0.0 of 0.0 MB  1/1 files\n',
+  terminalProgress: '100%  3 B of 3 B  1/1 files\n',
   sftpClient: 'read\n',
   pathAdvance: "[ '.', './pub', './pub/example', './pub/example/example01' ]\n",
   pathRetreat: "[ './pub/example/example01', './pub/example', './pub', '.' ]\n",

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { describe, type TestContext, test } from 'node:test';
 import type { RemoteHandle, SftpClient } from '../../../../src/session/sftp-client.js';
 import { type Deferred, deferred } from '../../../../src/shared/promises.js';
+import type { ReadOptions } from '../../../../src/transfer/file-system.js';
 import { SpreadReads } from '../../../../src/transfer/remote/spread-reads.js';
 
 const HANDLE: RemoteHandle = { bytes: Buffer.alloc(4), path: 'file' };
@@ -55,8 +56,8 @@ async function setUp(t: TestContext, count: number) {
     discard: (content) => discarded.push(String(content)),
   });
   const settled: string[] = [];
-  const read = () => {
-    const reading = reads.read(LENGTH, ({ client }) => (client as unknown as FakeSession).ask());
+  const read = (options: ReadOptions = {}) => {
+    const reading = reads.read(LENGTH, ({ client }) => (client as unknown as FakeSession).ask(), options);
     reading.then(
       (content) => settled.push(String(content)),
       (error) => settled.push(`${error}`),
@@ -113,6 +114,18 @@ describe('Reads through several connections', () => {
     assert.deepEqual([settled.length, discarded], [2, ['too late']]);
   });
 
+  test('that may be asked for once only are waited for, however late they are', async (t) => {
+    const { read, pass, counts, first, settled } = await setUp(t, 3);
+    read({ once: true });
+    await pass(0);
+    read();
+    await pass(1000);
+    assert.deepEqual(counts(), [1, 1, 1], 'the other one is asked for again');
+    first.answer('at last');
+    await pass(0);
+    assert.deepEqual(settled, ['at last']);
+  });
+
   test('that are late in two of them are asked of a third', async (t) => {
     const { read, pass, counts, third, settled } = await setUp(t, 3);
     for (let count = 0; count < 2; count += 1) read();
@@ -141,6 +154,7 @@ describe('Reads through several connections', () => {
     read();
     await pass(0);
     second.answer('of the second');
+    await pass(0);
     await pass(200);
     first.fail('refused');
     await pass(0);
@@ -170,6 +184,7 @@ describe('Reads through several connections', () => {
     read();
     await pass(0);
     second.answer('of the second');
+    await pass(0);
     await pass(200);
     second.answer('asked again');
     await pass(0);
