@@ -205,7 +205,11 @@ const BYTES_PER_STEP = 128 * 1024;
 /** Passes on what either says; the server's side ends with the program's. */
 function connect(program: Duplex, server: Duplex, count: (chunk: Buffer) => void): void {
   program.on('error', () => {});
-  program.on('close', () => server.end());
+  program.on('close', () => {
+    server.end();
+    // Nobody reads what it still has to say, and it would wait for that before it ends.
+    server.unpipe(program).resume();
+  });
   program.on('data', count).pipe(server);
   server.on('data', count).pipe(program);
 }
