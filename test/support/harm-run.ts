@@ -207,7 +207,7 @@ function connect(program: Duplex, server: Duplex, count: (chunk: Buffer) => void
   program.on('error', () => {});
   program.on('close', () => {
     server.end();
-    // Nobody reads what it still has to say, and it would wait for that before it ends.
+    // Nobody reads the rest of what the server says.
     server.unpipe(program).resume();
   });
   program.on('data', count).pipe(server);

@@ -78,7 +78,7 @@ const BLOCKS_PER_WINDOW = 4;
  * cut after a failure, everything but its last so many bytes is without a hole.
  */
 export const MAX_SPREAD = 32 * 1024 * 1024;
-/** Once so much has arrived a connection is as good as any. */
+/** Once so much has arrived, the connection is not taken for one that is cut again and again. */
 export const CAREFUL_BYTES = 4 * 1024 * 1024;
 const CAREFUL_REQUESTS = 4;
 /** A second's worth of chunks that wait for the throttle: a round trip may be as long without leaving it idle. */

@@ -1,6 +1,6 @@
 /**
- * Reads of one file through several connections. What one of them is late with is asked of another that has nothing to do,
- * and whoever answers first is heard: at the end everybody would wait for the connection that has lost packets.
+ * Reads of one file through several connections. If one of them is late with an answer, another that is idle is asked as
+ * well, and the first answer counts. Otherwise a download would wait in the end for the connection that has lost packets.
  */
 import type { Buffer } from 'node:buffer';
 import { deferred } from '../../shared/promises.js';
