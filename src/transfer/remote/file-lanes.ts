@@ -155,7 +155,7 @@ export class FileLanes {
       const startedAt = performance.now();
       try {
         const result = await request(lane);
-        lane.room?.note(length, performance.now() - startedAt);
+        lane.room?.note(length, performance.now() - startedAt, lane.bytes);
         return result;
       } catch (error) {
         if (!this.#isLost(lane)) throw error;

@@ -26,10 +26,14 @@ export class LaneRoom {
     return this.#limit;
   }
 
-  /** A request of so many bytes was answered after that time. */
-  note(bytes: number, elapsedMs: number): void {
+  /**
+   * A request of so many bytes was answered after that time.
+   *
+   * @param inFlight the bytes that were on their way until then: room that nobody has used says nothing about the connection
+   */
+  note(bytes: number, elapsedMs: number, inFlight: number): void {
     const extraMs = elapsedMs - 2 * this.#roundTripMs();
-    if (extraMs <= SOON_MS) this.#limit += bytes;
+    if (extraMs <= SOON_MS) this.#limit = Math.max(this.#limit, Math.min(this.#limit + bytes, 2 * inFlight));
     else if (extraMs > LATE_MS) this.#limit = Math.max(MIN_BYTES, this.#limit - bytes);
   }
 }

@@ -7,7 +7,7 @@ const KIB = 1024;
 /** What a connection with a round trip of 50 ms may have on its way after requests of 32 KiB that took so long each. */
 function limitAfter(...elapsedMs: readonly number[]): number {
   const room = new LaneRoom(() => 50);
-  for (const ms of elapsedMs) room.note(32 * KIB, ms);
+  for (const ms of elapsedMs) room.note(32 * KIB, ms, room.limit);
   return room.limit / KIB;
 }
 
@@ -16,6 +16,14 @@ describe('What one of several connections may have on its way', () => {
 
   test('grows by each request that is answered within two round trips and 100 ms', () => {
     assert.equal(limitAfter(50, 120, 200), 224);
+  });
+
+  test('does not grow beyond twice what is on its way', () => {
+    const room = new LaneRoom(() => 50);
+    room.note(32 * KIB, 50, 64 * KIB);
+    assert.equal(room.limit, 128 * KIB);
+    for (let answered = 0; answered < 10; answered += 1) room.note(32 * KIB, 50, 100 * KIB);
+    assert.equal(room.limit, 200 * KIB);
   });
 
   test('stays as it is by a request that takes up to 300 ms longer than two round trips', () => {
