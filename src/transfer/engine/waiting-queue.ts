@@ -1,8 +1,9 @@
-/** Those who wait for an amount of something, in the order of asking; one that aborts leaves. */
+/** Those who wait for an amount of something, by rank and in the order of asking; one that aborts leaves. */
 import { onAbort } from '../../shared/abort.js';
 
 interface Entry {
   readonly amount: number;
+  readonly rank: number;
   grant(): void;
 }
 
@@ -20,11 +21,16 @@ export class WaitingQueue {
     return this.#entries[0]?.amount;
   }
 
-  /** Resolves when its turn has come; rejects with the signal's reason. */
-  wait(amount: number, signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Resolves when its turn has come; rejects with the signal's reason.
+   *
+   * @param rank those with a lower one go first
+   */
+  wait(amount: number, signal: AbortSignal | undefined, rank = 0): Promise<void> {
     return new Promise((resolve, reject) => {
       const entry = {
         amount,
+        rank,
         grant: () => {
           callOff();
           resolve();
@@ -35,12 +41,19 @@ export class WaitingQueue {
         reject(reason);
         this.#onLeave();
       });
-      this.#entries.push(entry);
+      this.#entries.splice(this.#placeOf(rank), 0, entry);
     });
   }
 
   /** It is the turn of the first one. */
   grant(): void {
     this.#entries.shift()?.grant();
+  }
+
+  /** Behind everybody of the same rank. */
+  #placeOf(rank: number): number {
+    let place = this.#entries.length;
+    while (place > 0 && (this.#entries[place - 1]?.rank ?? 0) > rank) place -= 1;
+    return place;
   }
 }

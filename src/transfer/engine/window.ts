@@ -1,6 +1,6 @@
 /**
- * The only concurrency algorithm: a budget of units (bytes in flight, open files), handed out in the order of
- * asking. How many these are, is the matter of its {@link Pace}; never more than a maximum.
+ * The only concurrency algorithm: a budget of units (bytes in flight, open files), handed out by rank and
+ * in the order of asking. How many these are, is the matter of its {@link Pace}; never more than a maximum.
  */
 import { type Mark, Pace, type PaceOptions } from './pace.js';
 import { WaitingQueue } from './waiting-queue.js';
@@ -64,11 +64,13 @@ export class Window {
   /**
    * Resolves when `amount` units are free, and takes them. More than the whole window is granted when nothing
    * else is out. Rejects with the signal's reason, and takes nothing then.
+   *
+   * @param rank of those who wait, the ones with a lower rank go first
    */
-  async acquire(amount: number, signal?: AbortSignal): Promise<void> {
+  async acquire(amount: number, signal?: AbortSignal, rank?: number): Promise<void> {
     signal?.throwIfAborted();
     if (this.tryAcquire(amount)) return;
-    await this.#queue.wait(amount, signal);
+    await this.#queue.wait(amount, signal, rank);
   }
 
   /** Gives units back; without the mark they tell nothing about the network, as where they were taken in vain. */
@@ -79,8 +81,13 @@ export class Window {
   }
 
   /** Takes `amount` units as {@link acquire} does, and gives them back when the work has ended, however it ends. */
-  async use<T>(amount: number, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    await this.acquire(amount, signal);
+  async use<T>(
+    amount: number,
+    signal: AbortSignal | undefined,
+    work: () => Promise<T>,
+    rank?: number,
+  ): Promise<T> {
+    await this.acquire(amount, signal, rank);
     try {
       return await work();
     } finally {

@@ -43,6 +43,8 @@ interface Branch {
   readonly shown: string;
   /** How many directories it lies below the root. */
   readonly level: number;
+  /** How many directories were found before it. Files of few directories at a time are under way, the earliest ones. */
+  readonly order: number;
   /** Only where links are followed. */
   readonly ancestors: Ancestors | undefined;
   /** Nothing is in the target yet. */
@@ -64,6 +66,7 @@ class TreeCopy {
   readonly #existing: Buffer[] = [];
   /** Entries whose names are refused. */
   readonly #refusals: SftpError[] = [];
+  #found = 0;
 
   constructor(run: TreeRun) {
     this.#run = run;
@@ -75,9 +78,9 @@ class TreeCopy {
     const run = this.#run;
     const { path: from } = run.source;
     const { isNew = false, continueOnError } = run.options;
-    const root = { from, to: run.target.path, shown: '', level: 0, isNew };
+    const root = { from, to: run.target.path, shown: '', level: 0, order: 0, isNew };
     // Where it really lies matters only for what is below it, so that both are asked for at once.
-    const entries = this.#entriesOf(from);
+    const entries = this.#entriesOf(from, 0);
     const listing = entries.then(
       () => {},
       () => {},
@@ -114,7 +117,7 @@ class TreeCopy {
     return new Ancestors(await realPathOf(this.#run.source, { signal: this.#run.tasks.beginning }));
   }
 
-  async #copyDirectory(branch: Branch, entries = this.#entriesOf(branch.from)): Promise<void> {
+  async #copyDirectory(branch: Branch, entries = this.#entriesOf(branch.from, branch.order)): Promise<void> {
     const { beginning: signal } = this.#run.tasks;
     const { leftovers, atomic, resume } = this.#run.options;
     if (atomic && !branch.isNew) {
@@ -142,15 +145,16 @@ class TreeCopy {
   }
 
   /** What the listing gives, bit by bit; a handle is only held until it has begun, while files wait for theirs. */
-  #entriesOf(directory: Buffer): Promise<AsyncIterable<DirectoryEntry>> {
+  #entriesOf(directory: Buffer, order: number): Promise<AsyncIterable<DirectoryEntry>> {
     const { fileSystem } = this.#run.source;
     const { beginning: signal } = this.#run.tasks;
-    return this.#run.slots.use(1, signal, async () => {
+    const open = async () => {
       const inBackground = (closing: Promise<void>) => this.#run.tasks.add(closing);
       const typesOnly = needsTypesOnly(this.#run.options);
       const batches = fileSystem.list(directory, { signal, inBackground, typesOnly })[Symbol.asyncIterator]();
       return eachOf(fileSystem.textOf(directory), await batches.next(), batches);
-    });
+    };
+    return this.#run.slots.use(1, signal, open, order);
   }
 
   async #copyEntry(from: Buffer, { name, info }: DirectoryEntry, branch: Branch): Promise<void> {
@@ -167,7 +171,7 @@ class TreeCopy {
     if (filter !== undefined && !(await untilAborted(chooses(filter, found, branch), signal))) {
       return this.#run.skip(from, 'FILTERED', 'the filter leaves it out');
     }
-    if (actual.type === 'file') await this.#files.start(found, branch.isNew);
+    if (actual.type === 'file') await this.#files.start(found, branch.isNew, branch.order);
     else if (actual.type === 'directory') {
       await this.#enter(from, found, branch);
     } else if (actual.type === 'symlink') {
@@ -198,6 +202,8 @@ class TreeCopy {
     const { beginning: signal } = this.#run.tasks;
     const text = this.#run.textOf(from);
     const level = branch.level + 1;
+    this.#found += 1;
+    const order = this.#found;
     checkDepth(level, text, NOT_COPIED);
     const source = { ...this.#run.source, path: from };
     const below = isLink
@@ -208,7 +214,7 @@ class TreeCopy {
     this.#run.report.noteDirectory();
     this.#changes.note({ from, to, info, level });
     const shown = `${branch.shown}${name.toString('utf8')}/`;
-    await this.#copyDirectory({ from, to, shown, level, ancestors: below, isNew });
+    await this.#copyDirectory({ from, to, shown, level, order, ancestors: below, isNew });
   }
 
   /** A directory that has got the mode of a read-only one before takes files again; it gets its mode in the end. */

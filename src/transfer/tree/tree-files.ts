@@ -26,11 +26,12 @@ export class TreeFiles {
    * Resolves as soon as there is room for it, and lets it run beside the others.
    *
    * @param isFree nothing is in its place, as the directory is new
+   * @param order of its directory: the files of earlier ones go first
    */
-  async start(found: TreeFile, isFree: boolean): Promise<void> {
+  async start(found: TreeFile, isFree: boolean, order: number): Promise<void> {
     const { beginning } = this.#run.tasks;
     beginning.throwIfAborted();
-    if (!this.#run.slots.tryAcquire(1)) await this.#run.slots.acquire(1, beginning);
+    if (!this.#run.slots.tryAcquire(1)) await this.#run.slots.acquire(1, beginning, order);
     this.#run.tasks.add(this.#copyInSlot(found, isFree));
   }
 

@@ -33,6 +33,18 @@ describe('Window', () => {
     assert.equal(window.used, 10);
   });
 
+  test('of those who wait, the ones with a lower rank go first', async () => {
+    const window = new Window({ max: 1 });
+    await window.acquire(1);
+    const served: string[] = [];
+    const asking = ([...'b2 c3 a1 B2'.matchAll(/(.)(\d)/g)] as const).map(async ([name, , rank]) => {
+      await window.use(1, undefined, async () => void served.push(name), Number(rank));
+    });
+    window.release(1);
+    await Promise.all(asking);
+    assert.deepEqual(served, ['a1', 'b2', 'B2', 'c3']);
+  });
+
   test('grants more than the whole window when nothing else is out', async () => {
     const window = new Window({ max: 10 });
     await window.acquire(1);

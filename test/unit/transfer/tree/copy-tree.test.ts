@@ -84,6 +84,23 @@ describe('copyTree', () => {
     assert.equal(tree.target.content('/a/f'), 'content');
   });
 
+  test('the files of few directories at a time are copied, however many directories are listed meanwhile', async () => {
+    const tree = new Tree({ concurrency: 3 });
+    const directories = Array.from({ length: 12 }, (_, index) => `/d${index}`);
+    for (const directory of directories) {
+      tree.source.addDirectory(directory);
+      for (const name of 'abcdefgh') tree.source.addFile(`${directory}/${name}`, name);
+    }
+    await tree.run();
+    const opened = tree.source.stepsOf('openSource').map(({ path }) => path.slice(0, path.lastIndexOf('/')));
+    const begun = opened.map((_, index) => {
+      const left = new Set(opened.slice(index));
+      return new Set(opened.slice(0, index).filter((directory) => left.has(directory))).size;
+    });
+    assert.equal(opened.length, 12 * 8);
+    assert.ok(Math.max(...begun) <= 3);
+  });
+
   test('without recursion only the files of the directory itself', async () => {
     const tree = new Tree({ recurse: false });
     tree.source.addDirectory('/a').addFile('/a/f', 'x').addFile('/g', 'y');
