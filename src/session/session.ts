@@ -97,6 +97,8 @@ const UNHURRIED: ReadonlySet<string> = new Set(
 );
 
 const LIMITS = extensions.limits;
+/** What OpenSSH's server has announced first since it announces anything. */
+const OPENSSH_BEGINS = [extensions.posixRename.name, extensions.statvfs.name, extensions.fstatvfs.name];
 /** For the first round trip, in which a server tells how many it has. */
 const HANDLES_UNTIL_TOLD = 64;
 
@@ -132,6 +134,11 @@ export class Session {
 
   /** The extensions that the server announced, by name. */
   readonly extensions: ReadonlyMap<string, Uint8Array>;
+  /**
+   * Whether a request is carried out when those before it have been. OpenSSH's server does so, and is known by what it
+   * announces first; another may have several workers, and must have answered what the next request relies on.
+   */
+  readonly worksInOrder: boolean;
   /** Where all that opens a file or directory gets its handle from. */
   readonly handles: HandleBudget;
   /** How long one call waits for its reply, in milliseconds, or `null`. */
@@ -151,6 +158,8 @@ export class Session {
     this.#secrets = options.secrets;
     this.#debug = options.debug;
     this.extensions = extensions;
+    const announced = [...extensions.keys()];
+    this.worksInOrder = OPENSSH_BEGINS.every((name, index) => announced[index] === name);
     this.#nextId = options.requestIds?.first ?? 0;
     this.#idCount = options.requestIds?.count ?? 2 ** 32;
     this.#gate = new Gate<PendingCall>(options.maxRequests ?? Number.POSITIVE_INFINITY);

@@ -65,9 +65,6 @@ interface Manner {
   readonly gate?: Gate<PendingCall> | undefined;
 }
 
-/** What OpenSSH's server has announced first since it announces anything. */
-const OPENSSH_BEGINS = [extensions.posixRename.name, extensions.statvfs.name, extensions.fstatvfs.name];
-
 /** What a call is about: a path for messages, or a handle. */
 type Subject = RemotePath | RemoteHandle | undefined;
 
@@ -171,14 +168,9 @@ export class SftpClient {
     return this.#session.extensions.has(extensions[extension].name);
   }
 
-  /**
-   * Whether a request is carried out when those before it have been. OpenSSH's server does so, and is known by what it
-   * announces first; another may have several workers, and must have answered what the next request relies on.
-   */
+  /** See {@link Session.worksInOrder}. */
   get worksInOrder(): boolean {
-    return (
-      [...this.#session.extensions.keys()].slice(0, OPENSSH_BEGINS.length).join() === OPENSSH_BEGINS.join()
-    );
+    return this.#session.worksInOrder;
   }
 
   /** Opens a file; `flags` are those of {@link OPEN_FLAGS}. Attributes count only for a file that is created. */
@@ -194,7 +186,8 @@ export class SftpClient {
     const mayRepeat = !isNew && (!isForWriting || (flags & TRUNC) !== 0);
     const fields = () => ({ path: encodePath(path), flags, attributes });
     const open = () => this.#open('open', fields, path, { ...rest, isForWriting, mayRepeat });
-    return isNew && !isUnused ? checkFree(this, path, options).then(open) : open();
+    const maySucceed = isNew && !isUnused && !this.worksInOrder;
+    return maySucceed ? checkFree(this, path, options).then(open) : open();
   }
 
   /** Closes a file or directory. For a file that was written, only its success means that all is well. */

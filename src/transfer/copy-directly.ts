@@ -158,11 +158,12 @@ export async function openPath(
       mode: mode === undefined ? undefined : mode | 0o600,
       isModeGiven,
     });
-  const opening = reopened?.writeFrom(path, keep ?? 0, { signal, size, channels }) ?? openAnew();
-  const opened = await opening.catch((error) => {
+  try {
+    const opening = reopened?.writeFrom(path, keep ?? 0, { signal, size, channels }) ?? openAnew();
+    return { file: await opening, path, changes };
+  } catch (error) {
     throw withNameOf(target, path, error);
-  });
-  return { file: opened, path, changes };
+  }
 }
 
 export async function copyTo<Confirmation extends Sized>(
@@ -200,7 +201,8 @@ export async function copyTo<Confirmation extends Sized>(
     start,
     onProgress: report.advance,
     finish: async (targetFile) => {
-      const kept = await keepOwner(targetFile, { ...target, path }, changes, { signal });
+      const keeping = keepOwner(targetFile, { ...target, path }, changes, { signal });
+      const kept = keeping instanceof Promise ? await keeping : keeping;
       attributes.mode = kept.mode;
       ownerRefusal = kept.refusal;
       const isChanged = attributes.mode !== undefined || attributes.mtime !== undefined;
@@ -292,6 +294,16 @@ async function confirmed<Confirmation extends Sized>(
   throw sizeMismatch(copy, bytes, late.size);
 }
 
+/** A copy that waits for one of the server's few handles must not hold a part of the window that a copy with a handle needs. */
+function untilMayRead(
+  source: SourcePlace,
+  target: TargetPlace,
+  opening: Promise<unknown>,
+): Promise<unknown> | undefined {
+  if (source.readsOnce) return opening;
+  return target.fileSystem.isLocal ? undefined : opening.catch(() => {});
+}
+
 /** There are servers on which every file has the size 0: then the last byte tells, and that none follows it. */
 async function endsAt(
   bytes: number,
@@ -310,14 +322,4 @@ async function endsAt(
   } catch {
     return false;
   }
-}
-
-/** A copy that waits for one of the server's few handles must not hold a part of the window that a copy with a handle needs. */
-async function untilMayRead(
-  source: SourcePlace,
-  target: TargetPlace,
-  opening: Promise<unknown>,
-): Promise<void> {
-  if (source.readsOnce) await opening;
-  else if (!target.fileSystem.isLocal) await opening.catch(() => {});
 }

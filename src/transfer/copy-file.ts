@@ -25,7 +25,7 @@ import {
 } from './file-system.js';
 import { findReasonToKeep, type InPlace, type KeepReason, type Overwrite, ruleFor } from './overwriting.js';
 import { replacedBy } from './ownership.js';
-import type { Journal } from './resume/journal.js';
+import type { Journal, LostRename } from './resume/journal.js';
 import type { Leftovers } from './resume/leftovers.js';
 import { drop, type PartialFile } from './resume/partial-file.js';
 import { findPartial, leavePartial } from './resume/partial-files.js';
@@ -80,11 +80,9 @@ export function copyFile<Confirmation extends Sized>(
   const tries = new Tries(() => repeatsOf(source) + repeatsOf(target));
   if (source.readsOnce) return copyOnce(source, target, options, tries);
   return anew(
-    async (isFirst) => {
+    (isFirst) => {
       tries.begin();
-      const copied = await copyOnce(source, target, isFirst ? options : optionsAgain(options, tries), tries);
-      tries.isOurs ||= copied.kept === undefined;
-      return copied;
+      return copyOnce(source, target, isFirst ? options : optionsAgain(options, tries), tries);
     },
     () => tries.repeats,
   );
@@ -147,12 +145,17 @@ async function copyOnce<Confirmation extends Sized>(
     const kept = mayKeep(copy)
       ? await findReasonToKeep(file.info, target, ruleOf(options), options)
       : undefined;
-    if (kept === undefined) return await copyOrOverwrite(copy);
+    if (kept === undefined) {
+      const copied = await copyOrOverwrite(copy);
+      tries.isOurs = true;
+      return copied;
+    }
     const { size = 0 } = file.info;
     options.onProgress?.(size, size);
     return { bytes: 0, confirmation: undefined, kept };
   } finally {
-    await closeSource(file, options);
+    const closing = closeSource(file, options);
+    if (closing !== undefined) await closing;
   }
 }
 
@@ -247,7 +250,7 @@ class FileWriting<Confirmation extends Sized> {
   readonly #atomic: Atomic;
   /** Where a link leads, where that is followed. */
   #target: Place;
-  readonly #source: string;
+  #sourceMark: string | undefined;
   /** Where it is written, as soon as something may be there. */
   #path: Buffer | undefined;
   /** Whether it takes the place of a file. */
@@ -260,23 +263,23 @@ class FileWriting<Confirmation extends Sized> {
     this.#atomic = atomic;
     this.#onOpen = onOpen;
     this.#target = copy.target;
-    this.#source = sourceMark(copy.source.path, copy.file.info);
   }
 
   async run(): Promise<CopiedFile<Confirmation>> {
     const { journal, resume } = this.#copy.options;
-    const renamed = await this.#findRenamed();
+    const lost = journal?.takeRename(this.#copy.target);
+    const renamed = journal && lost && (await this.#findRenamed(lost, journal));
     if (renamed !== undefined) return renamed;
     // What has been left before lies beside the file.
     if (this.#atomic && (journal || resume)) await this.#existing();
     const isOurs = journal?.hasPartial(this.#target) ?? false;
-    const partial = await this.#findPartial();
+    const partial = journal || resume ? await this.#findPartial() : undefined;
     const attempt = { reached: partial?.bytes ?? 0 };
     const open = () => (partial ? this.#openAgain(partial) : this.#open(isOurs));
     try {
       const copied = await copyTo({ start: attempt.reached, open, attempt }, this.#copy);
       attempt.reached = copied.bytes;
-      await this.#rename(copied);
+      if (this.#isBeside) await this.#rename(copied);
       return { ...copied, hasReplaced: this.#replaces };
     } catch (error) {
       const advance = attempt.reached - (partial?.bytes ?? 0);
@@ -290,11 +293,10 @@ class FileWriting<Confirmation extends Sized> {
   }
 
   /** The answer of the renaming may have been lost: then all is done, and nothing need be sent again. */
-  async #findRenamed(): Promise<CopiedFile<Confirmation> | undefined> {
+  async #findRenamed(lost: LostRename, journal: Journal): Promise<CopiedFile<Confirmation> | undefined> {
     const { target, options } = this.#copy;
-    const { journal, signal, confirm, onProgress } = options;
-    const lost = journal?.takeRename(target);
-    if (journal === undefined || lost === undefined || lost.source !== this.#source) return undefined;
+    const { signal, confirm, onProgress } = options;
+    if (lost.source !== this.#source) return undefined;
     const { fileSystem } = target;
     const look = (path: Buffer) => unlessCode(fileSystem.lstat(path, { signal }), 'ENOENT');
     const looking = Promise.all([look(lost.path), look(lost.target)]);
@@ -314,7 +316,6 @@ class FileWriting<Confirmation extends Sized> {
     const { file, options } = this.#copy;
     const { isFree, journal, resume, owner, throttle, signal } = options;
     const leftovers = isFree || !this.#atomic ? undefined : resume;
-    if (journal === undefined && leftovers === undefined) return undefined;
     return findPartial(file, this.#source, this.#target, { journal, leftovers, owner, throttle, signal });
   }
 
@@ -333,12 +334,12 @@ class FileWriting<Confirmation extends Sized> {
     const { options } = this.#copy;
     const { path } = this.#target;
     const exclusive = this.#atomic === 'existing' || (options.overwrite === 'never' && !isOurs);
+    const mayExist = this.#atomic === 'existing';
     // It is asked at the same time, as a file that exists is the usual reason for a refusal.
-    const looking = this.#atomic === 'existing' ? this.#existing() : undefined;
+    const looking = mayExist && !options.isFree ? this.#look() : undefined;
     looking?.catch(() => {});
     try {
       const changes = changesFor(this.#copy, undefined);
-      const mayExist = looking !== undefined;
       const opened = await openPath(this.#copy, { path, changes, exclusive, mayExist });
       this.#path = path;
       this.#onOpen?.();
@@ -347,8 +348,8 @@ class FileWriting<Confirmation extends Sized> {
     } catch (error) {
       // It was made, whatever its handle is.
       this.#copy.tries.isOurs ||= exclusive && isGivenTwice(error);
-      if (looking === undefined || !isAnswer(error)) throw error;
-      return this.#openBeside(await (options.isFree ? this.#look() : looking));
+      if (!mayExist || !isAnswer(error)) throw error;
+      return this.#openBeside(await (looking ?? this.#look()));
     }
   }
 
@@ -374,6 +375,12 @@ class FileWriting<Confirmation extends Sized> {
     this.#path = path;
     if (!this.#isBeside || this.#copy.options.resume !== undefined) return;
     this.#stay = this.#target.fileSystem.removeOnExit?.(path);
+  }
+
+  /** What tells the source again in the names of temporary files, and in the journal. */
+  get #source(): string {
+    this.#sourceMark ??= sourceMark(this.#copy.source.path, this.#copy.file.info);
+    return this.#sourceMark;
   }
 
   get #isBeside(): boolean {
@@ -405,7 +412,7 @@ class FileWriting<Confirmation extends Sized> {
   async #rename({ bytes, confirmation }: Copied<Confirmation>): Promise<void> {
     const target = this.#target;
     const { overwrite, signal, inPlace, beforeRename, journal } = this.#copy.options;
-    if (this.#path === undefined || !this.#isBeside) return;
+    if (this.#path === undefined) return;
     await beforeRename?.();
     signal?.throwIfAborted();
     // Under its name nobody could tell it from the file of somebody else.

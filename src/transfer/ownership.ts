@@ -35,15 +35,30 @@ export function replacedBy({ mode, uid, gid }: Partial<FileInfo> = {}): Replaced
   return mode === undefined ? { owner } : { owner, mode: mode & 0o777, isModeOfOwner: uid !== undefined };
 }
 
-/** Costs no request where our new files have that owner anyway. */
-export async function keepOwner(
-  file: Pick<TargetFile, 'owner' | 'giveTo'>,
+/** Costs no request where our new files have that owner anyway; a promise only where somebody has to be asked. */
+export function keepOwner(
+  file: GivenFile,
+  place: TargetPlace,
+  { owner, ...replaced }: Replaced,
+  options: Cancellable,
+): Kept | Promise<Kept> {
+  return owner === undefined ? ofNobody(replaced) : giveBack(file, place, { owner, ...replaced }, options);
+}
+
+type GivenFile = Pick<TargetFile, 'owner' | 'giveTo'>;
+
+function ofNobody({ mode, isModeOfOwner }: Replaced): Kept {
+  return { mode: isModeOfOwner ? undefined : mode };
+}
+
+async function giveBack(
+  file: GivenFile,
   { fileSystem, path }: TargetPlace,
-  { owner, mode, isModeOfOwner }: Replaced,
+  { owner, mode, isModeOfOwner }: Replaced & { readonly owner: Owner },
   options: Cancellable,
 ): Promise<Kept> {
-  const ours = owner && (await file.owner?.(owner, options));
-  if (owner === undefined || ours === undefined) return { mode: isModeOfOwner ? undefined : mode };
+  const ours = await file.owner?.(owner, options);
+  if (ours === undefined) return ofNobody({ mode, isModeOfOwner });
   const isSameUser = ours.uid === owner.uid;
   if (isSameUser && ours.gid === owner.gid) return { mode };
   const directory = fileSystem.split?.(path).directory;

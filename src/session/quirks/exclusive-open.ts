@@ -1,12 +1,11 @@
 /**
  * Servers that open what exists though EXCL is set: Erlang's `ssh_sftpd`, which does not empty it either, and rclone, which
- * does. But on OpenSSH, the name is looked at before the OPEN is sent, which takes a round trip.
+ * does. But on OpenSSH, which refuses it, the name is looked at before the OPEN is sent, which takes a round trip.
  */
 import { encodePath, type RemotePath } from '../../shared/remote-path.js';
 import { failure, refusalOf } from '../status-error.js';
 
 interface Session {
-  readonly worksInOrder: boolean;
   lstat(path: RemotePath, options: Cancellable): Promise<unknown>;
 }
 
@@ -16,7 +15,6 @@ interface Cancellable {
 
 /** @throws SftpStatusError (`EEXIST`) there is something, and the server may not refuse to open it */
 export async function checkFree(session: Session, path: RemotePath, { signal }: Cancellable): Promise<void> {
-  if (session.worksInOrder) return;
   if (await refusalOf(session.lstat(path, { signal }))) return;
   throw failure('EEXIST', 'open', encodePath(path), 'the file exists already');
 }

@@ -178,8 +178,7 @@ export class FileLanes {
     this.#isClosed = true;
     const { leavesLate = false } = this.#options;
     // A further session does nothing by now, so that an abort need not wait for it to open the file.
-    const joined = untilAborted(this.#joining ?? Promise.resolve(), options.signal).catch(() => {});
-    const joining = leavesLate ? [] : [joined];
+    const joining = this.#joining && untilAborted(this.#joining, options.signal).catch(() => {});
     const close = async (lane: FileLane) => {
       try {
         await closeIn(lane);
@@ -194,7 +193,9 @@ export class FileLanes {
     const isLate = ({ bytes }: FileLane) => leavesLate && bytes > 0;
     const [late, others] = [this.#lanes.filter(isLate), this.#lanes.filter((lane) => !isLate(lane))];
     for (const lane of late) close(lane).catch(() => {});
-    await together([...others.map(close), ...joining]);
+    const closing: Promise<unknown>[] = others.map(close);
+    if (joining !== undefined && !leavesLate) closing.push(joining);
+    await (closing.length === 1 ? closing[0] : together(closing));
   }
 
   #isLost({ client }: FileLane): boolean {

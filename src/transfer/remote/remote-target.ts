@@ -58,7 +58,7 @@ export class RemoteTarget implements TargetFile {
   #wanted = 0;
   /** Where the last byte that was written ends. */
   #end = 0;
-  #changing = Promise.resolve();
+  #changing: Promise<void> | undefined;
   /** What the handle did not take: it is set by the path once the file is closed. */
   readonly #unset: FileChanges[] = [];
   #refusal: SftpError | undefined;
@@ -106,7 +106,7 @@ export class RemoteTarget implements TargetFile {
 
   /** At best effort, as the content is what counts. There are servers that do it by the path only. */
   setAttributes(changes: FileChanges, options: Cancellable): Promise<void> {
-    if (changes.mode === undefined && changes.mtime === undefined) return this.#changing;
+    if (changes.mode === undefined && changes.mtime === undefined) return this.#changing ?? Promise.resolve();
     this.#refusal = outOfRange(this.#options.path, changes) ?? this.#refusal;
     this.#changing = this.#change(changes, options);
     return this.#changing;
@@ -148,7 +148,7 @@ export class RemoteTarget implements TargetFile {
     const proceed = proceeding(options);
     await this.#lanes.close(options, ({ client, handle }) => client.close(handle, proceed));
     // Its failure is that of `setAttributes`.
-    await this.#changing.catch(() => {});
+    await this.#changing?.catch(() => {});
     const { path, mayBeLonger } = this.#options;
     for (const part of this.#unset) {
       this.#refusal =

@@ -125,16 +125,28 @@ class TreeCopy {
       // What is resumed must still be there when its turn has come.
       if (!resume) this.#run.tasks.add(tidied(leftovers, this.#place(branch.to), signal));
     }
+    await this.#copyEntries(branch, await entries);
+  }
+
+  async #copyEntries(branch: Branch, batches: Batches): Promise<void> {
+    const { beginning: signal } = this.#run.tasks;
     const names = new EntryNames(this.#run.target.fileSystem, this.#run.textOf(branch.from));
     const work = new LongWork();
-    for await (const entry of await entries) {
-      await work.step();
-      signal.throwIfAborted();
-      const from = this.#run.source.fileSystem.join(branch.from, entry.name);
-      const objection = names.objectionTo(entry.name);
-      if (objection === 'repeated') continue;
-      if (objection === undefined) await this.#run.guard(from, () => this.#copyEntry(from, entry, branch));
-      else this.#refuse(from, objection);
+    for await (const batch of batches) {
+      for (const entry of batch) {
+        const pause = work.step();
+        if (pause !== undefined) await pause;
+        signal.throwIfAborted();
+        const objection = names.objectionTo(entry.name);
+        if (objection === 'repeated') continue;
+        const from = this.#run.source.fileSystem.join(branch.from, entry.name);
+        try {
+          if (objection !== undefined) this.#refuse(from, objection);
+          else await this.#copyEntry(from, entry, branch);
+        } catch (error) {
+          this.#run.noteFailure(from, error);
+        }
+      }
     }
   }
 
@@ -145,14 +157,14 @@ class TreeCopy {
   }
 
   /** What the listing gives, bit by bit; a handle is only held until it has begun, while files wait for theirs. */
-  #entriesOf(directory: Buffer, order: number): Promise<AsyncIterable<DirectoryEntry>> {
+  #entriesOf(directory: Buffer, order: number): Promise<Batches> {
     const { fileSystem } = this.#run.source;
     const { beginning: signal } = this.#run.tasks;
     const open = async () => {
       const inBackground = (closing: Promise<void>) => this.#run.tasks.add(closing);
       const typesOnly = needsTypesOnly(this.#run.options);
       const batches = fileSystem.list(directory, { signal, inBackground, typesOnly })[Symbol.asyncIterator]();
-      return eachOf(fileSystem.textOf(directory), await batches.next(), batches);
+      return counted(fileSystem.textOf(directory), await batches.next(), batches);
     };
     return this.#run.slots.use(1, signal, open, order);
   }
@@ -240,17 +252,19 @@ class TreeCopy {
   }
 }
 
-async function* eachOf(
+type Batches = AsyncIterable<readonly DirectoryEntry[]>;
+
+async function* counted(
   directory: string,
   first: IteratorResult<readonly DirectoryEntry[]>,
   batches: AsyncIterator<readonly DirectoryEntry[]>,
-): AsyncGenerator<DirectoryEntry, void, undefined> {
+): AsyncGenerator<readonly DirectoryEntry[], void, undefined> {
   let count = 0;
   try {
     for (let next = first; next.done !== true; next = await batches.next()) {
       count += next.value.length;
       checkEntryCount(count, directory, NOT_COPIED);
-      yield* next.value;
+      yield next.value;
     }
   } finally {
     await batches.return?.();
