@@ -4,7 +4,7 @@ import { SftpError, SftpStatusError } from '../../errors.js';
 import { isLink, orMissing } from '../../session/quirks/missing-file.js';
 import { OPEN_AS } from '../../session/quirks/open-flags.js';
 import type { OperationOptions, RemoteHandle, SftpClient } from '../../session/sftp-client.js';
-import { unlessRefused } from '../../session/status-error.js';
+import { failure, unlessRefused } from '../../session/status-error.js';
 import { untilAborted, withinTime } from '../../shared/abort.js';
 import { quote } from '../../shared/remote-path.js';
 import { isMissing } from '../../transfer/file-system.js';
@@ -111,19 +111,29 @@ async function openEmptied(
   });
 }
 
+/** Others may make and remove a file while it is opened; a server that tells so without end is not believed for ever. */
+const MAX_APPEND_ATTEMPTS = 10;
+
 async function openAtEnd(
   client: SftpClient,
   path: Buffer,
   looking: Promise<Before>,
   options: FlaggedOptions,
+  attempt = 1,
 ): Promise<Opening> {
   // What opening does to the file must not have been done yet when its size is told.
   const isNew = !client.worksInOrder && (await looking) === null;
   const opened = isNew
     ? undefined
-    : await unlessFifo(client, path, looking, openToAppend(client, path, options)).catch(missing(looking));
+    : await unlessFifo(client, path, looking, openToAppend(client, path, looking, options)).catch(
+        missing(looking),
+      );
   const made = opened ?? (await openNew(client, path, options).catch(unlessMade(client, path, options)));
-  if (made === undefined) return openAtEnd(client, path, lookBefore(client, path, options), options);
+  if (made === undefined) {
+    if (attempt === MAX_APPEND_ATTEMPTS)
+      throw failure('ENOENT', 'open', path, `it was there and then missing, ${attempt} times; try again`);
+    return openAtEnd(client, path, lookBefore(client, path, options), options, attempt + 1);
+  }
   const handle = made;
   return closedOnFailure(client, handle, options, async () => {
     const before = (await looking)?.size;
@@ -144,13 +154,17 @@ async function openAtEnd(
 async function openToAppend(
   client: SftpClient,
   path: Buffer,
+  looking: Promise<Before>,
   { flags, ...options }: FlaggedOptions,
 ): Promise<RemoteHandle> {
   if (client.extensions.length > 0) {
     const how = OPEN_AS.appendExisting | (flags & OPEN_AS.read);
-    const appending = client.open(path, how, { ...options, mayFail: true });
-    const handle = await unlessRefused(appending);
-    if (handle !== undefined) return handle;
+    try {
+      return await client.open(path, how, { ...options, mayFail: true });
+    } catch (error) {
+      // What somebody has made since they were asked must not be opened without APPEND: others may have appended to it.
+      if (!(error instanceof SftpStatusError) || (await looking) === null) throw error;
+    }
   }
   return openExisting(client, path, options);
 }
@@ -177,12 +191,12 @@ function unlessMade(
   };
 }
 
-/** Also where a symlink leads that is dangling. */
+/** Also where a symlink leads that is dangling: the file is made, and `undefined` says that it can be appended to. */
 async function openNew(
   client: SftpClient,
   path: Buffer,
   { flags, ...options }: FlaggedOptions,
-): Promise<RemoteHandle> {
+): Promise<RemoteHandle | undefined> {
   if (client.extensions.length > 0) {
     const how = OPEN_AS.appendCreated | (flags & OPEN_AS.read);
     const handle = await unlessRefused(client.open(path, how, { ...options, mayFail: true }));
@@ -192,7 +206,9 @@ async function openNew(
     return await client.open(path, flags, options);
   } catch (error) {
     if (!(error instanceof SftpStatusError) || !(await isLink(client, path, options))) throw error;
-    return client.open(path, OPEN_AS.throughLink | (flags & OPEN_AS.read), options);
+    // Without APPEND it would be written from its beginning, over what others have appended.
+    await client.close(await client.open(path, OPEN_AS.throughLink, options));
+    return undefined;
   }
 }
 

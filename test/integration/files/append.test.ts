@@ -1,6 +1,6 @@
 /** Appending, beside others who append to the same file: nothing that anybody has written is lost. */
 import assert from 'node:assert/strict';
-import { appendFileSync, chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { Connection } from '../../../src/index.js';
@@ -38,6 +38,17 @@ describe('appending on OpenSSH', { skip: needsOpenSsh }, () => {
     await Promise.all([
       appendAtOnce(sftp, path, lines('one', 20)),
       appendAtOnce(other, path, lines('two', 20)),
+    ]);
+    assertLines(readFileSync(path, 'utf8'), lines('one', 20), lines('two', 20));
+  });
+
+  test('loses nothing of appendFile at once over two connections through a dangling symlink', async (t) => {
+    const { sftp, other, path } = await start(t);
+    const link = `${path}-link`;
+    symlinkSync(path, link);
+    await Promise.all([
+      appendAtOnce(sftp, link, lines('one', 20)),
+      appendAtOnce(other, link, lines('two', 20)),
     ]);
     assertLines(readFileSync(path, 'utf8'), lines('one', 20), lines('two', 20));
   });
