@@ -60,6 +60,8 @@ async function measureJob(
       const { name, command } = contestant;
       const env = name.includes('×') ? { ...server.env, BENCH_CONNECTIONS: String(CONNECTIONS) } : server.env;
       try {
+        // On a line that changes, all of them meet the same in one run, and something else in the next.
+        server.changeFrom(run);
         const { wallSeconds, extra } = await runOnce(command, work, { ...server, env });
         const took = extra.statP95Seconds ?? wallSeconds;
         seconds[name] = [...(seconds[name] ?? []), took];

@@ -15,6 +15,8 @@ const PORT = 22;
 export interface LineServer extends BenchServer {
   /** What plain TCP carries, in Mbit/s. */
   tcpRate(direction: 'get' | 'put'): Promise<number>;
+  /** Of a line that changes: it becomes what it is at such a turn, and goes on from there. */
+  changeFrom(turn: number): void;
 }
 
 export async function startLineServer(spec: LineSpec): Promise<LineServer> {
@@ -54,6 +56,7 @@ export async function startLineServer(spec: LineSpec): Promise<LineServer> {
         ...['-o', `UserKnownHostsFile=${known}`],
       ],
       tcpRate: async (direction) => tcpRate(network, [process.execPath, tcp, direction, network.host, '4']),
+      changeFrom: (turn) => network.changeFrom(turn),
       [Symbol.asyncDispose]: stop,
     };
   } catch (error) {

@@ -9,7 +9,7 @@ export interface LineSpec {
   readonly lossPercent: number;
   /** What may wait before the bottleneck, in KiB. */
   readonly queueKib: number;
-  /** What it becomes, one after the other, every two seconds, over and over again. */
+  /** What it is, one after the other, every two seconds, over and over again. */
   readonly changes?: readonly Partial<Omit<LineSpec, 'name' | 'changes'>>[];
   /** How much a file has to hold so that a run takes some seconds. */
   readonly mebibytes: number;

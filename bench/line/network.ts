@@ -36,6 +36,8 @@ export interface Network extends AsyncDisposable {
   /** What a command begins with that runs at that end. */
   readonly client: readonly string[];
   readonly server: readonly string[];
+  /** Of a line that changes: it becomes what it is at such a turn, and goes on from there. */
+  changeFrom(turn: number): void;
 }
 
 /** What the machine lacks for it, one by one; none where it can be had. */
@@ -83,10 +85,10 @@ export async function startNetwork(spec: LineSpec, folder: string): Promise<Netw
     string[],
     string[],
   ];
-  let changing: NodeJS.Timeout | undefined;
+  const changes = new Changes(bottleneck, spec);
   const restrict = allowAlgorithm();
   const stop = async () => {
-    clearInterval(changing);
+    changes.stop();
     restrict();
     const ended = new Promise((resolve) => bottleneck.once('exit', resolve));
     if (bottleneck.exitCode === null && bottleneck.stdin.end()) await ended;
@@ -107,12 +109,18 @@ export async function startNetwork(spec: LineSpec, folder: string): Promise<Netw
       const settings = [`net.ipv4.tcp_congestion_control=${ALGORITHM}`, 'net.ipv4.tcp_no_metrics_save=1'];
       execFileSync('ip', ['netns', 'exec', namespace, 'sysctl', '-qw', ...settings]);
     }
-    changing = changeFromTimeToTime(bottleneck, spec);
+    changes.startFrom(0);
   } catch (error) {
     await stop();
     throw error;
   }
-  return { host: ends[1].address, client, server, [Symbol.asyncDispose]: stop };
+  return {
+    host: ends[1].address,
+    client,
+    server,
+    changeFrom: (turn) => changes.startFrom(turn),
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 /** Sessions of sshd whose client has gone never hear of it once the network is down. */
@@ -127,14 +135,33 @@ function endProcesses(namespace: string): void {
   }
 }
 
-function changeFromTimeToTime(bottleneck: ChildProcess, spec: LineSpec): NodeJS.Timeout | undefined {
-  const { changes } = spec;
-  if (changes === undefined) return undefined;
-  let next = 0;
-  return setInterval(() => {
-    bottleneck.stdin?.write(settingsOf({ ...spec, ...changes[next % changes.length] }));
-    next += 1;
-  }, CHANGE_INTERVAL_MS).unref();
+/** What becomes of a line from time to time. */
+class Changes {
+  readonly #bottleneck: ChildProcess;
+  readonly #spec: LineSpec;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(bottleneck: ChildProcess, spec: LineSpec) {
+    this.#bottleneck = bottleneck;
+    this.#spec = spec;
+  }
+
+  startFrom(turn: number): void {
+    const { changes } = this.#spec;
+    if (changes === undefined) return;
+    this.stop();
+    let next = turn;
+    const change = () => {
+      this.#bottleneck.stdin?.write(settingsOf({ ...this.#spec, ...changes[next % changes.length] }));
+      next += 1;
+    };
+    change();
+    this.#timer = setInterval(change, CHANGE_INTERVAL_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
 }
 
 async function configure(bottleneck: ChildProcess, spec: LineSpec): Promise<void> {
