@@ -49,6 +49,13 @@ const GROWTH = 1.25;
  * round trip and doubles that with each, and what is acknowledged early opens the window before TCP has sent all of it.
  */
 const LONG_ROUND_TRIP_MS = 30;
+/**
+ * Over one as long as this less goes at first, and less goes beyond what the network holds while the window doubles: TCP
+ * begins with 14 KiB and takes several round trips for what it is given, and what is asked next waits for all of them.
+ */
+const VERY_LONG_ROUND_TRIP_MS = 100;
+const FIRST_PART = 2 / 3;
+const SLACK_PART = 1 / 2;
 /** A shortest round trip that exceeds that of anything else by more was taken while requests waited for TCP. */
 const ROUND_TRIP_TOLERANCE = 1.25;
 const ROUND_TRIP_TOLERANCE_MS = 5;
@@ -79,7 +86,7 @@ export class Pace {
     this.#width = width;
     this.#now = now;
     this.#initial = initial;
-    this.#limit = Math.min(initial, max);
+    this.#limit = Math.min(this.#isVeryLong ? initial * FIRST_PART : initial, max);
     this.#lastSentAt = now();
   }
 
@@ -166,14 +173,22 @@ export class Pace {
     return this.#lowestMs() >= LONG_ROUND_TRIP_MS;
   }
 
+  get #isVeryLong(): boolean {
+    return this.#lowestMs() >= VERY_LONG_ROUND_TRIP_MS;
+  }
+
   #target(): number {
     const held = this.#rate * this.#roundTrip.ms;
     if (this.#roundTrip.isProbing) return Math.max(MIN_SLACK, held / 2);
     const width = this.#width();
-    // TCP doubles its window in a round trip at most: more would overflow the queue sooner, and wait.
-    const mostSlack = this.#isGrowing && this.#isLong ? held : Math.max(MAX_SLACK, held / 4);
-    const slack = Math.max(width * MIN_SLACK, Math.min(this.#rate * SLACK_MS, mostSlack));
+    const slack = Math.max(width * MIN_SLACK, Math.min(this.#rate * SLACK_MS, this.#mostSlack(held)));
     const target = (this.#isGrowing ? 2 * held : held) + slack;
     return this.#isStarting || width > 1 ? Math.max(width * this.#initial, target) : target;
+  }
+
+  #mostSlack(held: number): number {
+    if (!this.#isGrowing || !this.#isLong) return Math.max(MAX_SLACK, held / 4);
+    // TCP doubles its window in a round trip at most: more would overflow the queue sooner, and wait.
+    return this.#isVeryLong ? held * SLACK_PART : held;
   }
 }
