@@ -3,7 +3,7 @@
  * its whole old or its whole new content. The server is OpenSSH's `sftp-server` on pipes.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { Connection } from '../../src/index.js';
+import { withinTime } from '../../src/shared/abort.js';
 import { snapshot } from './folder.js';
 import { type HarmCase, makeCase, NOBODY, removeCase, runCase } from './harm-case.js';
 import { type PipeServer, startPipeServer } from './pipe-server.js';
@@ -175,28 +176,51 @@ async function killOnce(seed: number, program: string): Promise<boolean> {
   const one = makeCase(seed, 'kill -9');
   const servers = [startPipeServer('/', [], NOBODY), startPipeServer('/', [], NOBODY)] as const;
   const ends = servers.map(({ process }) => once(process, 'exit'));
+  let child: ChildProcess | undefined;
   try {
     const isWhole = watch(one, `seed ${seed}, ${one.kind}, kill -9`);
-    const child = spawn(process.execPath, [program, JSON.stringify(one)], {
+    const running = spawn(process.execPath, [program, JSON.stringify(one)], {
       stdio: ['ignore', 'ignore', 'inherit', 'pipe', 'pipe'],
     });
+    child = running;
     let bytes = 0;
     const limit = one.at * BYTES_PER_STEP;
     const count = (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > limit) child.kill('SIGKILL');
+      if (bytes > limit) running.kill('SIGKILL');
     };
     for (const [index, { stream }] of servers.entries())
-      connect(child.stdio[3 + index] as Duplex, stream, count);
-    const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
+      connect(running.stdio[3 + index] as Duplex, stream, count);
+    const exit = once(running, 'exit') as Promise<[number | null, string | null]>;
+    const ways = servers.map(({ stream }, index) => [running.stdio[3 + index] as Duplex, stream]);
+    const [code, signal] = await inTime(
+      exit,
+      () => `seed ${seed}: the program runs on, ${stateOf(bytes, ways)}`,
+    );
     assert.ok(code === 0 || signal === 'SIGKILL', `seed ${seed}: ended with ${code ?? signal}`);
-    await Promise.all(ends);
+    await inTime(Promise.all(ends), () => `seed ${seed}: a server runs on, ${stateOf(bytes, ways)}`);
     isWhole(`ended with ${signal ?? code}`);
     return signal === 'SIGKILL';
   } finally {
+    child?.kill('SIGKILL');
     for (const server of servers) await server[Symbol.asyncDispose]();
     removeCase(one);
   }
+}
+
+/** Far beyond what a busy machine takes. */
+const PATIENCE_MS = 120_000;
+
+/** Tells what stands still before the test runner ends it without a word. */
+async function inTime<T>(work: Promise<T>, describe: () => string): Promise<T> {
+  assert.ok(await withinTime(work, PATIENCE_MS), describe());
+  return work;
+}
+
+function stateOf(bytes: number, ways: readonly (readonly Duplex[])[]): string {
+  const state = ({ readableLength, writableLength, readableFlowing, destroyed }: Duplex) =>
+    `${readableLength} to read, ${writableLength} to write, flows ${readableFlowing}, destroyed ${destroyed}`;
+  return `after ${bytes} bytes: ${ways.map((way) => way.map(state).join(' | ')).join('; ')}`;
 }
 
 /** A program is killed once so many bytes have passed, times the step of its case. */
