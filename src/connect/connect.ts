@@ -149,7 +149,8 @@ class Dialer {
       return await use(await this.#openLine(opened, abort.signal), abort.signal);
     } catch (error) {
       // What becomes of the others, the callers log: there may be another attempt.
-      if (isFurther) this.#log.write('warn', `no further connection: ${this.#secrets.applyTo(error)}`);
+      if (isFurther && !signal?.aborted)
+        this.#log.write('warn', `no further connection: ${this.#secrets.applyTo(error)}`);
       // A caller that has given up does not wait for a farewell either.
       if (abort.signal.aborted)
         ssh?.destroy(new ConnectionLostError('Connecting was aborted', { cause: error }));
@@ -185,18 +186,24 @@ class Dialer {
     const { fingerprint } = remoteServerKey;
     // Of a connection that the user's ssh has made before, no key is known.
     if (fingerprint !== '') this.#pinned = { fingerprint, algorithm: negotiated.hostKeyAlgorithm };
-    this.#note(ssh, isFurther);
+    this.#note(ssh, { isFurther, signal });
     return ssh;
   }
 
-  #note({ negotiated, remoteServerKey, closed }: SshConnection, isFurther: boolean): void {
+  #note(
+    { negotiated, remoteServerKey, closed }: SshConnection,
+    { isFurther, signal }: { readonly isFurther: boolean; readonly signal: AbortSignal | undefined },
+  ): void {
     const log = this.#log;
     log.write('info', `logged in; the host key is ${remoteServerKey.type} ${remoteServerKey.fingerprint}`);
     log.write('debug', `negotiated ${JSON.stringify(negotiated)}`);
     void closed.then((reason) => {
+      // Those beside the first end with it.
+      const isWanted = reason === undefined || (isFurther && signal?.aborted);
       // With a reconnect to come, or others that are left, it is no error yet.
       const isLast = !this.#options.retry && !isFurther;
-      log.write(reason === undefined ? 'info' : isLast ? 'error' : 'warn', reason?.message ?? 'closed');
+      if (isWanted) log.write('info', 'closed');
+      else log.write(isLast ? 'error' : 'warn', reason.message);
       // What fails with it is logged first.
       if (isLast) setImmediate(() => log.close());
     });

@@ -128,6 +128,22 @@ describe('several connections', () => {
     assert.deepEqual([server.counters.connections, server.counters.openHandles], [3, 0]);
   });
 
+  test('end with the first, and no line of the log warns of that', async (t) => {
+    const target = join(await makeFolder(t), 'file');
+    await using server = await startSlowServer({ file: randomBytes(12 * MIB) }, 4);
+    const lines: string[] = [];
+    const logger = (level: string, line: string) => void lines.push(`${level} ${line}`);
+    const sftp = await logIn(server, { logger, retry: { attempts: 2 } });
+    await sftp.get('file', target, { connections: 4 });
+    await sftp.close();
+    while (lines.filter((line) => line === 'info closed').length < 4)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.deepEqual(
+      lines.filter((line) => /^(warn|error)/.test(line)),
+      [],
+    );
+  });
+
   test('carry streams', async () => {
     const content = randomBytes(8 * MIB);
     await using server = await startSlowServer({ file: content }, 3);
