@@ -30,21 +30,22 @@ function measure(socket, lastsMs, tell) {
 if (what === 'serve') {
   createServer((socket) => {
     socket.once('data', (request) => {
-      const [kind, lastsMs] = request.toString().split(' ');
+      // Content may have come with it.
+      const [, kind, lastsMs] = /^(\w+) (\d+)/.exec(request.toString());
       if (kind === 'get') send(socket);
       else measure(socket, Number(lastsMs), (rate) => socket.end(rate));
     });
   }).listen(PORT, host, () => console.log('ready'));
 } else {
   const lastsMs = Number(seconds) * 1000;
-  const socket = connect(PORT, host, () => socket.write(`${what} ${lastsMs}`));
+  const socket = connect(PORT, host, () => {
+    socket.write(`${what} ${lastsMs}\n`);
+    if (what === 'put') send(socket);
+  });
   const tell = (rate) => {
     console.log(rate);
     process.exit(0);
   };
   if (what === 'get') measure(socket, lastsMs, tell);
-  else {
-    setTimeout(() => send(socket), 200);
-    socket.on('data', (rate) => tell(rate.toString()));
-  }
+  else socket.on('data', (rate) => tell(rate.toString()));
 }
