@@ -1,7 +1,7 @@
 /** What is going on: a bar in a terminal, a plain line where there is none. */
 import type { WriteStream } from 'node:tty';
 import cliProgress from 'cli-progress';
-import { megabytesPerSecond } from './table.js';
+import { mebibytesPerSecond } from './table.js';
 
 export interface Progress {
   /** Begins a step of `totalBytes`. */
@@ -37,8 +37,8 @@ export function createProgress(stream: WriteStream): Progress {
       bar.start(totalBytes, 0, { rate: '' });
       return {
         update: (bytes) => {
-          const rate = megabytesPerSecond(bytes, (performance.now() - startMs) / 1000);
-          bar.update(bytes, { rate: `${rate} MB/s` });
+          const rate = mebibytesPerSecond(bytes, (performance.now() - startMs) / 1000);
+          bar.update(bytes, { rate: `${rate} MiB/s` });
         },
         end: (summary) => {
           bar.stop();

@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Connection, SftpStatusError } from '../../index.js';
 import { printable } from '../../shared/printable.js';
+import { humanBytes } from '../output/human.js';
 import type { Progress } from './progress.js';
 import type { Leg } from './table.js';
 import { compareTrees, makeFile, makeTree, type Tree } from './tree.js';
@@ -89,7 +90,7 @@ async function step(progress: Progress, label: string, bytes: number, work: Work
     throw error;
   }
   const seconds = (performance.now() - start) / 1000;
-  bar.end(`${(bytes / 1e6).toFixed(1).padStart(7)} MB in ${seconds.toFixed(2).padStart(5)} s`);
+  bar.end(`${humanBytes(bytes).padStart(10)} in ${seconds.toFixed(2).padStart(5)} s`);
   return seconds;
 }
 

@@ -8,16 +8,17 @@ export interface Leg {
   readonly verdict?: string;
 }
 
-const HEADINGS = ['', 'files', 'bytes', 'seconds', 'MB/s', ''] as const;
+const MIB = 1024 * 1024;
+const HEADINGS = ['', 'files', 'bytes', 'seconds', 'MiB/s', ''] as const;
 
-/** The figures as a small table; a megabyte is a million bytes. */
+/** The figures as a small table. */
 export function renderTable(legs: readonly Leg[]): string {
   const rows = legs.map(({ label, files, bytes, seconds, verdict = '' }) => [
     label,
     files.toLocaleString('en'),
     bytes.toLocaleString('en'),
     seconds.toFixed(2),
-    megabytesPerSecond(bytes, seconds),
+    mebibytesPerSecond(bytes, seconds),
     verdict,
   ]);
   const widths = HEADINGS.map((heading, column) =>
@@ -33,8 +34,8 @@ export function renderTable(legs: readonly Leg[]): string {
     .join('\n');
 }
 
-export function megabytesPerSecond(bytes: number, seconds: number): string {
-  return seconds > 0 ? (bytes / 1e6 / seconds).toFixed(1) : '–';
+export function mebibytesPerSecond(bytes: number, seconds: number): string {
+  return seconds > 0 ? (bytes / MIB / seconds).toFixed(1) : '–';
 }
 
 /** Words to the left, figures to the right. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { megabytesPerSecond, renderTable } from '../../../../src/cli/demo/table.js';
+import { mebibytesPerSecond, renderTable } from '../../../../src/cli/demo/table.js';
 
 describe('The table', () => {
   test('puts words to the left, figures to the right, and leaves no spaces at the end', () => {
@@ -9,14 +9,14 @@ describe('The table', () => {
       { label: 'Compare', files: 1, bytes: 0, seconds: 12, verdict: 'identical' },
     ]);
     assert.deepEqual(table.split('\n'), [
-      '         files      bytes  seconds  MB/s',
-      'Upload     300  3,632,046     0.40   9.1',
-      'Compare      1          0    12.00   0.0  identical',
+      '         files      bytes  seconds  MiB/s',
+      'Upload     300  3,632,046     0.40    8.7',
+      'Compare      1          0    12.00    0.0  identical',
     ]);
   });
 
-  test('counts a megabyte as a million bytes, and knows no speed without time', () => {
-    assert.equal(megabytesPerSecond(5_000_000, 2), '2.5');
-    assert.equal(megabytesPerSecond(5, 0), '–');
+  test('counts MiB of 1,048,576 bytes, and knows no speed without time', () => {
+    assert.equal(mebibytesPerSecond(5 * 1024 * 1024, 2), '2.5');
+    assert.equal(mebibytesPerSecond(5, 0), '–');
   });
 });
