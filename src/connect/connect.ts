@@ -198,7 +198,7 @@ class Dialer {
     log.write('info', `logged in; the host key is ${remoteServerKey.type} ${remoteServerKey.fingerprint}`);
     log.write('debug', `negotiated ${JSON.stringify(negotiated)}`);
     void closed.then((reason) => {
-      // Those beside the first end with it.
+      // Further connections are closed with the first one.
       const isWanted = reason === undefined || (isFurther && signal?.aborted);
       // With a reconnect to come, or others that are left, it is no error yet.
       const isLast = !this.#options.retry && !isFurther;

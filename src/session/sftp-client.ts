@@ -186,8 +186,8 @@ export class SftpClient {
     const mayRepeat = !isNew && (!isForWriting || (flags & TRUNC) !== 0);
     const fields = () => ({ path: encodePath(path), flags, attributes });
     const open = () => this.#open('open', fields, path, { ...rest, isForWriting, mayRepeat });
-    const maySucceed = isNew && !isUnused && !this.worksInOrder;
-    return maySucceed ? checkFree(this, path, options).then(open) : open();
+    const mayOpenExisting = isNew && !isUnused && !this.worksInOrder;
+    return mayOpenExisting ? checkFree(this, path, options).then(open) : open();
   }
 
   /** Closes a file or directory. For a file that was written, only its success means that all is well. */

@@ -111,7 +111,7 @@ async function openEmptied(
   });
 }
 
-/** Others may make and remove a file while it is opened; a server that tells so without end is not believed for ever. */
+/** Others may make and remove a file while it is being opened. A server that says so without end must not hold the call. */
 const MAX_APPEND_ATTEMPTS = 10;
 
 async function openAtEnd(
@@ -131,7 +131,12 @@ async function openAtEnd(
   const made = opened ?? (await openNew(client, path, options).catch(unlessMade(client, path, options)));
   if (made === undefined) {
     if (attempt === MAX_APPEND_ATTEMPTS)
-      throw failure('ENOENT', 'open', path, `it was there and then missing, ${attempt} times; try again`);
+      throw failure(
+        'ENOENT',
+        'open',
+        path,
+        `it appeared and disappeared ${attempt} times while it was being opened; try again`,
+      );
     return openAtEnd(client, path, lookBefore(client, path, options), options, attempt + 1);
   }
   const handle = made;

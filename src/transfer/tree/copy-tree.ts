@@ -66,6 +66,7 @@ class TreeCopy {
   readonly #existing: Buffer[] = [];
   /** Entries whose names are refused. */
   readonly #refusals: SftpError[] = [];
+  /** Directories below the root that have been found so far. */
   #found = 0;
 
   constructor(run: TreeRun) {

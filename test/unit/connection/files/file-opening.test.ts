@@ -67,7 +67,7 @@ describe('opening a file to append to it', () => {
     });
     await assert.rejects(append(client), {
       code: 'ENOENT',
-      message: /it was there and then missing, 10 times/,
+      message: /it appeared and disappeared 10 times while it was being opened/,
     });
     assert.equal(flags.length, 30);
   });

@@ -137,6 +137,27 @@ describe('Pace', () => {
     assert.equal(new Pace({ initial: 10, max: 3 }).limit, 3);
   });
 
+  test('begins with two thirds over 100 ms and more, as TCP takes several round trips for what it is given', () => {
+    const firstOver = (roundTripMs: number) =>
+      new Pace({ initial: FIRST_BYTES, max: MAX, roundTripMs: () => roundTripMs }).limit;
+    assert.deepEqual([firstOver(99), firstOver(100)], [255 * KIB, 170 * KIB]);
+  });
+
+  test('over 200 ms the window opens by half as much beyond what the network holds while it grows', () => {
+    const openedOver = (roundTripMs: number) => {
+      let now = 0;
+      const pace = new Pace({ initial: MIB, max: MAX, now: () => now, roundTripMs: () => roundTripMs });
+      for (let round = 0; round < 3; round += 1) {
+        const mark = pace.mark();
+        pace.noteFull();
+        now += roundTripMs;
+        pace.count(MIB, mark);
+      }
+      return pace.limit / MIB;
+    };
+    assert.deepEqual([openedOver(50), openedOver(200)], [3, 2.5]);
+  });
+
   test('stays as it is where nobody has to wait', () => {
     let now = 0;
     const pace = new Pace({ initial: FIRST_BYTES, max: MAX, now: () => now });
